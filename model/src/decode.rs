@@ -1,0 +1,230 @@
+//! Text to typed documents, with *all* problems at once.
+//!
+//! serde stops at the first error. This decoder records that error with its path, prunes the
+//! offending part from the tree, and decodes again until nothing is left to report; only a tree
+//! without problems yields a value. Pruning loses nothing: serde reads every field that is present
+//! before it complains of one that is missing, so by the time an object has to go, all else in it
+//! has been reported.
+
+use std::collections::HashMap;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use serde_path_to_error::Segment;
+
+use crate::problem::{Problem, Problems};
+
+/// More problems than this in one document are not worth listing.
+const MAX_PROBLEMS: usize = 100;
+
+/// Decodes `value` found at `root` (e.g. `spec`), reporting each problem with its path.
+pub fn decode<T: DeserializeOwned>(root: &str, value: &Value, problems: &mut Problems) -> Option<T> {
+    let mut tree = Pruned { tree: value.clone(), kept: HashMap::new(), gone: Vec::new() };
+    let mut found = 0;
+    for _ in 0..MAX_PROBLEMS {
+        let (path, message) = match attempt::<T>(&tree.tree) {
+            Ok(decoded) => return (found == 0).then_some(decoded),
+            Err(failure) => failure,
+        };
+        let names = missing_fields::<T>(&mut tree.tree, &path, &message);
+        // Nobody's mistake but the pruning's: what was taken out, and an object that this left empty.
+        let emptied = find(&mut tree.tree, &path).is_some_and(|value| value.as_object().is_some_and(Map::is_empty));
+        let mut report = |path: String, message: &str| {
+            let ours =
+                |gone: &String| path.starts_with(gone.as_str()) || (emptied && gone.starts_with(&format!("{path}.")));
+            if !tree.gone.iter().any(ours) {
+                problems.within(root, |p| p.add(&path, message));
+                found += 1;
+            }
+        };
+        if names.is_empty() {
+            report(original(&tree.kept, &path), &message);
+        }
+        for name in names {
+            let mut at = path.clone();
+            at.push(Step::Key(name));
+            report(original(&tree.kept, &at), "is required");
+        }
+        if !tree.prune(&path) {
+            return None;
+        }
+    }
+    None
+}
+
+/// Reads one or more YAML (or JSON, its subset) documents.
+///
+/// # Errors
+/// The first syntax error, with its line and column in the message.
+pub fn parse_yaml(text: &str) -> Result<Vec<Value>, Problem> {
+    use serde::Deserialize;
+    let mut documents = Vec::new();
+    for document in serde_yaml_ng::Deserializer::from_str(text) {
+        let value = Value::deserialize(document).map_err(|error| Problem {
+            path: format!("document {}", documents.len() + 1),
+            message: error.to_string(),
+        })?;
+        if !value.is_null() {
+            documents.push(value);
+        }
+    }
+    Ok(documents)
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// A tree some parts of which have been taken out.
+struct Pruned {
+    tree: Value,
+    /// Which elements of an array are left, by the array's path in the original.
+    kept: HashMap<String, Vec<usize>>,
+    /// Original paths of what was taken out.
+    gone: Vec<String>,
+}
+
+impl Pruned {
+    /// Takes out what is at `path`; false if that is the whole document.
+    fn prune(&mut self, path: &[Step]) -> bool {
+        let Some((last, parent)) = path.split_last() else { return false };
+        self.gone.push(original(&self.kept, path));
+        match (find(&mut self.tree, parent), last) {
+            (Some(Value::Object(object)), Step::Key(key)) if object.contains_key(key) => {
+                object.shift_remove(key);
+                true
+            }
+            (Some(Value::Array(array)), Step::Index(index)) if *index < array.len() => {
+                let all = (0..array.len()).collect();
+                array.remove(*index);
+                self.kept.entry(original(&self.kept, parent)).or_insert(all).remove(*index);
+                true
+            }
+            // It is not there any more (a required field pruned before): its parent cannot stand either.
+            _ => self.prune(parent),
+        }
+    }
+}
+
+fn attempt<T: DeserializeOwned>(tree: &Value) -> Result<T, (Vec<Step>, String)> {
+    serde_path_to_error::deserialize(tree).map_err(|error| {
+        let mut at = Some(tree);
+        let mut path = Vec::new();
+        for segment in error.path().iter() {
+            let step = match segment {
+                Segment::Seq { index } => Step::Index(*index),
+                Segment::Map { key } => Step::Key(key.clone()),
+                Segment::Enum { variant } => Step::Key(variant.clone()),
+                Segment::Unknown => continue,
+            };
+            // A variant written as a plain string has nothing below it.
+            if !at.is_some_and(|value| value.is_object() || value.is_array()) {
+                break;
+            }
+            at = at.and_then(|value| match &step {
+                Step::Key(key) => value.get(key),
+                Step::Index(index) => value.get(index),
+            });
+            path.push(step);
+        }
+        (path, error.into_inner().to_string())
+    })
+}
+
+/// The names of all required fields missing from the object at `path`. serde names the first; the
+/// others come out by putting something in its place.
+fn missing_fields<T: DeserializeOwned>(tree: &mut Value, path: &[Step], message: &str) -> Vec<String> {
+    let named = |message: &str| Some(message.strip_prefix("missing field `")?.split('`').next()?.to_owned());
+    let mut names: Vec<String> = named(message).into_iter().collect();
+    let mut probe = tree.clone();
+    while let Some(name) = names.last().cloned() {
+        let next = [json!(""), json!(1), json!([]), json!({}), json!("1m")].into_iter().find_map(|candidate| {
+            match find(&mut probe, path)? {
+                Value::Object(object) => object.insert(name.clone(), candidate),
+                _ => return None,
+            };
+            let (at, message) = attempt::<T>(&probe).err()?;
+            named(&message).filter(|next| at == path && !names.contains(next))
+        });
+        match next {
+            Some(next) => names.push(next),
+            None => break,
+        }
+    }
+    names
+}
+
+fn find<'a>(tree: &'a mut Value, path: &[Step]) -> Option<&'a mut Value> {
+    path.iter().try_fold(tree, |value, step| match step {
+        Step::Key(key) => value.get_mut(key),
+        Step::Index(index) => value.get_mut(index),
+    })
+}
+
+/// Prints `path` with the indices it had before anything was pruned.
+fn original(kept: &HashMap<String, Vec<usize>>, path: &[Step]) -> String {
+    let mut text = String::new();
+    for step in path {
+        match step {
+            Step::Key(key) if text.is_empty() => text.push_str(key),
+            Step::Key(key) => {
+                text.push('.');
+                text.push_str(key);
+            }
+            Step::Index(index) => {
+                let index = kept.get(&text).and_then(|left| left.get(*index)).copied().unwrap_or(*index);
+                text.push_str(&format!("[{index}]"));
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+    use crate::kinds::monitor::MonitorSpec;
+
+    fn check(yaml: &str, expected: Expect) {
+        let documents = parse_yaml(yaml).expect("valid YAML");
+        let mut problems = Problems::new();
+        let decoded = decode::<MonitorSpec>("spec", &documents[0], &mut problems);
+        let problems = problems.into_vec();
+        assert_eq!(decoded.is_none(), !problems.is_empty(), "{problems:?}");
+        let lines: Vec<String> = problems.iter().map(|p| format!("{}: {}\n", p.path, p.message)).collect();
+        expected.assert_eq(&lines.concat());
+    }
+
+    #[test]
+    fn reports_everything_at_once() {
+        check(
+            r#"
+type: minutely
+sauce: {}
+columns:
+  - { name: a, pick: { split: { by: ",", index: two, extra: 1 } } }
+  - { nmae: b }
+  - { name: c, pick: { splitt: {} } }
+  - { name: d, pick: { between: { left: 1 } }, number: maybe }
+stats: { name: x }
+"#,
+            expect![[r#"
+                spec.type: unknown variant `minutely`, expected `minute` or `minute_multi_key`
+                spec.sauce: unknown field `sauce`, expected one of `type`, `app`, `targets`, `source`, `columns`, `filter`, `group_by`, `stats`, `limits`, `enabled`
+                spec.columns[0].pick.split.index: invalid type: string "two", expected u32
+                spec.columns[0].pick.split.extra: unknown field `extra`, expected `by` or `index`
+                spec.columns[1].nmae: unknown field `nmae`, expected one of `name`, `pick`, `number`
+                spec.columns[1].name: is required
+                spec.columns[1].pick: is required
+                spec.columns[2].pick: unknown variant `splitt`, expected one of `split`, `between`, `regex`, `json`
+                spec.columns[3].pick.between.left: invalid type: integer `1`, expected a string
+                spec.columns[3].number: invalid type: string "maybe", expected a boolean
+                spec.stats: invalid type: map, expected a sequence
+            "#]],
+        );
+    }
+}

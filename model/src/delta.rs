@@ -1,0 +1,191 @@
+//! What agents send: small mergeable partials of windows, gathered since the last flush.
+//!
+//! Merging is associative, commutative and exact, so it does not matter in which order or in how
+//! many pieces the deltas of a window arrive.
+
+use std::time::Duration;
+
+use crate::decimal::Decimal;
+use crate::names::{AgentId, MonitorKey};
+use crate::time::Timestamp;
+
+/// The field that counts the lines of a window. No column can have this name.
+pub const LINES_FIELD: &str = "*";
+
+/// The monitor, present in every workspace, under which agents count what they could not use: grouped
+/// by [`FAULT_KEYS`], one minute wide. Users' names cannot start with `_`.
+pub const FAULTS_MONITOR: &str = "_faults";
+
+/// Group-by columns of [`FAULTS_MONITOR`]: the monitor, the reason (a [`FaultReason`]), the host.
+pub const FAULT_KEYS: [&str; 3] = ["monitor", "reason", "host"];
+
+/// Why a line, or part of one, did not count as the monitor meant it to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FaultReason {
+    /// No time in the line, or none of the expected format; the line is not counted.
+    TimeUnreadable,
+    /// More than ten minutes ahead of the agent's clock; not counted.
+    TimeInFuture,
+    /// Older than the engine keeps open (a day); not counted.
+    TimeTooOld,
+    /// A column that the monitor groups or filters by is not in the line; not counted.
+    ColumnMissing,
+    /// A column to be summed is not a number; the line counts, the figure does not.
+    NotANumber,
+    /// Bytes that are not of the source's encoding; replaced, and the line counted.
+    InvalidEncoding,
+    /// Longer than the line limit; the rest of the line is cut off, what is left counted.
+    LineTooLong,
+    /// NUL bytes; taken out, and the line counted.
+    NulBytes,
+    /// A key over `limits.max_keys`; counted under [`OTHER_KEY`](crate::names::OTHER_KEY).
+    KeyOverLimit,
+    /// A file that is there but cannot be read (permission, a directory, a FIFO, an IO error).
+    FileUnreadable,
+    /// Bytes that vanished (deleted or truncated away) before they were read.
+    BytesLost,
+    /// A configuration that this agent refused.
+    ConfigRefused,
+}
+
+impl FaultReason {
+    pub const ALL: [Self; 12] = [
+        Self::TimeUnreadable,
+        Self::TimeInFuture,
+        Self::TimeTooOld,
+        Self::ColumnMissing,
+        Self::NotANumber,
+        Self::InvalidEncoding,
+        Self::LineTooLong,
+        Self::NulBytes,
+        Self::KeyOverLimit,
+        Self::FileUnreadable,
+        Self::BytesLost,
+        Self::ConfigRefused,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TimeUnreadable => "time_unreadable",
+            Self::TimeInFuture => "time_in_future",
+            Self::TimeTooOld => "time_too_old",
+            Self::ColumnMissing => "column_missing",
+            Self::NotANumber => "not_a_number",
+            Self::InvalidEncoding => "invalid_encoding",
+            Self::LineTooLong => "line_too_long",
+            Self::NulBytes => "nul_bytes",
+            Self::KeyOverLimit => "key_over_limit",
+            Self::FileUnreadable => "file_unreadable",
+            Self::BytesLost => "bytes_lost",
+            Self::ConfigRefused => "config_refused",
+        }
+    }
+}
+
+/// A mergeable partial of one field of one window of one series. For [`LINES_FIELD`] only `count` is
+/// used; for a column `count` is the number of lines in which it was a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Partial {
+    pub count: u64,
+    pub sum: Decimal,
+    /// `Decimal(i128::MAX)` while `count` is 0.
+    pub min: Decimal,
+    /// `Decimal(i128::MIN)` while `count` is 0.
+    pub max: Decimal,
+}
+
+impl Partial {
+    pub const EMPTY: Self = Self { count: 0, sum: Decimal::ZERO, min: Decimal(i128::MAX), max: Decimal(i128::MIN) };
+
+    pub const fn lines(count: u64) -> Self {
+        Self { count, ..Self::EMPTY }
+    }
+
+    #[inline]
+    pub fn add(&mut self, value: Decimal) {
+        self.count += 1;
+        self.sum = self.sum.saturating_add(value);
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+    }
+
+    pub fn merge(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.sum = self.sum.saturating_add(other.sum);
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+}
+
+impl Default for Partial {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+/// What one series gathered in one window since the last flush.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowDelta {
+    /// The window's start.
+    pub start: Timestamp,
+    /// Values of the group-by columns, in their order.
+    pub keys: Vec<String>,
+    /// One for each field, in their order.
+    pub partials: Vec<Partial>,
+}
+
+/// The deltas of one monitor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MonitorDelta {
+    pub monitor: MonitorKey,
+    /// Length of each window.
+    pub width: Duration,
+    pub group_by: Vec<String>,
+    /// [`LINES_FIELD`] first, then each column that a statistic reads.
+    pub fields: Vec<String>,
+    pub windows: Vec<WindowDelta>,
+}
+
+/// Up to when an agent has read everything that a monitor asks of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watermark {
+    pub monitor: MonitorKey,
+    pub through: Timestamp,
+}
+
+/// One journal record as it travels: all that an agent gathered between two flushes. Applied whole,
+/// once, in the order of `sequence`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    pub agent: AgentId,
+    /// A new one each time an agent begins a new journal; sequences count within it.
+    pub incarnation: u64,
+    /// From 1, without gaps.
+    pub sequence: u64,
+    pub deltas: Vec<MonitorDelta>,
+    pub watermarks: Vec<Watermark>,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn gather(values: &[i64]) -> Partial {
+        let mut partial = Partial::EMPTY;
+        values.iter().for_each(|v| partial.add(Decimal(i128::from(*v))));
+        partial
+    }
+
+    proptest! {
+        #[test]
+        fn merging_pieces_equals_adding_all(values: Vec<i64>, cut: prop::sample::Index) {
+            let at = if values.is_empty() { 0 } else { cut.index(values.len()) };
+            let (left, right) = values.split_at(at);
+            let mut merged = gather(right);
+            merged.merge(&gather(left));
+            prop_assert_eq!(merged, gather(&values));
+        }
+    }
+}

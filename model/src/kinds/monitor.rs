@@ -1,0 +1,552 @@
+//! Monitor: which lines to read, what to pick out of them, and what to count.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Document;
+use crate::delta::LINES_FIELD;
+use crate::names::column_name_problem;
+use crate::problem::Problems;
+
+/// Instance dimensions that can stand wherever a group-by column can.
+pub const DIMENSIONS: [&str; 6] = ["$app", "$idc", "$ldc", "$host", "$ip", "$env"];
+
+/// A monitor's `spec`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MonitorSpec {
+    #[serde(rename = "type")]
+    pub kind: MonitorType,
+    /// The application whose instances collect it: agents with the label `app` of this value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// Which agents collect it; every agent of the workspace without this and `app`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets: Option<Targets>,
+    pub source: Source,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<Column>,
+    #[serde(default, skip_serializing_if = "Filter::is_empty")]
+    pub filter: Filter,
+    /// Columns, and instance dimensions such as `$host`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub group_by: Vec<String>,
+    /// Without any, the lines are counted as `count`.
+    #[serde(default = "default_stats")]
+    pub stats: Vec<Stat>,
+    #[serde(default)]
+    pub limits: Limits,
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MonitorType {
+    /// One figure a minute.
+    Minute,
+    /// A figure a minute for each combination of the group-by columns.
+    MinuteMultiKey,
+}
+
+/// Agents by their labels; every entry must hold.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Targets {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub idc: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ldc: Vec<String>,
+    /// Host names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Source {
+    Log(LogSource),
+}
+
+/// Log files on the hosts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogSource {
+    pub paths: Vec<PathPattern>,
+    /// `auto` (UTF-8, else GB18030), or any WHATWG label.
+    #[serde(default = "auto")]
+    pub charset: String,
+    #[serde(default)]
+    pub time: TimeSource,
+    /// Where to begin in a file that is already there when the monitor comes.
+    #[serde(default)]
+    pub start: StartAt,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StartAt {
+    #[default]
+    End,
+    Beginning,
+}
+
+/// Which files. Paths are absolute.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PathPattern {
+    /// One file, through its rotations.
+    Path(String),
+    /// `*`, `?` and `[…]` within one level, `**` across levels.
+    Glob(String),
+}
+
+/// How a line says when it happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimeSource {
+    pub format: TimeFormat,
+    /// The column that holds the time; without one it is looked for in the line's first 128 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// IANA name, for times without a zone of their own; the host's without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeFormat {
+    /// `normal` or `iso8601`, whichever the line has.
+    #[default]
+    Auto,
+    /// `2016-12-13 10:00:14`, with an optional fraction after `.` or `,`.
+    Normal,
+    /// `2016-12-13T10:00:14.123+08:00`
+    Iso8601,
+}
+
+/// A named value of a line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Column {
+    pub name: String,
+    pub pick: Pick,
+    /// Whether it is to be read as a number. Columns that a statistic sums are numbers anyway.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub number: bool,
+}
+
+/// Where in a line a column stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Pick {
+    Split(SplitPick),
+    Between(BetweenPick),
+    Regex(RegexPick),
+    Json(JsonPick),
+}
+
+/// The part with this index after cutting the line at every `by`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SplitPick {
+    pub by: String,
+    /// From 0.
+    pub index: u32,
+}
+
+/// What stands between two strings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BetweenPick {
+    /// Empty: from the line's start.
+    #[serde(default)]
+    pub left: String,
+    /// Empty: to the line's end.
+    #[serde(default)]
+    pub right: String,
+    /// Which occurrence of `left`, from 1.
+    #[serde(default = "one")]
+    pub nth: u32,
+}
+
+/// A group of a regular expression's first match.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegexPick {
+    pub pattern: String,
+    /// Number or name; 0 is the whole match.
+    #[serde(default = "first_group")]
+    pub group: RegexGroup,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum RegexGroup {
+    Index(u32),
+    Name(String),
+}
+
+/// A value of a line that is a JSON document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JsonPick {
+    /// RFC 6901, e.g. `/request/status`.
+    pub pointer: String,
+}
+
+/// Which lines count: every `include` entry must hold, any `exclude` entry that holds drops the line.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Filter {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<ColumnFilter>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<ColumnFilter>,
+}
+
+/// Holds when the column is exactly one of the values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnFilter {
+    pub column: String,
+    #[serde(rename = "in")]
+    pub values: Vec<String>,
+}
+
+/// A figure of each window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Stat {
+    pub name: String,
+    #[serde(rename = "fn")]
+    pub function: StatFn,
+    /// Required for all but `lines`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StatFn {
+    Lines,
+    Sum,
+    Avg,
+    Min,
+    Max,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Keys in one window on one agent; the lines of further keys count under `(other)`.
+    pub max_keys: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_keys: 10_000 }
+    }
+}
+
+impl Default for TimeSource {
+    fn default() -> Self {
+        Self { format: TimeFormat::Auto, column: None, timezone: None }
+    }
+}
+
+impl Filter {
+    fn is_empty(&self) -> bool {
+        self.include.is_empty() && self.exclude.is_empty()
+    }
+}
+
+impl PathPattern {
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Path(text) | Self::Glob(text) => text,
+        }
+    }
+}
+
+impl MonitorSpec {
+    pub fn log(&self) -> &LogSource {
+        let Source::Log(log) = &self.source;
+        log
+    }
+
+    /// Length of a window.
+    pub fn width(&self) -> Duration {
+        match self.kind {
+            MonitorType::Minute | MonitorType::MinuteMultiKey => Duration::from_secs(60),
+        }
+    }
+
+    /// What is stored per window: [`LINES_FIELD`], then each column that a statistic reads, in the
+    /// order of the statistics.
+    pub fn fields(&self) -> Vec<String> {
+        let mut fields = vec![LINES_FIELD.to_owned()];
+        for column in self.stats.iter().filter_map(|stat| stat.field()) {
+            if !fields.iter().any(|field| field == column) {
+                fields.push(column.to_owned());
+            }
+        }
+        fields
+    }
+
+    /// Whether an agent with these labels and this host name is to collect it.
+    pub fn wants(&self, labels: &BTreeMap<String, String>, hostname: &str) -> bool {
+        let label_in =
+            |key: &str, wanted: &[String]| wanted.is_empty() || labels.get(key).is_some_and(|v| wanted.contains(v));
+        let app_fits = self.app.as_ref().is_none_or(|app| labels.get("app") == Some(app));
+        app_fits
+            && self.targets.as_ref().is_none_or(|targets| {
+                targets.labels.iter().all(|(key, value)| labels.get(key) == Some(value))
+                    && label_in("env", &targets.env)
+                    && label_in("idc", &targets.idc)
+                    && label_in("ldc", &targets.ldc)
+                    && (targets.hosts.is_empty() || targets.hosts.iter().any(|host| host == hostname))
+            })
+    }
+}
+
+impl Stat {
+    /// The stored field it reads; `None` for lines.
+    pub fn field(&self) -> Option<&str> {
+        match self.function {
+            StatFn::Lines => None,
+            _ => self.column.as_deref(),
+        }
+    }
+
+    /// The figure of a window from the partial of its field; `None` where there is none (an average
+    /// of nothing).
+    pub fn value(&self, partial: &crate::delta::Partial) -> Option<f64> {
+        let any = partial.count > 0;
+        match self.function {
+            StatFn::Lines => Some(partial.count as f64),
+            StatFn::Sum => Some(partial.sum.to_f64()),
+            StatFn::Avg => any.then(|| partial.sum.to_f64() / partial.count as f64),
+            StatFn::Min => any.then(|| partial.min.to_f64()),
+            StatFn::Max => any.then(|| partial.max.to_f64()),
+        }
+    }
+}
+
+impl Document for MonitorSpec {
+    fn validate(&self, problems: &mut Problems) {
+        problems.within("source.log", |p| self.log().validate(p));
+        self.validate_columns(problems);
+        self.validate_filter(problems);
+        self.validate_grouping(problems);
+        self.validate_stats(problems);
+        if !(1..=100_000).contains(&self.limits.max_keys) {
+            problems.add("limits.max_keys", "must be from 1 to 100000");
+        }
+    }
+}
+
+impl MonitorSpec {
+    fn has_column(&self, name: &str) -> bool {
+        self.columns.iter().any(|column| column.name == name)
+    }
+
+    fn need_column(&self, path: String, name: &str, problems: &mut Problems) {
+        if !self.has_column(name) {
+            let known: Vec<&str> = self.columns.iter().map(|c| c.name.as_str()).collect();
+            problems.add(
+                path,
+                format!(
+                    "there is no column `{name}`; columns are: {}",
+                    if known.is_empty() { "none".into() } else { known.join(", ") }
+                ),
+            );
+        }
+    }
+
+    fn validate_columns(&self, problems: &mut Problems) {
+        if self.columns.len() > 64 {
+            problems.add("columns", "holds more than 64 columns");
+        }
+        let mut seen = BTreeSet::new();
+        for (index, column) in self.columns.iter().enumerate() {
+            problems.within(format!("columns[{index}]"), |p| {
+                if let Some(problem) = column_name_problem(&column.name) {
+                    p.add("name", problem);
+                } else if ["time", "completeness"].contains(&column.name.as_str()) {
+                    p.add("name", format!("`{}` is a column of every table", column.name));
+                } else if !seen.insert(&column.name) {
+                    p.add("name", format!("`{}` is there twice", column.name));
+                }
+                p.within("pick", |p| column.pick.validate(p));
+            });
+        }
+        if let Some(column) = &self.log().time.column {
+            self.need_column("source.log.time.column".into(), column, problems);
+        }
+    }
+
+    fn validate_filter(&self, problems: &mut Problems) {
+        for (side, entries) in [("include", &self.filter.include), ("exclude", &self.filter.exclude)] {
+            for (index, entry) in entries.iter().enumerate() {
+                self.need_column(format!("filter.{side}[{index}].column"), &entry.column, problems);
+                if entry.values.is_empty() {
+                    problems.add(format!("filter.{side}[{index}].in"), "needs at least one value");
+                }
+            }
+        }
+    }
+
+    fn validate_grouping(&self, problems: &mut Problems) {
+        if self.kind == MonitorType::MinuteMultiKey && self.group_by.is_empty() {
+            problems.add("group_by", "a multi-key monitor needs at least one column; use type `minute` for one figure");
+        }
+        if self.kind == MonitorType::Minute && !self.group_by.is_empty() {
+            problems.add("group_by", "type `minute` has one figure a minute; use `minute_multi_key` to group");
+        }
+        if self.group_by.len() > 10 {
+            problems.add("group_by", "holds more than 10 columns");
+        }
+        let mut seen = BTreeSet::new();
+        for (index, name) in self.group_by.iter().enumerate() {
+            let path = format!("group_by[{index}]");
+            if !seen.insert(name) {
+                problems.add(path, format!("`{name}` is there twice"));
+            } else if name.starts_with('$') {
+                if !DIMENSIONS.contains(&name.as_str()) {
+                    problems.add(path, format!("unknown dimension `{name}`; known are {}", DIMENSIONS.join(", ")));
+                }
+            } else {
+                self.need_column(path, name, problems);
+            }
+        }
+    }
+
+    fn validate_stats(&self, problems: &mut Problems) {
+        if self.stats.is_empty() || self.stats.len() > 32 {
+            problems.add("stats", "needs 1 to 32 statistics");
+        }
+        let mut seen = BTreeSet::new();
+        for (index, stat) in self.stats.iter().enumerate() {
+            problems.within(format!("stats[{index}]"), |p| {
+                if let Some(problem) = column_name_problem(&stat.name) {
+                    p.add("name", problem);
+                } else if ["time", "completeness"].contains(&stat.name.as_str()) || self.group_by.contains(&stat.name) {
+                    p.add("name", format!("`{}` is already a column of the table", stat.name));
+                } else if !seen.insert(stat.name.to_ascii_lowercase()) {
+                    p.add("name", format!("`{}` is there twice", stat.name));
+                }
+                match (&stat.function, &stat.column) {
+                    (StatFn::Lines, Some(_)) => p.add("column", "`lines` counts lines and takes no column"),
+                    (StatFn::Lines, None) => {}
+                    (_, None) => p.add("column", "is required: which column to take it of"),
+                    (_, Some(column)) => self.need_column("column".into(), column, p),
+                }
+            });
+        }
+    }
+}
+
+impl LogSource {
+    fn validate(&self, problems: &mut Problems) {
+        if self.paths.is_empty() {
+            problems.add("paths", "needs at least one path");
+        }
+        for (index, pattern) in self.paths.iter().enumerate() {
+            let path = format!("paths[{index}]");
+            if !pattern.as_str().starts_with('/') {
+                problems.add(&path, "must be absolute");
+            }
+            if pattern.as_str().contains('\0') || pattern.as_str().split('/').any(|part| part == "..") {
+                problems.add(&path, "must not hold `..` or NUL");
+            }
+        }
+        if let Some(zone) = &self.time.timezone
+            && zone.parse::<chrono_tz::Tz>().is_err()
+        {
+            problems.add("time.timezone", format!("`{zone}` is not an IANA time zone such as Asia/Shanghai"));
+        }
+    }
+}
+
+impl Pick {
+    fn validate(&self, problems: &mut Problems) {
+        match self {
+            Self::Split(split) => {
+                if split.by.is_empty() {
+                    problems.add("split.by", "must not be empty");
+                }
+                if split.index > 1_000 {
+                    problems.add("split.index", "must be at most 1000");
+                }
+            }
+            Self::Between(between) => {
+                if between.left.is_empty() && between.right.is_empty() {
+                    problems.add("between", "needs `left`, `right` or both");
+                }
+                if between.nth == 0 || between.nth > 1_000 {
+                    problems.add("between.nth", "counts from 1 and is at most 1000");
+                }
+                if between.left.is_empty() && between.nth > 1 {
+                    problems.add("between.nth", "an empty `left` is the line's start, which occurs once");
+                }
+            }
+            Self::Regex(regex) => match Regex::new(&regex.pattern) {
+                Err(error) => {
+                    problems.add("regex.pattern", format!("is not a regular expression: {}", last_line(&error)))
+                }
+                Ok(compiled) => match &regex.group {
+                    RegexGroup::Index(index) if *index as usize >= compiled.captures_len() => {
+                        problems.add(
+                            "regex.group",
+                            format!("there is no group {index}; the pattern has {}", compiled.captures_len() - 1),
+                        );
+                    }
+                    RegexGroup::Name(name) if !compiled.capture_names().flatten().any(|known| known == name) => {
+                        problems.add("regex.group", format!("there is no group named `{name}`"));
+                    }
+                    _ => {}
+                },
+            },
+            Self::Json(json) => {
+                if !json.pointer.starts_with('/') {
+                    problems.add("json.pointer", "must start with `/`, e.g. /request/status");
+                }
+            }
+        }
+    }
+}
+
+fn last_line(error: &regex::Error) -> String {
+    let text = error.to_string();
+    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+fn auto() -> String {
+    "auto".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn first_group() -> RegexGroup {
+    RegexGroup::Index(1)
+}
+
+fn default_stats() -> Vec<Stat> {
+    vec![Stat { name: "count".into(), function: StatFn::Lines, column: None }]
+}

@@ -1,0 +1,272 @@
+//! The ports: what one room may ask of another. `src/` wires each to the room that answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+
+use crate::agents::{
+    AgentFacts, AgentRecord, AgentTask, AgentTaskResult, AgentView, Enrolled, PickSuggestion, Selection, TrialReport,
+};
+use crate::alert::{Alert, AlertCommit, AlertEvent, AlertQuery, Notification, NotificationQuery, RuleState};
+use crate::delta::Batch;
+use crate::error::Result;
+use crate::identity::{
+    Actor, ApiToken, AuditEntry, EnrolmentToken, NewApiToken, NewEnrolmentToken, Principal, User, UserChange,
+};
+use crate::kinds::monitor::MonitorSpec;
+use crate::names::{AgentId, MonitorKey};
+use crate::query::{Progress, SqlAnswer, SqlFormat, WindowAnswer, WindowQuery};
+use crate::resource::{Kind, Resource, ResourceKey};
+use crate::secret::Secret;
+use crate::time::Timestamp;
+
+/// A page of a listing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Where the next page starts; `None` at the end.
+    pub next: Option<String>,
+}
+
+/// Which resources to list, by name.
+#[derive(Debug, Clone, Default)]
+pub struct ListQuery {
+    pub kind: Option<Kind>,
+    pub workspace: Option<String>,
+    /// The folder and those under it.
+    pub folder: Option<String>,
+    /// Labels that must be there.
+    pub labels: Vec<(String, String)>,
+    /// Part of the name or display name.
+    pub q: Option<String>,
+    /// 0 for no limit.
+    pub limit: u32,
+    pub cursor: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// Validate and answer, change nothing.
+    pub dry_run: bool,
+    /// The version the writer has seen; another one is [`ErrorKind::Stale`](crate::ErrorKind::Stale).
+    /// Only for a single document. `Some(0)`: must not exist yet.
+    pub if_match: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Created,
+    Updated,
+    Unchanged,
+}
+
+/// What a write did to one document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Applied {
+    pub resource: Resource,
+    pub outcome: Outcome,
+}
+
+/// Called after a write is durable, with what was written or deleted.
+pub type ChangeListener = Arc<dyn Fn(&[ResourceKey]) + Send + Sync>;
+
+/// The documents. Answered by `store`.
+#[async_trait]
+pub trait ResourceStore: Send + Sync {
+    /// Secrets in it are masked.
+    async fn get(&self, key: &ResourceKey) -> Result<Resource>;
+    /// With secrets in clear, for the room that must use them; never to be shown.
+    async fn reveal(&self, key: &ResourceKey) -> Result<Resource>;
+    async fn list(&self, query: &ListQuery) -> Result<Page<Resource>>;
+    /// Writes all or none. References, statistics' names and the like are checked against the store
+    /// and against each other. Problems of document `i` of several have paths starting `documents[i].`.
+    async fn apply(&self, actor: &Actor, documents: Vec<Resource>, options: WriteOptions) -> Result<Vec<Applied>>;
+    /// Refused with `Conflict`, naming them, while others refer to it.
+    async fn delete(&self, actor: &Actor, key: &ResourceKey, options: WriteOptions) -> Result<()>;
+    /// Newest first.
+    async fn versions(&self, key: &ResourceKey) -> Result<Vec<Resource>>;
+    /// Makes an old version the newest. Works on deleted resources too.
+    async fn restore(&self, actor: &Actor, key: &ResourceKey, version: i64) -> Result<Resource>;
+    fn on_change(&self, listener: ChangeListener);
+    async fn workspaces(&self) -> Result<Vec<String>>;
+    async fn create_workspace(&self, actor: &Actor, name: &str) -> Result<()>;
+    async fn audit(&self, entry: AuditEntry) -> Result<()>;
+    /// Newest first. `workspace: None` is everything.
+    async fn audit_log(&self, workspace: Option<&str>, limit: u32, cursor: Option<&str>) -> Result<Page<AuditEntry>>;
+}
+
+/// People and tokens. Answered by `store`.
+#[async_trait]
+pub trait Identities: Send + Sync {
+    /// Throttled by name and address: `TooManyRequests` says how long to wait.
+    async fn login(&self, name: &str, password: &Secret, address: Option<&str>) -> Result<Principal>;
+    async fn start_session(&self, principal: &Principal) -> Result<(Secret, Timestamp)>;
+    async fn session(&self, session: &Secret) -> Result<Principal>;
+    async fn end_session(&self, session: &Secret) -> Result<()>;
+    async fn token(&self, token: &Secret) -> Result<Principal>;
+    async fn users(&self) -> Result<Vec<User>>;
+    async fn put_user(&self, actor: &Actor, name: &str, change: UserChange) -> Result<User>;
+    async fn delete_user(&self, actor: &Actor, name: &str) -> Result<()>;
+    async fn change_password(&self, actor: &Actor, name: &str, old: &Secret, new: &Secret) -> Result<()>;
+    async fn api_tokens(&self) -> Result<Vec<ApiToken>>;
+    async fn create_api_token(&self, actor: &Actor, new: NewApiToken) -> Result<(ApiToken, Secret)>;
+    async fn delete_api_token(&self, actor: &Actor, id: &str) -> Result<()>;
+}
+
+/// Enrolment and the list of agents. Answered by `store`.
+#[async_trait]
+pub trait AgentRegistry: Send + Sync {
+    async fn enrolment_tokens(&self, workspace: &str) -> Result<Vec<EnrolmentToken>>;
+    async fn create_enrolment_token(
+        &self,
+        actor: &Actor,
+        workspace: &str,
+        new: NewEnrolmentToken,
+    ) -> Result<(EnrolmentToken, Secret)>;
+    async fn delete_enrolment_token(&self, actor: &Actor, workspace: &str, id: &str) -> Result<()>;
+    /// Whether the token could be used now, without using it; for handing out the binary.
+    async fn check_enrolment_token(&self, token: &Secret) -> Result<()>;
+    /// Uses the token once.
+    async fn enrol(&self, token: &Secret, facts: &AgentFacts, address: Option<&str>) -> Result<Enrolled>;
+    async fn authenticate(&self, id: &AgentId, key: &Secret) -> Result<AgentRecord>;
+    async fn seen(&self, id: &AgentId, facts: &AgentFacts, at: Timestamp) -> Result<()>;
+    async fn agents(&self, workspace: Option<&str>) -> Result<Vec<AgentRecord>>;
+    /// Revokes its key and takes it out of every expectation.
+    async fn delete_agent(&self, actor: &Actor, workspace: &str, id: &AgentId) -> Result<()>;
+}
+
+/// Alerts' state and history, the notification queue. Answered by `store`.
+#[async_trait]
+pub trait AlertStore: Send + Sync {
+    async fn rule_state(&self, workspace: &str, rule: &str) -> Result<RuleState>;
+    /// Rules that have a stored state, `(workspace, rule)`; deleted ones are among them.
+    async fn rules_with_state(&self) -> Result<Vec<(String, String)>>;
+    async fn forget_rule(&self, workspace: &str, rule: &str) -> Result<()>;
+    /// In one transaction.
+    async fn commit(&self, commit: AlertCommit) -> Result<()>;
+    /// Pending notifications whose time has come, oldest first.
+    async fn due_notifications(&self, now: Timestamp, limit: u32) -> Result<Vec<Notification>>;
+    async fn alert(&self, workspace: &str, id: &str) -> Result<Alert>;
+    async fn alerts(&self, query: &AlertQuery) -> Result<Page<Alert>>;
+    /// Oldest first.
+    async fn events(&self, workspace: &str, alert: &str) -> Result<Vec<AlertEvent>>;
+    async fn notification(&self, workspace: &str, id: &str) -> Result<Notification>;
+    async fn notifications(&self, query: &NotificationQuery) -> Result<Page<Notification>>;
+    /// Deletes ended alerts, and their events and notifications, that ended before `before`.
+    async fn prune(&self, before: Timestamp) -> Result<u64>;
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// Durable now.
+    New,
+    /// It had been taken before; nothing was changed.
+    Repeat,
+}
+
+/// Where batches go. Answered by `engine`.
+#[async_trait]
+pub trait Intake: Send + Sync {
+    /// Returns once the batch is durable.
+    ///
+    /// # Errors
+    /// `Conflict` for a sequence that leaves a gap; `Unavailable` when the disk is full or memory is
+    /// at its hard limit: try again later.
+    async fn take(&self, batch: Batch) -> Result<Taken>;
+    /// The highest sequence taken of this incarnation; 0 if none.
+    async fn last_sequence(&self, agent: &AgentId, incarnation: u64) -> Result<u64>;
+    /// From now on, these agents are expected to contribute to these monitors. Monitors not named are
+    /// expected of nobody. `since` is when an agent was first given the monitor: windows that began
+    /// before it do not wait for the agent.
+    async fn expect(&self, expected: Vec<Expectation>) -> Result<()>;
+}
+
+/// Who contributes to a monitor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expectation {
+    pub monitor: MonitorKey,
+    pub width: Duration,
+    pub agents: Vec<AgentId>,
+}
+
+/// The windows. Answered by `engine`.
+#[async_trait]
+pub trait WindowReader: Send + Sync {
+    async fn windows(&self, query: WindowQuery) -> Result<WindowAnswer>;
+    async fn progress(&self, monitor: &MonitorKey) -> Result<Progress>;
+    /// SQL over the tables of one workspace: `monitor."name"`.
+    async fn sql(&self, workspace: &str, sql: &str, format: SqlFormat) -> Result<SqlAnswer>;
+}
+
+/// Definitions of the monitors, for those that need to know their columns. Answered by `src/` from the store.
+#[async_trait]
+pub trait MonitorCatalog: Send + Sync {
+    async fn monitors(&self, workspace: &str) -> Result<Vec<(String, Arc<MonitorSpec>)>>;
+}
+
+/// Called when every window of a monitor that ends at or before the time is complete.
+pub type ClosedListener = Arc<dyn Fn(&MonitorKey, Timestamp) + Send + Sync>;
+
+/// The live fleet. Answered by `collector`.
+#[async_trait]
+pub trait Fleet: Send + Sync {
+    async fn agents(&self, workspace: &str) -> Result<Vec<AgentView>>;
+    async fn agent(&self, workspace: &str, id: &AgentId) -> Result<AgentView>;
+    /// Asks one agent to do something once, and waits for the answer.
+    async fn run(&self, workspace: &str, id: &AgentId, task: AgentTask) -> Result<AgentTaskResult>;
+    /// Ends an agent's session, as after its key was revoked.
+    async fn disconnect(&self, id: &AgentId);
+}
+
+/// Trying picks and monitors on lines at hand. Answered by `src/` from the agent's own code, so that
+/// what is shown is what will be counted.
+pub trait LineLab: Send + Sync {
+    /// Picks that yield the selection, best first.
+    fn derive(&self, lines: &[String], selection: &Selection) -> Result<Vec<PickSuggestion>>;
+    fn try_lines(&self, spec: &MonitorSpec, lines: &[String]) -> Result<TrialReport>;
+}
+
+/// A message to see whether a channel works. Answered by `alerting`.
+#[async_trait]
+pub trait TestSender: Send + Sync {
+    /// Sends now, without the queue; answers what the provider said. `key` is a DingtalkRobot,
+    /// Webhook, EmailServer (with `to`, an address) or Contact.
+    async fn test_send(&self, key: &ResourceKey, to: Option<&str>) -> Result<String>;
+}
+
+/// The unit of background work: idempotent and without input, so that it can be run at any time, any
+/// number of times, and after a restart.
+#[async_trait]
+pub trait Reconciler: Send + Sync {
+    /// `room.what`, e.g. `engine.compact`.
+    fn name(&self) -> &'static str;
+    /// It runs at least this often.
+    fn every(&self) -> Duration;
+    /// Notified when there is something to do before that.
+    fn wake(&self) -> Option<&Notify> {
+        None
+    }
+    async fn activate(&self) -> Result<()>;
+}
+
+/// A piece of background work as `/api/v1/tasks` shows it.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskStatus {
+    pub name: String,
+    /// What makes it run, for people: `every 1s`, `on change`.
+    pub trigger: String,
+    pub runs: u64,
+    pub failures: u64,
+    pub last_started_at: Option<Timestamp>,
+    pub last_duration_ms: Option<u64>,
+    pub last_error: Option<String>,
+}
+
+/// The reconcilers' status. Answered by `src/` from the rooms.
+pub trait Tasks: Send + Sync {
+    fn statuses(&self) -> Vec<TaskStatus>;
+}

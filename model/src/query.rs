@@ -1,0 +1,107 @@
+//! What is asked of stored windows, and what is answered.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::delta::Partial;
+use crate::kinds::alert_rule::KeyMatch;
+use crate::names::{AgentId, MonitorKey};
+use crate::time::Timestamp;
+
+/// Whether a window can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CompletenessState {
+    /// Every agent expected to contribute has passed its end.
+    Complete,
+    /// Some have not.
+    Partial,
+    /// It was complete, and a late line came after that.
+    Revised,
+}
+
+impl CompletenessState {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Partial => "partial",
+            Self::Revised => "revised",
+        }
+    }
+}
+
+/// The completeness of one window of a monitor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Completeness {
+    pub time: Timestamp,
+    pub state: CompletenessState,
+    /// Agents that have not passed its end.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub missing: Vec<AgentId>,
+}
+
+/// Which windows, of which keys, merged how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WindowQuery {
+    pub monitor: MonitorKey,
+    /// First window's start.
+    pub from: Timestamp,
+    /// Windows starting at or after this are not read.
+    pub until: Timestamp,
+    /// Keys to keep, by column.
+    pub filter: BTreeMap<String, KeyMatch>,
+    /// Group-by columns to keep apart; keys that differ in others are merged. `None` keeps all.
+    pub by: Option<Vec<String>>,
+    /// Length of the windows answered, a multiple of the stored width; `None` for as stored.
+    pub step: Option<Duration>,
+    /// More series than this is an error.
+    pub max_series: usize,
+}
+
+/// One series of the answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesWindows {
+    /// Values of the columns kept, in the order of [`WindowAnswer::by`].
+    pub keys: Vec<String>,
+    /// By time, only windows that have data; partials in the order of [`WindowAnswer::fields`].
+    pub windows: Vec<(Timestamp, Vec<Partial>)>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct WindowAnswer {
+    pub by: Vec<String>,
+    pub fields: Vec<String>,
+    pub series: Vec<SeriesWindows>,
+    /// One for each window of the range that has begun.
+    pub completeness: Vec<Completeness>,
+}
+
+/// How far a monitor's data has come.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Progress {
+    /// Every window that ends at or before this is complete; `None` while nothing is.
+    pub complete_through: Option<Timestamp>,
+    /// Agents expected to contribute, with how far each has come.
+    pub agents: Vec<(AgentId, Option<Timestamp>)>,
+}
+
+/// How SQL results are to be written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SqlFormat {
+    #[default]
+    Json,
+    Csv,
+    /// Arrow IPC stream.
+    Arrow,
+}
+
+/// An answer to SQL, ready to be sent.
+#[derive(Debug, Clone)]
+pub struct SqlAnswer {
+    pub content_type: &'static str,
+    pub body: Vec<u8>,
+}
