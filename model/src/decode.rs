@@ -17,13 +17,30 @@ use crate::problem::{Problem, Problems};
 /// More problems than this in one document are not worth listing.
 const MAX_PROBLEMS: usize = 100;
 
-/// Decodes `value` found at `root` (e.g. `spec`), reporting each problem with its path.
+/// Decodes `value` found at `root` (e.g. `spec`), reporting each problem with its path; `None` if there is any.
 pub fn decode<T: DeserializeOwned>(root: &str, value: &Value, problems: &mut Problems) -> Option<T> {
+    let salvage = salvage(root, value, problems);
+    salvage.value.filter(|_| salvage.sound)
+}
+
+/// What could be read of a document.
+pub struct Salvage<T> {
+    /// `None` if nothing could.
+    pub value: Option<T>,
+    /// Nothing was wrong.
+    pub sound: bool,
+    /// Nothing that has a meaning had to be left out: at most unknown fields.
+    pub whole: bool,
+}
+
+/// As [`decode`], but gives what is left of a document with problems, so that more can be said of it.
+pub fn salvage<T: DeserializeOwned>(root: &str, value: &Value, problems: &mut Problems) -> Salvage<T> {
     let mut tree = Pruned { tree: value.clone(), kept: HashMap::new(), gone: Vec::new() };
     let mut found = 0;
+    let mut whole = true;
     for _ in 0..MAX_PROBLEMS {
         let (path, message) = match attempt::<T>(&tree.tree) {
-            Ok(decoded) => return (found == 0).then_some(decoded),
+            Ok(decoded) => return Salvage { value: Some(decoded), sound: found == 0, whole },
             Err(failure) => failure,
         };
         let names = missing_fields::<T>(&mut tree.tree, &path, &message);
@@ -45,11 +62,12 @@ pub fn decode<T: DeserializeOwned>(root: &str, value: &Value, problems: &mut Pro
             at.push(Step::Key(name));
             report(original(&tree.kept, &at), "is required");
         }
+        whole &= message.starts_with("unknown field");
         if !tree.prune(&path) {
-            return None;
+            break;
         }
     }
-    None
+    Salvage { value: None, sound: false, whole: false }
 }
 
 /// Reads one or more YAML (or JSON, its subset) documents.

@@ -73,6 +73,17 @@ macro_rules! kinds {
                 match kind { $(Kind::$kind => crate::decode::decode("spec", value, problems).map(Self::$kind),)+ }
             }
 
+            /// As [`Spec::decode`], but gives what is left of a spec with problems; with whether
+            /// nothing that has a meaning had to be left out.
+            pub fn salvage(kind: Kind, value: &Value, problems: &mut Problems) -> (Option<Self>, bool) {
+                match kind {
+                    $(Kind::$kind => {
+                        let salvage = crate::decode::salvage("spec", value, problems);
+                        (salvage.value.map(Self::$kind), salvage.whole)
+                    })+
+                }
+            }
+
             /// As shown: secrets as `***`.
             pub fn to_value(&self) -> Value {
                 let value = match self { $(Self::$kind(spec) => serde_json::to_value(spec),)+ };

@@ -16,7 +16,8 @@ pub struct Problem {
 #[derive(Debug, Default)]
 pub struct Problems {
     prefix: String,
-    found: Vec<Problem>,
+    /// With whether it is an absence.
+    found: Vec<(Problem, bool)>,
 }
 
 impl Problems {
@@ -26,8 +27,22 @@ impl Problems {
 
     /// Adds a problem at `path`, relative to the place [`Problems::within`] has descended to.
     pub fn add(&mut self, path: impl AsRef<str>, message: impl Into<String>) {
-        let path = join(&self.prefix, path.as_ref());
-        self.found.push(Problem { path, message: message.into() });
+        self.push(path.as_ref(), message.into(), false);
+    }
+
+    /// Adds the problem that something is not there. Of a document parts of which could not be read
+    /// nothing is known to be missing, so [`Problems::forget_absences`] takes it back.
+    pub fn absent(&mut self, path: impl AsRef<str>, message: impl Into<String>) {
+        self.push(path.as_ref(), message.into(), true);
+    }
+
+    pub fn forget_absences(&mut self) {
+        self.found.retain(|(_, absence)| !absence);
+    }
+
+    fn push(&mut self, path: &str, message: String, absence: bool) {
+        let path = join(&self.prefix, path);
+        self.found.push((Problem { path, message }, absence));
     }
 
     /// Runs `check` with every path it reports placed under `path`.
@@ -43,7 +58,7 @@ impl Problems {
     }
 
     pub fn into_vec(self) -> Vec<Problem> {
-        self.found
+        self.found.into_iter().map(|(problem, _)| problem).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use crate::decode::decode;
+use crate::decode::salvage;
 use crate::kinds::Spec;
 use crate::names::{DEFAULT_WORKSPACE, resource_name_problem};
 use crate::problem::{Problem, Problems};
@@ -100,11 +100,12 @@ impl Resource {
             }
         }
         let empty = Value::Object(Map::new());
-        let metadata =
-            decode::<Metadata>("metadata", document.get("metadata").unwrap_or(&empty), problems).map(|mut metadata| {
+        let metadata = salvage::<Metadata>("metadata", document.get("metadata").unwrap_or(&empty), problems).value.map(
+            |mut metadata| {
                 check_metadata(&mut metadata, workspace, problems);
                 metadata
-            });
+            },
+        );
         let kind = match document.get("kind").and_then(Value::as_str) {
             Some(name) => Kind::from_name(name),
             None => {
@@ -116,8 +117,12 @@ impl Resource {
             problems.add("kind", format!("unknown kind; known are {}", Kind::ALL.map(Kind::name).join(", ")));
             return None;
         };
-        let spec = Spec::decode(kind, document.get("spec").unwrap_or(&empty), problems)?;
+        let (spec, whole) = Spec::salvage(kind, document.get("spec").unwrap_or(&empty), problems);
+        let spec = spec?;
         problems.within("spec", |p| spec.validate(p));
+        if !whole {
+            problems.forget_absences();
+        }
         Some(Self { metadata: metadata?, spec })
     }
 

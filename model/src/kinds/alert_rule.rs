@@ -358,7 +358,7 @@ impl Document for AlertRuleSpec {
             problems.add("max_wait", "must be at most 1h");
         }
         if self.conditions.is_empty() || self.conditions.len() > 16 {
-            problems.add("conditions", "needs 1 to 16 conditions");
+            problems.absent("conditions", "needs 1 to 16 conditions");
         }
         for (path, condition) in self.all_conditions() {
             if !condition.threshold.is_finite() {
@@ -381,7 +381,7 @@ impl Document for AlertRuleSpec {
                 KeyMatch::Any(false) => problems
                     .add(format!("where.{column}.any"), "can only be true; leave the column out to merge its keys"),
                 KeyMatch::In(keys) if keys.is_empty() => {
-                    problems.add(format!("where.{column}.in"), "needs at least one key")
+                    problems.absent(format!("where.{column}.in"), "needs at least one key")
                 }
                 _ => {}
             }

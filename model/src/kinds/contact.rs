@@ -81,7 +81,7 @@ impl Document for ContactSpec {
 impl Document for ContactGroupSpec {
     fn validate(&self, problems: &mut Problems) {
         if self.contacts.is_empty() && self.robots.is_empty() && self.webhooks.is_empty() {
-            problems.add("", "needs at least one contact, robot or webhook");
+            problems.absent("", "needs at least one contact, robot or webhook");
         }
     }
 

@@ -363,7 +363,7 @@ impl MonitorSpec {
     fn need_column(&self, path: String, name: &str, problems: &mut Problems) {
         if !self.has_column(name) {
             let known: Vec<&str> = self.columns.iter().map(|c| c.name.as_str()).collect();
-            problems.add(
+            problems.absent(
                 path,
                 format!(
                     "there is no column `{name}`; columns are: {}",
@@ -400,7 +400,7 @@ impl MonitorSpec {
             for (index, entry) in entries.iter().enumerate() {
                 self.need_column(format!("filter.{side}[{index}].column"), &entry.column, problems);
                 if entry.values.is_empty() {
-                    problems.add(format!("filter.{side}[{index}].in"), "needs at least one value");
+                    problems.absent(format!("filter.{side}[{index}].in"), "needs at least one value");
                 }
             }
         }
@@ -408,7 +408,8 @@ impl MonitorSpec {
 
     fn validate_grouping(&self, problems: &mut Problems) {
         if self.kind == MonitorType::MinuteMultiKey && self.group_by.is_empty() {
-            problems.add("group_by", "a multi-key monitor needs at least one column; use type `minute` for one figure");
+            problems
+                .absent("group_by", "a multi-key monitor needs at least one column; use type `minute` for one figure");
         }
         if self.kind == MonitorType::Minute && !self.group_by.is_empty() {
             problems.add("group_by", "type `minute` has one figure a minute; use `minute_multi_key` to group");
@@ -433,7 +434,7 @@ impl MonitorSpec {
 
     fn validate_stats(&self, problems: &mut Problems) {
         if self.stats.is_empty() || self.stats.len() > 32 {
-            problems.add("stats", "needs 1 to 32 statistics");
+            problems.absent("stats", "needs 1 to 32 statistics");
         }
         let mut seen = BTreeSet::new();
         for (index, stat) in self.stats.iter().enumerate() {
@@ -448,7 +449,7 @@ impl MonitorSpec {
                 match (&stat.function, &stat.column) {
                     (StatFn::Lines, Some(_)) => p.add("column", "`lines` counts lines and takes no column"),
                     (StatFn::Lines, None) => {}
-                    (_, None) => p.add("column", "is required: which column to take it of"),
+                    (_, None) => p.absent("column", "is required: which column to take it of"),
                     (_, Some(column)) => self.need_column("column".into(), column, p),
                 }
             });
@@ -459,7 +460,7 @@ impl MonitorSpec {
 impl LogSource {
     fn validate(&self, problems: &mut Problems) {
         if self.paths.is_empty() {
-            problems.add("paths", "needs at least one path");
+            problems.absent("paths", "needs at least one path");
         }
         for (index, pattern) in self.paths.iter().enumerate() {
             let path = format!("paths[{index}]");

@@ -101,13 +101,13 @@ impl<'de> Deserialize<'de> for Levels {
 impl Document for SubscriptionSpec {
     fn validate(&self, problems: &mut Problems) {
         if self.to.is_empty() {
-            problems.add("to", "needs at least one contact group");
+            problems.absent("to", "needs at least one contact group");
         }
         if self.target == Target::All(false) {
             problems.add("target.all", "can only be true; name a monitor, rule, app or folder instead");
         }
         if self.levels == Levels::Only(Vec::new()) {
-            problems.add("levels", "needs at least one level; leave it out for all");
+            problems.absent("levels", "needs at least one level; leave it out for all");
         }
     }
 

@@ -1,0 +1,239 @@
+//! What documents are accepted, and what is said of those that are not: whole documents in, problems out.
+
+use expect_test::{Expect, expect};
+use nightjar_model::decode::parse_yaml;
+use nightjar_model::kinds::Spec;
+use nightjar_model::{Kind, Problems, Resource};
+
+fn parse(yaml: &str) -> Result<Resource, String> {
+    let documents = parse_yaml(yaml).expect("valid YAML");
+    Resource::from_value(&documents[0], Some("default"))
+        .map_err(|problems| problems.iter().map(|p| format!("{}: {}\n", p.path, p.message)).collect())
+}
+
+fn refused(yaml: &str, expected: Expect) {
+    expected.assert_eq(&parse(yaml).expect_err("must be refused"));
+}
+
+const MONITOR: &str = r#"
+kind: Monitor
+metadata: { name: trade-create, folder: /trade/ }
+spec:
+  type: minute_multi_key
+  source: { log: { paths: [ { path: /logs/trade.log } ] } }
+  columns:
+    - { name: goods, pick: { split: { by: ",", index: 2 } } }
+    - { name: cost, pick: { split: { by: ",", index: 5 } }, number: true }
+  group_by: [ goods, $idc ]
+  stats: [ { name: count, fn: lines }, { name: cost_avg, fn: avg, column: cost }, { name: cost_max, fn: max, column: cost } ]
+"#;
+
+#[test]
+fn a_monitor_is_read_and_shown_again() {
+    let monitor = parse(MONITOR).expect("valid");
+    assert_eq!(monitor.metadata.folder, "trade");
+    assert_eq!(monitor.spec.as_monitor().map(|m| m.fields()), Some(vec!["*".to_owned(), "cost".to_owned()]));
+    let shown = monitor.to_value();
+    assert_eq!(Resource::from_value(&shown, None).expect("what is shown can be sent back"), monitor);
+}
+
+#[test]
+fn a_monitor_names_every_problem() {
+    refused(
+        r#"
+kind: Monitor
+metadata: { name: Trade_Create, workspace: other, folder: "a//b", colour: red }
+spec:
+  type: minute
+  source:
+    log:
+      paths: [ { path: trade.log }, { glob: /a/../b } ]
+      time: { column: when, timezone: Mars/Base }
+  columns:
+    - { name: 1st, pick: { split: { by: "", index: 5000 } } }
+    - { name: a, pick: { regex: { pattern: "(a" } } }
+    - { name: a, pick: { regex: { pattern: "(a)", group: 2 } } }
+    - { name: b, pick: { between: {} } }
+    - { name: time, pick: { json: { pointer: x } } }
+  filter: { include: [ { column: nope, in: [] } ] }
+  group_by: [ a, a, $moon, nope ]
+  stats: [ { name: a, fn: lines, column: b }, { name: x, fn: avg }, { name: x, fn: sum, column: nope } ]
+  limits: { max_keys: 0 }
+"#,
+        expect![[r#"
+            metadata.colour: unknown field `colour`, expected one of `name`, `workspace`, `displayName`, `folder`, `labels`, `uid`, `version`, `createdAt`, `createdBy`, `updatedAt`, `updatedBy`
+            metadata.name: may hold only a-z, 0-9 and `-`, and must start and end with a letter or digit
+            metadata.workspace: is `other`, but the document was sent to `default`
+            metadata.folder: has an empty part, or one that starts or ends with a space
+            spec.source.log.paths[0]: must be absolute
+            spec.source.log.paths[1]: must not hold `..` or NUL
+            spec.source.log.time.timezone: `Mars/Base` is not an IANA time zone such as Asia/Shanghai
+            spec.columns[0].name: must be a letter or `_`, then letters, digits and `_`
+            spec.columns[0].pick.split.by: must not be empty
+            spec.columns[0].pick.split.index: must be at most 1000
+            spec.columns[1].pick.regex.pattern: is not a regular expression: unclosed group
+            spec.columns[2].name: `a` is there twice
+            spec.columns[2].pick.regex.group: there is no group 2; the pattern has 1
+            spec.columns[3].pick.between: needs `left`, `right` or both
+            spec.columns[4].name: `time` is a column of every table
+            spec.columns[4].pick.json.pointer: must start with `/`, e.g. /request/status
+            spec.source.log.time.column: there is no column `when`; columns are: 1st, a, a, b, time
+            spec.filter.include[0].column: there is no column `nope`; columns are: 1st, a, a, b, time
+            spec.filter.include[0].in: needs at least one value
+            spec.group_by: type `minute` has one figure a minute; use `minute_multi_key` to group
+            spec.group_by[1]: `a` is there twice
+            spec.group_by[2]: unknown dimension `$moon`; known are $app, $idc, $ldc, $host, $ip, $env
+            spec.group_by[3]: there is no column `nope`; columns are: 1st, a, a, b, time
+            spec.stats[0].name: `a` is already a column of the table
+            spec.stats[0].column: `lines` counts lines and takes no column
+            spec.stats[1].column: is required: which column to take it of
+            spec.stats[2].name: `x` is there twice
+            spec.stats[2].column: there is no column `nope`; columns are: 1st, a, a, b, time
+            spec.limits.max_keys: must be from 1 to 100000
+        "#]],
+    );
+}
+
+#[test]
+fn a_rule_names_every_problem() {
+    refused(
+        r#"
+kind: AlertRule
+metadata: { name: slow }
+spec:
+  monitor: trade-create
+  every: 90s
+  where: { goods: { any: false }, idc: { in: [] } }
+  active: [ { from: "25:00", to: "7", timezone: Nowhere, days: [monday] } ]
+  conditions: []
+  for: { times: 3, of: 2 }
+  max_wait: 2h
+"#,
+        expect![[r#"
+            spec.active[0].days[0]: unknown variant `monday`, expected one of `mon`, `tue`, `wed`, `thu`, `fri`, `sat`, `sun`
+            spec.every: must be whole minutes, from 1m to 1d
+            spec.max_wait: must be at most 1h
+            spec.for: needs 1 <= times <= of <= 60
+            spec.where.goods.any: can only be true; leave the column out to merge its keys
+            spec.active[0].from: `25:00` is not a time of day such as 09:00
+            spec.active[0].to: `7` is not a time of day such as 21:00
+            spec.active[0].timezone: is not an IANA time zone such as Asia/Shanghai
+        "#]],
+    );
+    refused(
+        r#"
+kind: AlertRule
+metadata: { name: slow }
+spec: { conditions: [ { take: { avg: 5 }, threshold: high }, { field: x, op: "~", threshold: 1 } ] }
+"#,
+        expect![[r#"
+            spec.conditions[0].take.avg: invalid type: integer `5`, expected a string
+            spec.conditions[0].threshold: invalid type: string "high", expected f64
+            spec.conditions[0].field: is required
+            spec.conditions[0].op: is required
+            spec.conditions[1].op: unknown variant `~`, expected one of `>`, `>=`, `<`, `<=`, `==`, `!=`
+            spec.monitor: is required
+        "#]],
+    );
+}
+
+#[test]
+fn a_rule_is_checked_against_its_monitor() {
+    let monitor = parse(MONITOR).expect("valid").spec;
+    let rule = parse(
+        r#"
+kind: AlertRule
+metadata: { name: slow }
+spec:
+  monitor: trade-create
+  where: { method: { any: true } }
+  conditions: [ { field: latency, op: ">", threshold: 1 } ]
+"#,
+    )
+    .expect("valid in itself");
+    let lookup = |kind: Kind, name: &str| -> Option<Spec> {
+        (kind == Kind::Monitor && name == "trade-create").then(|| monitor.clone())
+    };
+    let mut problems = Problems::new();
+    rule.spec.validate_with(&lookup, &mut problems);
+    let found: String = problems.into_vec().iter().map(|p| format!("{}: {}\n", p.path, p.message)).collect();
+    expect![[r#"
+        spec.conditions[0].field: monitor `trade-create` has no statistic `latency`; it has count, cost_avg, cost_max
+        spec.where.method: monitor `trade-create` does not group by it; it groups by goods, $idc
+    "#]]
+    .assert_eq(&found);
+}
+
+#[test]
+fn channels_name_their_problems() {
+    refused(
+        "{ kind: DingtalkRobot, metadata: { name: r }, spec: { max_per_minute: 100, keywords: [''] } }",
+        expect![[r#"
+            spec.url: is required
+        "#]],
+    );
+    refused(
+        "{ kind: Webhook, metadata: { name: w }, spec: { url: 'ftp://x', headers: { Host: x, 'a b': y }, format: xml } }",
+        expect![[r#"
+            spec.format: unknown variant `xml`, expected one of `nightjar`, `alertmanager`, `text`
+            spec.url: must be an address such as https://host/path
+            spec.headers.Host: is set by the sender
+            spec.headers.a b: is not the name of an HTTP header
+        "#]],
+    );
+    refused(
+        "{ kind: EmailServer, metadata: { name: e }, spec: { host: mail.example.com, tls: none, username: u, password: p, from: nobody, port: 0 } }",
+        expect![[r#"
+            spec.port: must be from 1 to 65535
+            spec.from: must be an email address such as Nightjar <alerts@example.com>
+            spec.tls: a password would travel in clear; use starttls or tls
+        "#]],
+    );
+    refused(
+        "{ kind: Subscription, metadata: { name: s }, spec: { to: [], target: { all: false }, levels: [P9] } }",
+        expect![[r#"
+            spec.levels[0]: unknown variant `P9`, expected one of `P0`, `P1`, `P2`, `P3`, `P4`
+            spec.target.all: can only be true; name a monitor, rule, app or folder instead
+        "#]],
+    );
+    refused(
+        "{ kind: Subscription, metadata: { name: s }, spec: { to: [], levels: most } }",
+        expect![[r#"
+        spec.levels: invalid value: string "most", expected `all` or a list of P0, P1, P2, P3, P4
+    "#]],
+    );
+    refused(
+        "{ kind: Contact, metadata: { name: c }, spec: { email: 'a b@c', phone: 'x', timezone: X } }",
+        expect![[r#"
+            spec.email: `a b@c` is not an email address
+            spec.phone: must be digits, `+` and `-`, at most 20
+            spec.timezone: is not an IANA time zone such as Asia/Shanghai
+        "#]],
+    );
+    refused(
+        "{ kind: ContactGroup, metadata: { name: g } }",
+        expect![[r#"
+        spec: needs at least one contact, robot or webhook
+    "#]],
+    );
+    refused(
+        "{ kind: Dashboard, metadata: { name: g }, extra: 1 }",
+        expect![[r#"
+        extra: unknown field; a document has `kind`, `metadata` and `spec`
+        kind: unknown kind; known are Monitor, AlertRule, Contact, ContactGroup, DingtalkRobot, Webhook, EmailServer, Subscription
+    "#]],
+    );
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let robot = parse("{ kind: DingtalkRobot, metadata: { name: r }, spec: { url: 'https://d/robot?access_token=hunter2', secret: hunter2 } }")
+        .expect("valid");
+    let webhook = parse("{ kind: Webhook, metadata: { name: w }, spec: { url: 'https://h', secret_key: hunter2, headers: { A: hunter2 } } }")
+        .expect("valid");
+    for resource in [robot, webhook] {
+        let shown = format!("{} {resource:?}", resource.to_value());
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("***"));
+    }
+}
