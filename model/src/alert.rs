@@ -81,15 +81,23 @@ pub struct Alert {
 #[serde(rename_all = "camelCase")]
 pub struct AlertEvent {
     pub at: Timestamp,
+    /// The alert's id; or [`rule_timeline`] for what befell a rule while no alert was there: a minute
+    /// that could not be judged, a condition that held too seldom to fire.
     pub alert: String,
-    /// `evaluate`, `inhibit`, `silence`, `group`, `reduce`, `route`, `render`, `deliver`, `record`.
+    /// `evaluate`, `inhibit`, `silence`, `group`, `reduce`, `route`, `render`, `queue`, `deliver`.
     pub stage: String,
-    /// `passed`, `stopped`, `fired`, `recovered`, `retry`, `sent`, `failed`.
+    /// `passed`, `stopped`, `fired`, `recovered`, `closed`, `delayed`, `retry`, `sent`, `failed`.
     pub outcome: String,
     /// Why, for people.
     pub reason: String,
     /// The notification it is about, where it is about one.
     pub notification: Option<String>,
+}
+
+/// What [`AlertEvent::alert`] says of events that belong to a rule and to none of its alerts. They can be
+/// read like an alert's, and are deleted by their age.
+pub fn rule_timeline(rule: &str) -> String {
+    format!("rule:{rule}")
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]

@@ -154,7 +154,8 @@ pub trait AlertStore: Send + Sync {
     async fn events(&self, workspace: &str, alert: &str) -> Result<Vec<AlertEvent>>;
     async fn notification(&self, workspace: &str, id: &str) -> Result<Notification>;
     async fn notifications(&self, query: &NotificationQuery) -> Result<Page<Notification>>;
-    /// Deletes ended alerts, and their events and notifications, that ended before `before`.
+    /// Deletes ended alerts, and their events and notifications, that ended before `before`; and events
+    /// older than it on the timelines of rules ([`rule_timeline`](crate::alert::rule_timeline)).
     async fn prune(&self, before: Timestamp) -> Result<u64>;
 }
 
