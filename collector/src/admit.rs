@@ -1,0 +1,173 @@
+//! What of a record is let through to the engine.
+//!
+//! A record that cannot have been written by a working agent ends its session. A record that is
+//! merely out of date (its monitor was deleted or given to others meanwhile) is taken without the
+//! part that has no home any more, which is counted.
+
+use std::time::Duration;
+
+use nightjar_model::delta::{Batch, FAULT_KEYS, FAULTS_MONITOR, LINES_FIELD, MonitorDelta};
+use nightjar_model::names::AgentId;
+use nightjar_model::protocol::{MAX_PAYLOAD_BYTES, decode_gathered, wire};
+use nightjar_model::time::Timestamp;
+
+use crate::refusal::Refusal;
+
+/// Windows further ahead of the server's clock than this are dropped: no working clock is that wrong.
+const MAX_AHEAD: Duration = Duration::from_secs(24 * 3600);
+
+/// Whose record it is.
+pub(crate) struct Sender<'a> {
+    pub(crate) agent: &'a AgentId,
+    pub(crate) workspace: &'a str,
+    pub(crate) incarnation: u64,
+}
+
+/// How many bytes a payload may hold once decompressed, by what its header says; never more than the
+/// protocol's limit.
+pub(crate) fn payload_bound(payload: &[u8]) -> usize {
+    match zstd::zstd_safe::get_frame_content_size(payload) {
+        Ok(Some(bytes)) => usize::try_from(bytes).unwrap_or(usize::MAX).min(MAX_PAYLOAD_BYTES),
+        _ => MAX_PAYLOAD_BYTES,
+    }
+}
+
+/// Decompresses and decodes a record.
+///
+/// # Errors
+/// Anything malformed, or over the protocol's limit once decompressed.
+pub(crate) fn decode(sender: &Sender<'_>, record: &wire::Record) -> Result<Batch, Refusal> {
+    let malformed = |what: String| Refusal::Malformed(format!("record {} is malformed: {what}", record.sequence));
+    if let Ok(Some(bytes)) = zstd::zstd_safe::get_frame_content_size(&record.payload)
+        && bytes > MAX_PAYLOAD_BYTES as u64
+    {
+        return Err(malformed(format!("it holds {bytes} bytes; the limit is {MAX_PAYLOAD_BYTES}")));
+    }
+    let gathered = zstd::bulk::decompress(&record.payload, payload_bound(&record.payload))
+        .map_err(|error| malformed(format!("{error} (the limit is {MAX_PAYLOAD_BYTES} bytes)")))?;
+    let (deltas, watermarks) = decode_gathered(sender.workspace, &gathered)?;
+    if deltas.iter().any(|delta| delta.monitor.name == FAULTS_MONITOR && !is_fault_shape(delta)) {
+        return Err(malformed(format!("`{FAULTS_MONITOR}` has other columns than {}", FAULT_KEYS.join(", "))));
+    }
+    Ok(Batch {
+        agent: sender.agent.clone(),
+        incarnation: sender.incarnation,
+        sequence: record.sequence,
+        deltas,
+        watermarks,
+    })
+}
+
+fn is_fault_shape(delta: &MonitorDelta) -> bool {
+    delta.group_by == FAULT_KEYS && delta.fields == [LINES_FIELD] && delta.width == Duration::from_secs(60)
+}
+
+/// What was left out of a batch.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct LeftOut {
+    /// Monitors that are not there, or not this agent's.
+    pub(crate) monitors: Vec<String>,
+    /// Windows too far ahead of the server's clock.
+    pub(crate) ahead: u64,
+}
+
+/// Leaves out what the agent may not contribute to, and holds watermarks to the server's own clock:
+/// no window may pass for complete before it is over.
+pub(crate) fn filter(batch: &mut Batch, now: Timestamp, may_contribute: impl Fn(&str) -> bool) -> LeftOut {
+    let mut left_out = LeftOut::default();
+    let limit = now.saturating_add(MAX_AHEAD);
+    batch.deltas.retain_mut(|delta| {
+        if delta.monitor.name != FAULTS_MONITOR && !may_contribute(&delta.monitor.name) {
+            left_out.monitors.push(delta.monitor.name.clone());
+            return false;
+        }
+        let before = delta.windows.len();
+        delta.windows.retain(|window| window.start <= limit);
+        left_out.ahead += (before - delta.windows.len()) as u64;
+        !delta.windows.is_empty()
+    });
+    batch.watermarks.retain_mut(|watermark| {
+        watermark.through = watermark.through.min(now);
+        may_contribute(&watermark.monitor.name)
+    });
+    left_out
+}
+
+#[cfg(test)]
+mod tests {
+    use nightjar_model::delta::{Partial, Watermark, WindowDelta};
+    use nightjar_model::names::MonitorKey;
+    use nightjar_model::protocol::encode_gathered;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+    fn delta(monitor: &str, starts: &[Timestamp]) -> MonitorDelta {
+        MonitorDelta {
+            monitor: MonitorKey::new("w", monitor),
+            width: Duration::from_secs(60),
+            group_by: vec![],
+            fields: vec![LINES_FIELD.to_owned()],
+            windows: starts
+                .iter()
+                .map(|start| WindowDelta { start: *start, keys: vec![], partials: vec![Partial::lines(1)] })
+                .collect(),
+        }
+    }
+
+    fn sent(deltas: &[MonitorDelta], watermarks: &[Watermark]) -> wire::Record {
+        let payload = zstd::bulk::compress(&encode_gathered(deltas, watermarks), 1).unwrap();
+        wire::Record { sequence: 3, payload }
+    }
+
+    fn decoded(record: &wire::Record) -> Result<Batch, Refusal> {
+        decode(&Sender { agent: &AgentId("a".to_owned()), workspace: "w", incarnation: 7 }, record)
+    }
+
+    #[test]
+    fn own_monitors_pass_and_others_are_left_out() {
+        let watermark =
+            |monitor: &str, through| Watermark { monitor: MonitorKey::new("w", monitor), through: Timestamp(through) };
+        let record = sent(
+            &[delta("mine", &[NOW]), delta("gone", &[NOW])],
+            &[watermark("mine", NOW.0 + 5_000), watermark("gone", 1)],
+        );
+        let mut batch = decoded(&record).unwrap();
+        assert_eq!((batch.incarnation, batch.sequence), (7, 3));
+        let left_out = filter(&mut batch, NOW, |name| name == "mine");
+        assert_eq!(left_out.monitors, ["gone"]);
+        assert_eq!(batch.deltas, [delta("mine", &[NOW])]);
+        assert_eq!(batch.watermarks, [watermark("mine", NOW.0)], "held to the server's clock");
+    }
+
+    #[test]
+    fn windows_of_a_day_to_come_are_left_out() {
+        let far = NOW.saturating_add(MAX_AHEAD + Duration::from_secs(60));
+        let mut batch = decoded(&sent(&[delta("mine", &[NOW, far])], &[])).unwrap();
+        assert_eq!(filter(&mut batch, NOW, |_| true), LeftOut { monitors: vec![], ahead: 1 });
+        assert_eq!(batch.deltas, [delta("mine", &[NOW])]);
+    }
+
+    #[test]
+    fn faults_need_their_own_shape() {
+        let mut faults = delta(FAULTS_MONITOR, &[NOW]);
+        assert!(matches!(decoded(&sent(&[faults.clone()], &[])), Err(Refusal::Malformed(_))));
+        faults.group_by = FAULT_KEYS.map(str::to_owned).to_vec();
+        faults.windows[0].keys = vec!["m".into(), "nul_bytes".into(), "h".into()];
+        let mut batch = decoded(&sent(&[faults], &[])).unwrap();
+        filter(&mut batch, NOW, |_| false);
+        assert_eq!(batch.deltas.len(), 1, "faults belong to every agent");
+    }
+
+    #[test]
+    fn garbage_and_bombs_are_refused() {
+        for payload in [vec![1, 2, 3], zstd::bulk::compress(&[0xff; 40], 1).unwrap()] {
+            assert!(decoded(&wire::Record { sequence: 3, payload }).is_err());
+        }
+        let bomb = zstd::bulk::compress(&vec![0; MAX_PAYLOAD_BYTES + 1], 19).unwrap();
+        assert!(bomb.len() < 100_000);
+        let refusal = decoded(&wire::Record { sequence: 3, payload: bomb }).unwrap_err();
+        assert!(refusal.to_string().contains("limit"), "{refusal}");
+    }
+}

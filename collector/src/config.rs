@@ -1,0 +1,74 @@
+//! The collector's settings and their bounds.
+
+use nightjar_model::{Problems, Span};
+use serde::Deserialize;
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CollectorConfig {
+    /// Agents connected at one time; a further one is refused and comes again later.
+    pub max_sessions: u32,
+    /// What one agent may send each second, compressed. Beyond it the session is read more slowly.
+    pub session_bytes_per_second: u64,
+    /// What all records between arrival and acknowledgement may take, uncompressed.
+    pub in_flight_bytes: u64,
+    /// One-off tasks waiting for the answer of one agent.
+    pub tasks_per_agent: u32,
+    /// How long a one-off task may take.
+    pub task_timeout: Span,
+}
+
+impl Default for CollectorConfig {
+    fn default() -> Self {
+        Self {
+            max_sessions: 10_000,
+            session_bytes_per_second: 32 << 20,
+            in_flight_bytes: 256 << 20,
+            tasks_per_agent: 16,
+            task_timeout: Span::from_secs(20),
+        }
+    }
+}
+
+impl CollectorConfig {
+    pub fn validate(&self, problems: &mut Problems) {
+        if self.max_sessions == 0 {
+            problems.add("max_sessions", "must be at least 1");
+        }
+        if self.session_bytes_per_second < 1 << 10 {
+            problems.add("session_bytes_per_second", "must be at least 1024");
+        }
+        let largest = nightjar_model::protocol::MAX_PAYLOAD_BYTES as u64;
+        if !(largest..=1 << 40).contains(&self.in_flight_bytes) {
+            problems.add("in_flight_bytes", format!("must be from {largest} (one record) to 1 TiB"));
+        }
+        if self.tasks_per_agent == 0 {
+            problems.add("tasks_per_agent", "must be at least 1");
+        }
+        if self.task_timeout.0.is_zero() || self.task_timeout.0.as_secs() > 600 {
+            problems.add("task_timeout", "must be more than nothing and at most 10m");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid_and_bounds_are_checked() {
+        let mut problems = Problems::new();
+        CollectorConfig::default().validate(&mut problems);
+        assert!(problems.is_empty());
+
+        let none = CollectorConfig {
+            max_sessions: 0,
+            session_bytes_per_second: 0,
+            in_flight_bytes: 0,
+            tasks_per_agent: 0,
+            task_timeout: Span::from_secs(0),
+        };
+        none.validate(&mut problems);
+        assert_eq!(problems.into_vec().len(), 5);
+    }
+}

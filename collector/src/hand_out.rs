@@ -1,0 +1,227 @@
+//! What each agent is told to collect, and whom the engine is to expect.
+//!
+//! [`Plan`] is an immutable picture of all monitors; sessions cut their own configuration out of the
+//! newest one. The engine hears of an expectation before an agent hears of the monitor, so that no
+//! window passes for complete while an agent has just begun to read.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use nightjar_model::agents::{AgentFacts, AgentRecord};
+use nightjar_model::kinds::monitor::MonitorSpec;
+use nightjar_model::names::MonitorKey;
+use nightjar_model::ports::{Expectation, ListQuery, Reconciler, ResourceStore};
+use nightjar_model::protocol::wire;
+use nightjar_model::resource::Kind;
+use nightjar_model::{Error, Result};
+use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
+
+use crate::Collector;
+
+/// All monitors at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    workspaces: HashMap<String, BTreeMap<String, PlannedMonitor>>,
+}
+
+#[derive(Debug)]
+struct PlannedMonitor {
+    spec: MonitorSpec,
+    spec_json: String,
+}
+
+impl Plan {
+    pub(crate) async fn read(resources: &dyn ResourceStore) -> Result<Self> {
+        let mut plan = Self::default();
+        let mut query = ListQuery { kind: Some(Kind::Monitor), limit: 500, ..ListQuery::default() };
+        loop {
+            let page = resources.list(&query).await?;
+            for resource in page.items {
+                let Some(spec) = resource.spec.as_monitor() else { continue };
+                let spec_json = serde_json::to_string(spec)
+                    .map_err(|error| Error::internal(format!("cannot write {}: {error}", resource.key())))?;
+                let planned = PlannedMonitor { spec: spec.clone(), spec_json };
+                let workspace = plan.workspaces.entry(resource.metadata.workspace).or_default();
+                workspace.insert(resource.metadata.name, planned);
+            }
+            query.cursor = page.next;
+            if query.cursor.is_none() {
+                return Ok(plan);
+            }
+        }
+    }
+
+    fn of<'a>(
+        &'a self,
+        workspace: &str,
+        facts: &'a AgentFacts,
+    ) -> impl Iterator<Item = (&'a String, &'a PlannedMonitor)> {
+        self.workspaces
+            .get(workspace)
+            .into_iter()
+            .flatten()
+            .filter(|(_, planned)| planned.spec.wants(&facts.labels, &facts.hostname))
+    }
+
+    /// Monitors that an agent may contribute to: those that want it, the paused ones too, because
+    /// what it still has of them was gathered before the pause.
+    pub(crate) fn may_contribute(&self, workspace: &str, facts: &AgentFacts, monitor: &str) -> bool {
+        let planned = self.workspaces.get(workspace).and_then(|monitors| monitors.get(monitor));
+        planned.is_some_and(|planned| planned.spec.wants(&facts.labels, &facts.hostname))
+    }
+
+    /// Whether there is such a monitor at all.
+    pub(crate) fn exists(&self, workspace: &str, monitor: &str) -> bool {
+        self.workspaces.get(workspace).is_some_and(|monitors| monitors.contains_key(monitor))
+    }
+
+    /// The configuration of one agent. Its version is a digest of its content: the same after a
+    /// restart of either side.
+    pub(crate) fn config(&self, workspace: &str, facts: &AgentFacts) -> wire::Config {
+        let mut digest = Sha256::new();
+        let mut monitors = Vec::new();
+        for (name, planned) in self.of(workspace, facts).filter(|(_, planned)| planned.spec.enabled) {
+            for part in [name, &planned.spec_json] {
+                digest.update((part.len() as u64).to_le_bytes());
+                digest.update(part);
+            }
+            monitors.push(wire::MonitorConfig { name: name.clone(), spec_json: planned.spec_json.clone() });
+        }
+        let version = digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        wire::Config { version, monitors }
+    }
+
+    /// Enabled monitors and the agents that contribute to each.
+    pub(crate) fn expectations(&self, agents: &[AgentRecord]) -> Vec<Expectation> {
+        let mut expected = Vec::new();
+        for (workspace, monitors) in &self.workspaces {
+            for (name, planned) in monitors.iter().filter(|(_, planned)| planned.spec.enabled) {
+                let wanted = |agent: &&AgentRecord| {
+                    agent.workspace == *workspace && planned.spec.wants(&agent.facts.labels, &agent.facts.hostname)
+                };
+                expected.push(Expectation {
+                    monitor: MonitorKey::new(workspace.clone(), name.clone()),
+                    width: planned.spec.width(),
+                    agents: agents.iter().filter(wanted).map(|agent| agent.id.clone()).collect(),
+                });
+            }
+        }
+        expected.sort_by(|a, b| a.monitor.cmp(&b.monitor));
+        expected
+    }
+}
+
+/// Brings agents and engine in line with the documents and the fleet.
+pub(crate) struct HandOut(pub(crate) Arc<Collector>);
+
+#[async_trait]
+impl Reconciler for HandOut {
+    fn name(&self) -> &'static str {
+        "collector.hand_out"
+    }
+
+    fn every(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
+    fn wake(&self) -> Option<&Notify> {
+        Some(&self.0.changed)
+    }
+
+    async fn activate(&self) -> Result<()> {
+        self.0.hand_out().await
+    }
+}
+
+impl Collector {
+    /// Reads documents and fleet, tells the engine whom to expect, then the agents what to collect.
+    pub(crate) async fn hand_out(&self) -> Result<()> {
+        // One at a time: an older picture must not come after a newer one.
+        let _turn = self.hand_out_turn.acquire().await.map_err(|_closed| Error::internal("hand-out was closed"))?;
+        let plan = Plan::read(self.resources.as_ref()).await?;
+        let mut agents = self.registry.agents(None).await?;
+        for agent in &mut agents {
+            // What a connected agent says of itself is newer than what is stored.
+            if let Some(live) = self.live(&agent.id) {
+                agent.facts = live.facts();
+            }
+        }
+        self.forget_all_but(&agents);
+        self.intake.expect(plan.expectations(&agents)).await?;
+        self.plan.send_replace(Arc::new(plan));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nightjar_model::names::AgentId;
+    use nightjar_model::time::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+
+    fn plan(monitors: &[(&str, serde_json::Value)]) -> Plan {
+        let mut plan = Plan::default();
+        for (name, extra) in monitors {
+            let mut spec = json!({ "type": "minute", "source": { "log": { "paths": [{ "path": "/a.log" }] } } });
+            spec.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+            let spec: MonitorSpec = serde_json::from_value(spec).unwrap();
+            let spec_json = serde_json::to_string(&spec).unwrap();
+            let workspace = plan.workspaces.entry("default".to_owned()).or_default();
+            workspace.insert((*name).to_owned(), PlannedMonitor { spec, spec_json });
+        }
+        plan
+    }
+
+    fn facts(app: &str) -> AgentFacts {
+        AgentFacts { labels: [("app".to_owned(), app.to_owned())].into(), ..AgentFacts::default() }
+    }
+
+    fn names(config: &wire::Config) -> Vec<&str> {
+        config.monitors.iter().map(|monitor| monitor.name.as_str()).collect()
+    }
+
+    #[test]
+    fn agents_get_the_enabled_monitors_that_want_them() {
+        let plan =
+            plan(&[("all", json!({})), ("paused", json!({ "enabled": false })), ("trade", json!({ "app": "trade" }))]);
+        let trade = plan.config("default", &facts("trade"));
+        assert_eq!(names(&trade), ["all", "trade"]);
+        assert_eq!(names(&plan.config("default", &facts("toll"))), ["all"]);
+        assert!(plan.config("elsewhere", &facts("trade")).monitors.is_empty());
+        assert!(plan.may_contribute("default", &facts("trade"), "paused"));
+        assert!(!plan.may_contribute("elsewhere", &facts("trade"), "all"));
+        assert!(!plan.may_contribute("default", &facts("toll"), "trade"));
+    }
+
+    #[test]
+    fn versions_follow_the_content() {
+        let before = plan(&[("a", json!({}))]).config("default", &facts("x"));
+        let same = plan(&[("a", json!({}))]).config("default", &facts("y"));
+        let changed = plan(&[("a", json!({ "limits": { "max_keys": 5 } }))]).config("default", &facts("x"));
+        let renamed = plan(&[("b", json!({}))]).config("default", &facts("x"));
+        assert_eq!(before.version, same.version);
+        assert_ne!(before.version, changed.version);
+        assert_ne!(before.version, renamed.version);
+    }
+
+    #[test]
+    fn expects_matching_agents_of_the_same_workspace() {
+        let plan = plan(&[("trade", json!({ "app": "trade" })), ("paused", json!({ "enabled": false }))]);
+        let agent = |id: &str, workspace: &str, app: &str| AgentRecord {
+            id: AgentId(id.to_owned()),
+            workspace: workspace.to_owned(),
+            facts: facts(app),
+            enrolled_at: Timestamp(0),
+            last_seen_at: None,
+        };
+        let agents = [agent("1", "default", "trade"), agent("2", "default", "toll"), agent("3", "other", "trade")];
+        let expected = plan.expectations(&agents);
+        assert_eq!(expected.len(), 1);
+        assert_eq!(expected[0].agents, [AgentId("1".to_owned())]);
+    }
+}

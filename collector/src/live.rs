@@ -1,0 +1,108 @@
+//! One agent as the server knows it since its last connection: its session, if it has one, and what
+//! it last said.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use nightjar_model::agents::{AgentFacts, AgentSelf, MonitorReport};
+use nightjar_model::names::AgentId;
+use nightjar_model::problem::Problem;
+use nightjar_model::protocol::wire;
+use nightjar_model::time::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use crate::refusal::Refusal;
+
+pub(crate) type Outbox = mpsc::Sender<Result<wire::ToAgent, Status>>;
+
+pub(crate) struct Live {
+    pub(crate) id: AgentId,
+    pub(crate) workspace: String,
+    pub(crate) outbox: Outbox,
+    /// Ends the session; [`Live::end_with`] says why.
+    pub(crate) cancel: CancellationToken,
+    /// Cancelled once the session has touched the intake for the last time.
+    pub(crate) ended: CancellationToken,
+    state: Mutex<State>,
+    /// Tasks sent and not answered.
+    pending: Mutex<HashMap<String, oneshot::Sender<wire::TaskAnswer>>>,
+}
+
+/// What the agent last said, and when.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct State {
+    pub(crate) facts: AgentFacts,
+    pub(crate) heard_at: Timestamp,
+    /// The agent's clock less the server's.
+    pub(crate) skew_ms: i64,
+    pub(crate) monitors: Vec<MonitorReport>,
+    pub(crate) process: AgentSelf,
+    pub(crate) config_sent: Option<(String, Timestamp)>,
+    pub(crate) config_applied: Option<String>,
+    pub(crate) config_problems: Vec<(String, Problem)>,
+    pub(crate) why_ended: Option<Refusal>,
+    pub(crate) seen_stored_at: Option<Timestamp>,
+    /// What was left out of its records since it connected, by monitor.
+    pub(crate) left_out: BTreeMap<String, u64>,
+}
+
+impl Live {
+    pub(crate) fn new(id: AgentId, workspace: String, facts: AgentFacts, now: Timestamp, outbox: Outbox) -> Self {
+        Self {
+            id,
+            workspace,
+            outbox,
+            cancel: CancellationToken::new(),
+            ended: CancellationToken::new(),
+            state: Mutex::new(State { facts, heard_at: now, ..State::default() }),
+            pending: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        !self.ended.is_cancelled()
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn facts(&self) -> AgentFacts {
+        self.state().facts.clone()
+    }
+
+    pub(crate) fn end_with(&self, why: Refusal) {
+        self.state().why_ended.get_or_insert(why);
+        self.cancel.cancel();
+    }
+
+    /// A place for the answer to a task; `None` when `limit` are waited for already.
+    pub(crate) fn expect_answer(&self, task: &str, limit: usize) -> Option<oneshot::Receiver<wire::TaskAnswer>> {
+        let mut pending = self.pending();
+        // Those that nobody waits for any more (timed out) make room.
+        pending.retain(|_, waiting| !waiting.is_closed());
+        if pending.len() >= limit {
+            return None;
+        }
+        let (answer, answered) = oneshot::channel();
+        pending.insert(task.to_owned(), answer);
+        Some(answered)
+    }
+
+    /// Whether anybody waited for it.
+    pub(crate) fn answered(&self, answer: wire::TaskAnswer) -> bool {
+        let waiting = self.pending().remove(&answer.id);
+        waiting.is_some_and(|waiting| waiting.send(answer).is_ok())
+    }
+
+    /// Nobody will answer any more.
+    pub(crate) fn drop_pending(&self) {
+        self.pending().clear();
+    }
+
+    fn pending(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<wire::TaskAnswer>>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

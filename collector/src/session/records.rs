@@ -1,0 +1,105 @@
+//! A record on its way to the engine, and the answer to it.
+
+use std::sync::Arc;
+
+use nightjar_model::ErrorKind;
+use nightjar_model::delta::Batch;
+use nightjar_model::ports::Taken;
+use nightjar_model::protocol::wire;
+use nightjar_model::protocol::wire::to_agent;
+use tokio::time::{Instant, sleep};
+
+use super::Open;
+use crate::admit::{self, Sender};
+use crate::refusal::Refusal;
+
+/// Payloads over this are decoded beside the threads that serve, not on them.
+const LARGE_BYTES: usize = 256 << 10;
+
+impl Open {
+    pub(super) async fn take(&mut self, record: wire::Record) -> Result<(), Refusal> {
+        let sequence = record.sequence;
+        let delay = self.pace.spend(record.payload.len(), Instant::now());
+        if !delay.is_zero() {
+            metrics::counter!("nightjar_collector_slowed_total").increment(1);
+            tokio::select! {
+                () = self.live.cancel.cancelled() => return Ok(()),
+                () = self.collector.closing.cancelled() => return Ok(()),
+                () = sleep(delay) => {}
+            }
+        }
+        metrics::counter!("nightjar_collector_record_bytes_total").increment(record.payload.len() as u64);
+        if sequence != 0 && sequence <= self.taken {
+            metrics::counter!("nightjar_collector_records_total", "outcome" => "repeat").increment(1);
+            return self.send(to_agent::Body::Ack(wire::Ack { sequence })).await;
+        }
+        if self.busy_at.is_some_and(|waiting| sequence > waiting) {
+            // It was on its way when its predecessor was put off, and will come again after it.
+            return Ok(());
+        }
+        if sequence != self.taken + 1 {
+            return Err(Refusal::Gap { expected: self.taken + 1, got: sequence });
+        }
+        let collector = Arc::clone(&self.collector);
+        let kib = (admit::payload_bound(&record.payload) >> 10).max(1) as u32;
+        let _in_flight = collector.in_flight.acquire_many(kib).await.map_err(|_closed| Refusal::ShuttingDown)?;
+        let mut batch = self.decode(record).await?;
+        self.filter(&mut batch);
+        let begun = Instant::now();
+        let outcome = self.collector.intake.take(batch).await;
+        metrics::histogram!("nightjar_collector_take_seconds").record(begun.elapsed().as_secs_f64());
+        match outcome {
+            Ok(taken) => {
+                (self.taken, self.busy_at, self.busy_times) = (sequence, None, 0);
+                let label = if taken == Taken::New { "new" } else { "repeat" };
+                metrics::counter!("nightjar_collector_records_total", "outcome" => label).increment(1);
+                self.send(to_agent::Body::Ack(wire::Ack { sequence })).await
+            }
+            // What the agent did wrong ends the session; what the server cannot do now is put off.
+            Err(error) if matches!(error.kind, ErrorKind::Conflict | ErrorKind::InvalidInput) => Err(error.into()),
+            Err(error) => {
+                if error.kind == ErrorKind::Internal {
+                    tracing::error!(%error, sequence, "a record could not be taken");
+                }
+                self.busy_at = Some(sequence);
+                self.busy_times += 1;
+                metrics::counter!("nightjar_collector_busy_total").increment(1);
+                let retry_after_ms = (250 << self.busy_times.min(5)).min(5_000);
+                self.send(to_agent::Body::Busy(wire::Busy { sequence, retry_after_ms, reason: error.message })).await
+            }
+        }
+    }
+
+    async fn decode(&self, record: wire::Record) -> Result<Batch, Refusal> {
+        let (live, incarnation, large) = (Arc::clone(&self.live), self.incarnation, record.payload.len() > LARGE_BYTES);
+        let decode = move || {
+            let sender = Sender { agent: &live.id, workspace: &live.workspace, incarnation };
+            admit::decode(&sender, &record)
+        };
+        if !large {
+            return decode();
+        }
+        let decoding = self.collector.tasks.spawn_blocking(decode);
+        decoding.await.map_err(|error| Refusal::Malformed(format!("decoding failed: {error}")))?
+    }
+
+    fn filter(&self, batch: &mut Batch) {
+        let now = self.collector.clock.now();
+        let mut state = self.live.state();
+        let (plan, workspace) = (&self.plan, &self.live.workspace);
+        let left_out = admit::filter(batch, now, |name| plan.may_contribute(workspace, &state.facts, name));
+        for monitor in left_out.monitors {
+            metrics::counter!("nightjar_collector_left_out_total", "reason" => "not_its_monitor").increment(1);
+            let times = state.left_out.entry(monitor.clone()).or_default();
+            *times += 1;
+            if *times == 1 {
+                let known = plan.exists(workspace, &monitor);
+                tracing::warn!(monitor, known, "figures of a monitor that is not this agent's are left out");
+            }
+        }
+        if left_out.ahead > 0 {
+            metrics::counter!("nightjar_collector_left_out_total", "reason" => "ahead").increment(left_out.ahead);
+            tracing::warn!(windows = left_out.ahead, "windows of more than a day ahead are left out");
+        }
+    }
+}

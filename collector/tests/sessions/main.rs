@@ -1,0 +1,323 @@
+//! Sessions against a real gRPC client, with the rooms around the collector in memory.
+
+#[expect(clippy::unwrap_used, reason = "doubles of a test")]
+mod fakes;
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use fakes::*;
+use nightjar_collector::CollectorConfig;
+use nightjar_model::agents::{AgentHealth, AgentTask, AgentTaskResult, FileListing};
+use nightjar_model::names::AgentId;
+use nightjar_model::ports::{AgentRegistry, Fleet};
+use nightjar_model::protocol::wire;
+use nightjar_model::protocol::wire::{from_agent, to_agent};
+use nightjar_model::time::Timestamp;
+use nightjar_model::{ErrorKind, ResourceKey, Span};
+use serde_json::json;
+use tonic::Code;
+
+fn list_files() -> AgentTask {
+    AgentTask::ListFiles { root: "/".into(), limit: 1 }
+}
+
+async fn house() -> House {
+    House::open(CollectorConfig::default()).await
+}
+
+/// A house with one agent that is connected, welcomed and configured.
+async fn house_with_agent() -> (House, String, Agent) {
+    let house = house().await;
+    let id = house.enrol("default", "trade").await;
+    let mut agent = house.connect(&id, hello("trade")).await;
+    assert_eq!(agent.welcomed().await.taken_sequence, 0);
+    assert_eq!(agent.configured().await, ["every", "trade"]);
+    (house, id, agent)
+}
+
+#[tokio::test]
+async fn enrolment_needs_a_good_token() {
+    let house = house().await;
+    let mut client = house.client().await;
+    let refused = enrol(&mut client, "wrong", "trade").await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    assert!(refused.message().contains("token"), "{refused}");
+    let enrolled = enrol(&mut client, "join-default", "trade").await.unwrap();
+    assert_eq!((enrolled.workspace.as_str(), enrolled.key.as_str()), ("default", "key-of-agent-1"));
+}
+
+#[tokio::test]
+async fn a_session_needs_the_right_key_and_a_hello() {
+    let house = house().await;
+    let id = house.enrol("default", "trade").await;
+    let refused = house.try_connect(&id, "wrong", hello("trade")).await.err().expect("refused");
+    assert_eq!(refused.code(), Code::Unauthenticated);
+
+    let mut agent = house.connect(&id, wire::Hello { incarnation: 0, ..hello("trade") }).await;
+    assert_eq!(agent.ended().await.code(), Code::InvalidArgument);
+    let mut agent = house.connect(&id, wire::Hello { facts: None, ..hello("trade") }).await;
+    assert_eq!(agent.ended().await.code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn records_are_acknowledged_in_order_once_taken() {
+    let (house, id, mut agent) = house_with_agent().await;
+    for sequence in 1..=3 {
+        agent.send(sequence, "trade").await;
+    }
+    for sequence in 1..=3 {
+        assert_eq!(agent.acked().await, sequence);
+    }
+    agent.send(2, "trade").await;
+    assert_eq!(agent.acked().await, 2, "a repeat is acknowledged");
+    {
+        let batches = house.taker.batches.lock().unwrap();
+        assert_eq!(batches.iter().map(|batch| batch.sequence).collect::<Vec<_>>(), [1, 2, 3]);
+        let delta = &batches[0].deltas[0];
+        assert_eq!(delta.monitor.to_string(), "default/trade", "the workspace is the session's");
+        assert_eq!(batches[0].watermarks[0].through, Timestamp(START - 1));
+    }
+    drop(agent);
+    let mut again = house.connect(&id, wire::Hello { last_sequence: 5, ..hello("trade") }).await;
+    assert_eq!(again.welcomed().await.taken_sequence, 3);
+}
+
+#[tokio::test]
+async fn an_acknowledgement_waits_for_the_engine() {
+    let (house, _, mut agent) = house_with_agent().await;
+    let stuck = house.taker.stuck.write().await;
+    agent.send(1, "trade").await;
+    let early = tokio::time::timeout(Duration::from_millis(100), agent.inbox.message()).await;
+    assert!(early.is_err(), "acknowledged before it was durable");
+    drop(stuck);
+    assert_eq!(agent.acked().await, 1);
+}
+
+#[tokio::test]
+async fn a_full_disk_puts_records_off_and_loses_none() {
+    let (house, _, mut agent) = house_with_agent().await;
+    house.taker.full.store(true, Ordering::SeqCst);
+    agent.send(1, "trade").await;
+    agent.send(2, "trade").await;
+    let to_agent::Body::Busy(busy) = agent.hear().await else { panic!("not busy") };
+    assert_eq!(busy.sequence, 1);
+    assert!(busy.retry_after_ms > 0 && busy.reason.contains("disk is full"), "{busy:?}");
+    house.taker.full.store(false, Ordering::SeqCst);
+    for sequence in 1..=2 {
+        agent.send(sequence, "trade").await;
+        assert_eq!(agent.acked().await, sequence);
+    }
+    assert_eq!(house.taker.batches.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_forged_sequence_ends_the_session() {
+    for forged in [0, 2, u64::MAX] {
+        let (house, _, mut agent) = house_with_agent().await;
+        agent.send(forged, "trade").await;
+        let status = agent.ended().await;
+        assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+        assert!(status.message().contains("where 1 is next"), "{status}");
+        assert!(house.taker.batches.lock().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn garbage_ends_the_session_and_reaches_nobody() {
+    let (house, _, mut agent) = house_with_agent().await;
+    let garbage = wire::Record { sequence: 1, payload: vec![9; 100] };
+    agent.say(from_agent::Body::Record(garbage)).await;
+    assert_eq!(agent.ended().await.code(), Code::InvalidArgument);
+    assert!(house.taker.batches.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_ends_the_session() {
+    let (house, _, mut agent) = house_with_agent().await;
+    let huge = wire::Record { sequence: 1, payload: vec![9; nightjar_model::protocol::MAX_MESSAGE_BYTES + 1] };
+    agent.say(from_agent::Body::Record(huge)).await;
+    let status = agent.ended().await;
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    assert!(house.taker.batches.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn monitors_of_others_are_left_out_of_a_record() {
+    let (house, _, mut agent) = house_with_agent().await;
+    for (sequence, monitor) in [(1, "theirs"), (2, "unheard-of"), (3, "every")] {
+        agent.send(sequence, monitor).await;
+        assert_eq!(agent.acked().await, sequence);
+    }
+    let batches = house.taker.batches.lock().unwrap();
+    let sizes: Vec<_> = batches.iter().map(|batch| (batch.deltas.len(), batch.watermarks.len())).collect();
+    assert_eq!(sizes, [(0, 0), (0, 0), (1, 1)]);
+}
+
+#[tokio::test]
+async fn changed_documents_reach_agents_and_engine() {
+    let (house, id, mut agent) = house_with_agent().await;
+    house.reconcile().await;
+    let expected: Vec<_> = house.taker.expected.lock().unwrap().clone();
+    let of = |name: &str| expected.iter().find(|e| e.monitor.name == name).expect("expected").agents.clone();
+    assert_eq!(of("trade"), [AgentId(id.clone())]);
+    assert_eq!(of("theirs"), []);
+
+    house.documents.put("default", "new", json!({}));
+    house.documents.delete("default", "every");
+    house.collector.resources_changed(&[ResourceKey::new(MONITOR, "default", "new")]);
+    house.reconcile().await;
+    assert_eq!(agent.configured().await, ["new", "trade"]);
+    let monitors = || house.taker.expected.lock().unwrap().iter().map(|e| e.monitor.to_string()).collect::<Vec<_>>();
+    assert_eq!(monitors(), ["default/new", "default/trade", "other/theirs"]);
+
+    // Nothing changed: nothing is sent, so the next thing heard is the acknowledgement.
+    house.reconcile().await;
+    agent.send(1, "new").await;
+    assert_eq!(agent.acked().await, 1);
+    let view = house.collector.agent("default", &AgentId(id)).await.unwrap();
+    assert_eq!(view.config_applied, Some(view.config_wanted));
+}
+
+#[tokio::test]
+async fn an_agent_that_has_its_configuration_is_not_sent_it_again() {
+    let (house, id, agent) = house_with_agent().await;
+    drop(agent);
+    let wanted = house.collector.agent("default", &AgentId(id.clone())).await.unwrap().config_wanted;
+    let mut agent = house.connect(&id, wire::Hello { config_version: wanted, ..hello("trade") }).await;
+    agent.welcomed().await;
+    agent.send(1, "trade").await;
+    assert_eq!(agent.acked().await, 1);
+}
+
+#[tokio::test]
+async fn a_second_session_replaces_the_first_once_it_let_go() {
+    let (house, id, mut first) = house_with_agent().await;
+    let stuck = house.taker.stuck.write().await;
+    first.send(1, "trade").await;
+    let mut second = house.connect(&id, hello("trade")).await;
+    let early = tokio::time::timeout(Duration::from_millis(100), second.inbox.message()).await;
+    assert!(early.is_err(), "welcomed while the first session's record is still with the engine");
+    drop(stuck);
+    assert_eq!(second.welcomed().await.taken_sequence, 1);
+    assert_eq!(first.ended().await.code(), Code::Aborted);
+    let health = house.collector.agent("default", &AgentId(id)).await.unwrap().health;
+    assert_eq!(health, AgentHealth::Healthy);
+}
+
+#[tokio::test]
+async fn sessions_are_limited() {
+    let house = House::open(CollectorConfig { max_sessions: 1, ..CollectorConfig::default() }).await;
+    let (one, two) = (house.enrol("default", "a").await, house.enrol("default", "b").await);
+    let mut first = house.connect(&one, hello("a")).await;
+    first.welcomed().await;
+    let refused = house.try_connect(&two, "key-of-agent-2", hello("b")).await.err().expect("refused");
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    drop(first);
+    until("there is a place again", || async {
+        house.try_connect(&two, "key-of-agent-2", hello("b")).await.map(|_| ())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_fleet_shows_what_agents_say() {
+    let (house, id, mut agent) = house_with_agent().await;
+    let id = AgentId(id);
+    let report = wire::MonitorReport { monitor: "trade".into(), files: 2, lines: 7, ..Default::default() };
+    let process = wire::SelfReport { resident_bytes: 5, ..Default::default() };
+    let heartbeat = wire::Heartbeat { now_ms: START + 4_000, monitors: vec![report], process: Some(process) };
+    agent.say(from_agent::Body::Heartbeat(heartbeat)).await;
+    agent.send(1, "trade").await;
+    agent.acked().await;
+    let view = house.collector.agent("default", &id).await.unwrap();
+    assert_eq!((view.health, view.clock_skew_ms), (AgentHealth::ClockSkew, 4_000));
+    assert_eq!((view.monitors[0].lines, view.process.resident_bytes), (7, 5));
+    assert_eq!(view.facts.hostname, "trade-host");
+    assert_eq!(house.collector.agent("other", &id).await.unwrap_err().kind, ErrorKind::NotFound);
+
+    house.clock.advance(Duration::from_secs(31));
+    let health = house.collector.agents("default").await.unwrap()[0].health;
+    assert_eq!(health, AgentHealth::Lost);
+    agent.send(2, "trade").await;
+    agent.acked().await;
+    assert_ne!(house.collector.agents("default").await.unwrap()[0].health, AgentHealth::Lost);
+    let seen = house.registry.seen.lock().unwrap().clone();
+    assert_eq!(seen.last(), Some(&(id, Timestamp(START + 31_000))));
+    assert_eq!(seen.len(), 2, "stored at the hello, and not again within 30 s");
+}
+
+#[tokio::test]
+async fn tasks_are_answered_time_out_and_are_bounded() {
+    let config = CollectorConfig { task_timeout: Span::from_secs(1), tasks_per_agent: 1, ..CollectorConfig::default() };
+    let house = House::open(config).await;
+    let id = AgentId(house.enrol("default", "trade").await);
+    let away = house.collector.run("default", &id, list_files()).await.unwrap_err();
+    assert_eq!(away.kind, ErrorKind::Unavailable);
+
+    let mut agent = house.connect(&id.0, hello("trade")).await;
+    agent.welcomed().await;
+    agent.configured().await;
+    let foreign = house.collector.run("other", &id, list_files()).await.unwrap_err();
+    assert_eq!(foreign.kind, ErrorKind::NotFound);
+
+    let listing = AgentTaskResult::Files(FileListing { root: "/".into(), ..FileListing::default() });
+    let asked = house.collector.run("default", &id, list_files());
+    let answering = async {
+        let to_agent::Body::Task(task) = agent.hear().await else { panic!("not a task") };
+        assert_eq!(task.task_json, r#"{"list_files":{"root":"/","limit":1}}"#);
+        let busy = house.collector.run("default", &id, list_files()).await.unwrap_err();
+        assert_eq!(busy.kind, ErrorKind::TooManyRequests);
+        let result_json = serde_json::to_string(&listing).unwrap();
+        let answer = wire::TaskAnswer { id: task.id, result_json, error: String::new() };
+        agent.say(from_agent::Body::TaskAnswer(answer)).await;
+    };
+    let (answer, ()) = tokio::join!(asked, answering);
+    assert_eq!(answer.unwrap(), listing);
+
+    let late = house.collector.run("default", &id, list_files()).await.unwrap_err();
+    assert_eq!(late.kind, ErrorKind::Timeout);
+
+    let asked = house.collector.run("default", &id, list_files());
+    let leaving = async {
+        agent.hear().await;
+        agent.hear().await;
+        drop(agent);
+    };
+    let (gone, ()) = tokio::join!(asked, leaving);
+    assert_eq!(gone.unwrap_err().kind, ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_removed_agent_is_disconnected_and_not_expected() {
+    let (house, id, mut agent) = house_with_agent().await;
+    let id = AgentId(id);
+    let actor = nightjar_model::identity::Actor::system();
+    house.registry.delete_agent(&actor, "default", &id).await.unwrap();
+    house.collector.disconnect(&id).await;
+    assert_eq!(agent.ended().await.code(), Code::Unauthenticated);
+    house.reconcile().await;
+    assert!(house.taker.expected.lock().unwrap().iter().all(|e| e.agents.is_empty()));
+    assert!(house.collector.agents("default").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn shutdown_lets_the_record_at_hand_finish() {
+    let (house, _, mut agent) = house_with_agent().await;
+    let stuck = house.taker.stuck.write().await;
+    agent.send(1, "trade").await;
+    until("the record has arrived", || async { holds(house.taker.arrived.load(Ordering::SeqCst) == 1) }).await;
+    house.shutdown.cancel();
+    drop(stuck);
+    loop {
+        match agent.hear_or_end().await {
+            Ok(to_agent::Body::Ack(ack)) => assert_eq!(ack.sequence, 1),
+            Ok(other) => panic!("{other:?}"),
+            Err(status) => break assert_eq!(status.code(), Code::Unavailable),
+        }
+    }
+    drop(agent);
+    let served = tokio::time::timeout(Duration::from_secs(10), house.serving).await.expect("drained");
+    served.unwrap().expect("a clean end");
+    assert_eq!(house.taker.batches.lock().unwrap().len(), 1, "what was taken was acknowledged, and nothing else");
+}
