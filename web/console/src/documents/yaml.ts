@@ -1,0 +1,54 @@
+/** A document as YAML and back. What only the server sets is not shown. */
+
+import { isCollection, isScalar, LineCounter, parseDocument, stringify } from 'yaml';
+import type { Metadata, Resource } from '@/api/types';
+import { parsePath } from './path';
+
+const SERVER_SET: readonly (keyof Metadata)[] = ['workspace', 'uid', 'version', 'createdAt', 'createdBy', 'updatedAt', 'updatedBy'];
+
+/** The document as its author wrote it. */
+export function authored<S>(resource: Resource<S>): Resource<S> {
+  const metadata = Object.fromEntries(
+    Object.entries(resource.metadata).filter(([key]) => !SERVER_SET.some((set) => set === key)),
+  ) as unknown as Metadata;
+  return { kind: resource.kind, metadata, spec: resource.spec };
+}
+
+export function toYaml(document: Resource<unknown>): string {
+  return stringify(authored(document), { lineWidth: 0 });
+}
+
+export type Parsed = { document: Resource; error?: undefined } | { document?: undefined; error: string };
+
+export function fromYaml(text: string): Parsed {
+  const parsed = parseDocument(text, { prettyErrors: true });
+  const error = parsed.errors[0];
+  if (error) return { error: error.message };
+  const value: unknown = parsed.toJS();
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return { error: 'kind, metadata, spec?' };
+  const { kind, metadata, spec, ...rest } = value as Partial<Resource>;
+  // Unknown fields are kept: the server names them, where dropping them would hide a slip.
+  return { document: { ...rest, kind: kind ?? '', metadata: metadata ?? { name: '' }, spec: spec ?? {} } };
+}
+
+/** The line, from 1, where a path stands in the text, or where the nearest part of it does. */
+export function lineOf(text: string, path: string): number | undefined {
+  const counter = new LineCounter();
+  const parsed = parseDocument(text, { lineCounter: counter });
+  const steps = parsePath(path);
+  for (let length = steps.length; length > 0; length -= 1) {
+    const parent: unknown = length > 1 ? parsed.getIn(steps.slice(0, length - 1), true) : parsed.contents;
+    if (!isCollection(parent)) continue;
+    const step = steps[length - 1];
+    const pair = parent.items.find((item, index) => {
+      if (item !== null && typeof item === 'object' && 'key' in item) {
+        return isScalar(item.key) && String(item.key.value) === String(step);
+      }
+      return index === step;
+    });
+    const node: unknown = pair !== null && typeof pair === 'object' && 'key' in pair ? pair.key : pair;
+    const range = node !== null && typeof node === 'object' && 'range' in node ? (node.range as [number] | null) : null;
+    if (range) return counter.linePos(range[0]).line;
+  }
+  return undefined;
+}

@@ -1,0 +1,51 @@
+import { Tooltip, theme } from 'antd';
+import { useTranslation } from 'react-i18next';
+import type { CompletenessState } from '@/api/types';
+import { shortTime } from '@/parts/format';
+import { stretches, type Marks } from './series';
+
+interface Props {
+  marks: Marks[];
+  from: number;
+  until: number;
+  stepMs: number;
+  /** The names of agents by id. */
+  hosts: Map<string, string>;
+}
+
+/** Under a chart, on its time axis: which of its minutes are complete, partial, revised. */
+export function CompletenessStrip({ marks, from, until, stepMs, hosts }: Props) {
+  const { t, i18n } = useTranslation();
+  const { token } = theme.useToken();
+  const colours: Record<CompletenessState, string> = { complete: token.colorSuccess, partial: token.colorWarning, revised: token.colorInfo };
+  const count = (state: CompletenessState) => marks.filter((mark) => mark.state === state).length;
+  const summary = (['complete', 'partial', 'revised'] as const).map((state) => `${t(`completeness.${state}`)} ${count(state)}`).join(', ');
+  const share = (length: number) => `${(100 * length) / (until - from)}%`;
+  const time = (at: number) => shortTime(at, Date.now(), i18n.language);
+  let at = from;
+
+  return (
+    <div data-testid="completeness-strip">
+      <div className="strip" role="img" aria-label={`${t('completeness.title')}: ${summary}`} style={{ background: token.colorFillSecondary }}>
+        {stretches(marks, stepMs).map((stretch) => {
+          const gap = Math.max(0, stretch.from - at);
+          at = stretch.to;
+          const missing = stretch.missing.map((agent) => hosts.get(agent) ?? agent).join(', ');
+          return (
+            <Tooltip key={stretch.from} title={`${time(stretch.from)} – ${time(stretch.to)} ${t(`completeness.${stretch.state}`)}${missing ? ` · ${t('completeness.missing', { agents: missing })}` : ''}`}>
+              <span style={{ marginInlineStart: share(gap), width: share(stretch.to - stretch.from), background: colours[stretch.state], opacity: stretch.state === 'complete' ? 0.55 : 1 }} />
+            </Tooltip>
+          );
+        })}
+      </div>
+      <div className="row" style={{ gap: 14, marginTop: 6, fontSize: 12 }}>
+        {(['complete', 'partial', 'revised'] as const).map((state) => (
+          <span key={state}>
+            <span aria-hidden style={{ display: 'inline-block', width: 10, height: 10, borderRadius: 2, background: colours[state], marginInlineEnd: 4 }} />
+            {t(`completeness.${state}`)} {count(state)}
+          </span>
+        ))}
+      </div>
+    </div>
+  );
+}

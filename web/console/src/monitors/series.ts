@@ -1,0 +1,80 @@
+/** Windows made ready for a chart: steps, gaps, completeness. */
+
+import type { Completeness, CompletenessState, Series, StatFn } from '@/api/types';
+
+const STEPS: readonly [seconds: number, text: string][] = [[60, '1m'], [300, '5m'], [900, '15m'], [3600, '1h'], [21_600, '6h'], [86_400, '1d']];
+
+/** The most points a line of the chart has. */
+const MAX_POINTS = 400;
+
+/** The shortest step at which the range has no more points than a chart can show. */
+export function stepFor(rangeMs: number): { ms: number; text: string } {
+  const [seconds, text] = STEPS.find(([length]) => rangeMs / (length * 1000) <= MAX_POINTS) ?? [86_400, '1d'];
+  return { ms: seconds * 1000, text };
+}
+
+export interface Marks {
+  time: number;
+  state: CompletenessState;
+  missing: string[];
+}
+
+const GRAVITY: Record<CompletenessState, number> = { complete: 0, revised: 1, partial: 2 };
+
+/** Completeness by step: the gravest of the windows in it, and all agents missing in any. */
+export function marksByStep(completeness: readonly Completeness[], stepMs: number): Marks[] {
+  const marks = new Map<number, Marks>();
+  for (const { time, state, missing = [] } of completeness) {
+    const start = Math.floor(Date.parse(time) / stepMs) * stepMs;
+    const mark = marks.get(start);
+    if (!mark) marks.set(start, { time: start, state, missing: [...missing] });
+    else {
+      if (GRAVITY[state] > GRAVITY[mark.state]) mark.state = state;
+      for (const agent of missing) if (!mark.missing.includes(agent)) mark.missing.push(agent);
+    }
+  }
+  return [...marks.values()].sort((a, b) => a.time - b.time);
+}
+
+/**
+ * A line of the chart. A window without lines has no point: counts are then 0 once the window is known
+ * to be complete, and everything else is a gap, never a made-up figure.
+ */
+export function chartLine(series: Series, stat: string, fn: StatFn | undefined, marks: readonly Marks[]): [number, number | null][] {
+  const values = new Map(series.points.map(({ time, values: figures }) => [Date.parse(time), figures[stat] ?? null]));
+  const line: [number, number | null][] = marks.map(({ time, state }) => {
+    const value = values.get(time);
+    values.delete(time);
+    if (value !== undefined) return [time, value];
+    return [time, fn === 'lines' && state !== 'partial' ? 0 : null];
+  });
+  for (const [time, value] of values) line.push([time, value]);
+  return line.sort(([a], [b]) => a - b);
+}
+
+export interface Stretch {
+  from: number;
+  to: number;
+  state: CompletenessState;
+  missing: string[];
+}
+
+/** Neighbouring marks of the same state as one stretch. */
+export function stretches(marks: readonly Marks[], stepMs: number): Stretch[] {
+  const found: Stretch[] = [];
+  for (const { time, state, missing } of marks) {
+    const last = found.at(-1);
+    if (last && last.to === time && last.state === state && last.missing.join() === missing.join()) last.to = time + stepMs;
+    else found.push({ from: time, to: time + stepMs, state, missing });
+  }
+  return found;
+}
+
+/** The newest window of the first series that is not partial, else the newest there is. */
+export function latestFigure(series: Series | undefined, marks: readonly Marks[]): { time: number; values: Record<string, number | null>; mark: Marks | undefined } | undefined {
+  const byTime = new Map((series?.points ?? []).map((point) => [Date.parse(point.time), point.values]));
+  const mark = marks.findLast(({ state }) => state !== 'partial') ?? marks.at(-1);
+  if (mark) return { time: mark.time, values: byTime.get(mark.time) ?? {}, mark };
+  const point = series?.points.at(-1);
+  return point && { time: Date.parse(point.time), values: point.values, mark: undefined };
+}

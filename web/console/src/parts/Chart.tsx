@@ -1,0 +1,34 @@
+/** A chart. Only the parts of ECharts that are used are loaded. */
+
+import { BarChart, LineChart } from 'echarts/charts';
+import { AriaComponent, GridComponent, LegendComponent, TooltipComponent } from 'echarts/components';
+import { init, use as useParts, type EChartsCoreOption, type EChartsType } from 'echarts/core';
+import { CanvasRenderer } from 'echarts/renderers';
+import { useEffect, useRef } from 'react';
+import { useAppearance } from '@/shell/appearance';
+
+useParts([LineChart, BarChart, GridComponent, TooltipComponent, LegendComponent, AriaComponent, CanvasRenderer]);
+
+export function Chart({ option, height = 300, label }: { option: EChartsCoreOption; height?: number; label: string }) {
+  const box = useRef<HTMLDivElement>(null);
+  const chart = useRef<EChartsType>(undefined);
+  const { dark } = useAppearance();
+
+  useEffect(() => {
+    if (!box.current) return;
+    const made = init(box.current, dark ? 'dark' : undefined);
+    chart.current = made;
+    const resize = new ResizeObserver(() => made.resize());
+    resize.observe(box.current);
+    return () => {
+      resize.disconnect();
+      made.dispose();
+    };
+  }, [dark]);
+
+  useEffect(() => {
+    chart.current?.setOption({ backgroundColor: 'transparent', animation: false, ...option }, { notMerge: true });
+  }, [option, dark]);
+
+  return <div ref={box} role="img" aria-label={label} style={{ height, width: '100%' }} data-testid="chart" />;
+}

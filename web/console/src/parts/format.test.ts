@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest';
+import { absoluteTime, bytes, duration, figure, keysText, relativeTime, shortTime } from './format';
+
+const NOON = Date.UTC(2026, 0, 31, 12, 0, 0);
+
+test('relative times take the largest unit that fits', () => {
+  expect(relativeTime(NOON - 90_000, NOON, 'en-US')).toBe('1 minute ago');
+  expect(relativeTime(NOON + 2 * 3_600_000, NOON, 'en-US')).toBe('in 2 hours');
+  expect(relativeTime(NOON - 400, NOON, 'en-US')).toBe('now');
+  expect(relativeTime(NOON - 3 * 86_400_000, NOON, 'zh-CN')).toBe('3天前');
+});
+
+test('absolute times are in the zone asked for', () => {
+  expect(absoluteTime(NOON, 'zh-CN', 'Asia/Shanghai')).toBe('2026/01/31 20:00:00');
+});
+
+test('short times name the day unless it is today', () => {
+  expect(shortTime(NOON, NOON, 'en-US', 'UTC')).toBe('12:00');
+  expect(shortTime(NOON - 86_400_000, NOON, 'en-US', 'UTC')).toBe('01/30, 12:00');
+});
+
+test('figures keep what matters', () => {
+  expect(figure(1234567.891, 'en-US')).toBe('1,234,567.9');
+  expect(figure(0.12345, 'en-US')).toBe('0.123');
+  expect(figure(null, 'en-US')).toBe('–');
+  expect(figure(0, 'en-US')).toBe('0');
+});
+
+test('sizes and durations', () => {
+  expect(bytes(0)).toBe('0 B');
+  expect(bytes(1536)).toBe('1.5 KB');
+  expect(bytes(25 * 1024 * 1024)).toBe('25 MB');
+  expect(duration(350)).toBe('350 ms');
+  expect(duration(-4200)).toBe('-4.2 s');
+  expect(duration(600_000)).toBe('10 min');
+});
+
+test('keys', () => {
+  expect(keysText({ goods: 'a', $host: 'b' })).toBe('goods=a, $host=b');
+  expect(keysText({})).toBe('');
+});

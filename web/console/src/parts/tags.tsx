@@ -1,0 +1,55 @@
+/** Levels, states and keys as coloured words; colour never says anything alone. */
+
+import { Tag, Tooltip } from 'antd';
+import { useTranslation } from 'react-i18next';
+import type { AgentHealth, AlertStatus, CompletenessState, Level } from '@/api/types';
+
+export const LEVEL_COLOURS: Record<Level, string> = { P0: 'red', P1: 'orange', P2: 'gold', P3: 'blue', P4: 'default' };
+
+export function LevelTag({ level }: { level: Level }) {
+  return <Tag color={LEVEL_COLOURS[level]}>{level}</Tag>;
+}
+
+export const HEALTH_COLOURS: Record<AgentHealth, string> = { healthy: 'success', abnormal: 'error', clock_skew: 'warning', lost: 'default' };
+
+export function HealthTag({ health, reasons = [] }: { health: AgentHealth; reasons?: string[] }) {
+  const { t } = useTranslation();
+  return <Tooltip title={reasons.join('; ')}><Tag color={HEALTH_COLOURS[health]}>{t(`health.${health}`)}</Tag></Tooltip>;
+}
+
+export function AlertStatusTag({ status }: { status: AlertStatus }) {
+  const { t } = useTranslation();
+  const colours = { firing: 'error', recovered: 'success', closed: 'default' };
+  return <Tag color={colours[status]}>{t(`alertStatus.${status}`)}</Tag>;
+}
+
+export function NotificationStatusTag({ status }: { status: 'pending' | 'sent' | 'failed' }) {
+  const { t } = useTranslation();
+  const colours = { pending: 'processing', sent: 'success', failed: 'error' };
+  return <Tag color={colours[status]}>{t(`notificationStatus.${status}`)}</Tag>;
+}
+
+export function CompletenessTag({ state, missing = [] }: { state: CompletenessState; missing?: string[] }) {
+  const { t } = useTranslation();
+  const colours = { complete: 'success', partial: 'warning', revised: 'processing' };
+  return (
+    <Tooltip title={missing.length > 0 ? t('completeness.missing', { agents: missing.join(', ') }) : t(`completeness.${state}Help`)}>
+      <Tag color={colours[state]} data-testid={`completeness-${state}`}>{t(`completeness.${state}`)}</Tag>
+    </Tooltip>
+  );
+}
+
+export function EnabledTag({ enabled }: { enabled: boolean }) {
+  const { t } = useTranslation();
+  return <Tag color={enabled ? 'green' : 'default'}>{t(enabled ? 'state.enabled' : 'state.disabled')}</Tag>;
+}
+
+export function KeyTags({ keys }: { keys: Record<string, string> }) {
+  const entries = Object.entries(keys);
+  if (entries.length === 0) return <span className="muted">–</span>;
+  return (
+    <span className="row" style={{ gap: 4 }}>
+      {entries.map(([key, value]) => <Tag key={key} style={{ marginInlineEnd: 0, whiteSpace: 'normal', overflowWrap: 'anywhere' }}>{key}={value}</Tag>)}
+    </span>
+  );
+}
