@@ -1,0 +1,146 @@
+//! Enrolment tokens: for one use, several or any number; a use is counted where the agent is made.
+
+use nightjar_model::identity::{Actor, EnrolmentToken, NewEnrolmentToken};
+use nightjar_model::{Error, Problem, Secret, Timestamp};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use serde_json::json;
+
+use crate::audit::{self, Act};
+use crate::database::transaction;
+use crate::error::{Result, StoreError};
+use crate::store::Shared;
+use crate::tables::enrolment_tokens::{self, Column, Model};
+use crate::{tokens, workspaces};
+
+pub(super) async fn all(db: &impl ConnectionTrait, workspace: &str) -> Result<Vec<EnrolmentToken>> {
+    let rows = enrolment_tokens::Entity::find()
+        .filter(Column::Workspace.eq(workspace))
+        .order_by_desc(Column::CreatedAt)
+        .order_by_asc(Column::Id)
+        .all(db)
+        .await?;
+    Ok(rows.iter().map(shown).collect())
+}
+
+pub(super) async fn create(
+    shared: &Shared,
+    actor: &Actor,
+    workspace: &str,
+    new: NewEnrolmentToken,
+) -> Result<(EnrolmentToken, Secret)> {
+    let now = shared.now();
+    tokens::check_expiry(new.expires_at, now)?;
+    let invalid = |path: &str, message: &str| {
+        let problem = Problem { path: path.into(), message: message.into() };
+        StoreError::from(Error::invalid("the token is not valid", vec![problem]))
+    };
+    if new.uses == Some(0) {
+        return Err(invalid("uses", "must be at least 1; leave it out for any number of times"));
+    }
+    if new.note.chars().count() > 200 {
+        return Err(invalid("note", "is longer than 200 characters"));
+    }
+    let token = tokens::new_token(tokens::ENROLMENT)?;
+    let row = Model {
+        id: tokens::new_id(),
+        workspace: workspace.to_owned(),
+        note: new.note,
+        hash: tokens::hash(&token).ok_or_else(unknown)?,
+        uses_left: new.uses.map(i64::from),
+        used: 0,
+        created_by: actor.name.clone(),
+        created_at: now.millis(),
+        expires_at: new.expires_at.map(Timestamp::millis),
+        last_used_at: None,
+    };
+    transaction!(shared.database, "enrolment-token", |tx| {
+        workspaces::require(tx, workspace).await?;
+        enrolment_tokens::Entity::insert(row.clone().into_active_model()).exec_without_returning(tx).await?;
+        let after = json!({ "note": row.note, "uses": row.uses_left, "expiresAt": row.expires_at.map(Timestamp) });
+        audit::record(tx, actor, now, act("create", &row, None, Some(after))).await
+    })?;
+    Ok((shown(&row), token))
+}
+
+pub(super) async fn delete(shared: &Shared, actor: &Actor, workspace: &str, id: &str) -> Result<()> {
+    let now = shared.now();
+    transaction!(shared.database, "delete-enrolment-token", |tx| {
+        let row = enrolment_tokens::Entity::find_by_id(id).filter(Column::Workspace.eq(workspace)).one(tx).await?;
+        let row = row.ok_or_else(|| {
+            Error::not_found(format!("there is no enrolment token with id `{id}` in workspace `{workspace}`"))
+        })?;
+        enrolment_tokens::Entity::delete_by_id(id).exec(tx).await?;
+        let before = json!({ "note": row.note, "used": row.used });
+        audit::record(tx, actor, now, act("delete", &row, Some(before), None)).await
+    })
+}
+
+/// The token's row, if it could be used now.
+pub(super) async fn usable(db: &impl ConnectionTrait, token: &Secret, now: Timestamp) -> Result<Model> {
+    let hash = tokens::hash(token).ok_or_else(unknown)?;
+    let row = enrolment_tokens::Entity::find().filter(Column::Hash.eq(hash)).one(db).await?.ok_or_else(unknown)?;
+    if row.expires_at.is_some_and(|at| at <= now.millis()) {
+        return Err(Error::unauthenticated("the enrolment token has expired; make a new one").into());
+    }
+    if row.uses_left.is_some_and(|left| left <= 0) {
+        return Err(Error::unauthenticated("the enrolment token is used up; make a new one").into());
+    }
+    Ok(row)
+}
+
+/// Counts one use, in the transaction that makes the agent.
+pub(super) async fn use_once(db: &impl ConnectionTrait, token: &Secret, now: Timestamp) -> Result<Model> {
+    let row = usable(db, token, now).await?;
+    let left = Condition::any().add(Column::UsesLeft.is_null()).add(Column::UsesLeft.gt(0));
+    // NULL, for any number of times, stays NULL.
+    let counted = enrolment_tokens::Entity::update_many()
+        .col_expr(Column::UsesLeft, Expr::col(Column::UsesLeft).sub(1))
+        .col_expr(Column::Used, Expr::col(Column::Used).add(1))
+        .col_expr(Column::LastUsedAt, Expr::value(now.millis()))
+        .filter(Column::Id.eq(&row.id))
+        .filter(left)
+        .exec(db)
+        .await?;
+    match counted.rows_affected {
+        1 => Ok(row),
+        _ => Err(Error::unauthenticated("the enrolment token is used up; make a new one").into()),
+    }
+}
+
+/// Drops those that could not be used since `before`: expired, or used up.
+pub(crate) async fn prune(db: &impl ConnectionTrait, before: Timestamp) -> Result<u64> {
+    let used_up = Condition::all().add(Column::UsesLeft.lte(0)).add(Column::LastUsedAt.lt(before.millis()));
+    let dropped = enrolment_tokens::Entity::delete_many()
+        .filter(Condition::any().add(Column::ExpiresAt.lt(before.millis())).add(used_up))
+        .exec(db)
+        .await?;
+    Ok(dropped.rows_affected)
+}
+
+fn act<'a>(
+    action: &'a str,
+    row: &'a Model,
+    before: Option<serde_json::Value>,
+    after: Option<serde_json::Value>,
+) -> Act<'a> {
+    Act { action, kind: "EnrolmentToken", name: &row.id, workspace: Some(&row.workspace), before, after }
+}
+
+fn shown(row: &Model) -> EnrolmentToken {
+    let count = |number: i64| u32::try_from(number.clamp(0, i64::from(u32::MAX))).unwrap_or(u32::MAX);
+    EnrolmentToken {
+        id: row.id.clone(),
+        workspace: row.workspace.clone(),
+        note: row.note.clone(),
+        uses_left: row.uses_left.map(count),
+        created_by: row.created_by.clone(),
+        created_at: Timestamp(row.created_at),
+        expires_at: row.expires_at.map(Timestamp),
+        used: count(row.used),
+    }
+}
+
+fn unknown() -> StoreError {
+    Error::unauthenticated("the enrolment token is not known here; make a new one").into()
+}

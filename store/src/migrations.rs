@@ -1,0 +1,14 @@
+//! The tables' history. A migration that has been released is never edited; what changes comes after it.
+
+mod m20260101_000001_initial;
+
+use sea_orm_migration::prelude::*;
+
+pub(crate) struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20260101_000001_initial::Migration)]
+    }
+}

@@ -1,0 +1,22 @@
+//! Enrolment tokens, by their hash.
+
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "enrolment_tokens")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub workspace: String,
+    pub note: String,
+    pub hash: String,
+    pub uses_left: Option<i64>,
+    pub used: i64,
+    pub created_by: String,
+    pub created_at: i64,
+    pub expires_at: Option<i64>,
+    pub last_used_at: Option<i64>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
