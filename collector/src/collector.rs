@@ -18,18 +18,11 @@ use tokio_util::task::TaskTracker;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 
-use crate::config::CollectorConfig;
+use crate::config::{CollectorConfig, TlsPem};
 use crate::hand_out::{HandOut, Plan};
 use crate::live::Live;
 use crate::refusal::Refusal;
 use crate::service::AgentService;
-
-/// A certificate chain and its private key, both PEM.
-#[derive(Clone)]
-pub struct TlsPem {
-    pub certificate: Vec<u8>,
-    pub key: Vec<u8>,
-}
 
 /// Where agents connect. See the crate's documentation.
 pub struct Collector {

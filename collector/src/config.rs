@@ -1,6 +1,8 @@
 //! The collector's settings and their bounds.
 
-use nightjar_model::{Problems, Span};
+use std::path::{Path, PathBuf};
+
+use nightjar_model::{Error, Problems, Result, Span};
 use serde::Deserialize;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -16,6 +18,35 @@ pub struct CollectorConfig {
     pub tasks_per_agent: u32,
     /// How long a one-off task may take.
     pub task_timeout: Span,
+    /// Agents connect in clear without it.
+    pub tls: Option<TlsFiles>,
+}
+
+/// Certificate chain and private key, PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+/// A certificate chain and its private key as read, both PEM.
+#[derive(Clone)]
+pub struct TlsPem {
+    pub certificate: Vec<u8>,
+    pub key: Vec<u8>,
+}
+
+impl TlsFiles {
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn load(&self) -> Result<TlsPem> {
+        let read = |file: &Path| {
+            std::fs::read(file)
+                .map_err(|error| Error::invalid(format!("cannot read {}: {error}", file.display()), Vec::new()))
+        };
+        Ok(TlsPem { certificate: read(&self.cert)?, key: read(&self.key)? })
+    }
 }
 
 impl Default for CollectorConfig {
@@ -26,6 +57,7 @@ impl Default for CollectorConfig {
             in_flight_bytes: 256 << 20,
             tasks_per_agent: 16,
             task_timeout: Span::from_secs(20),
+            tls: None,
         }
     }
 }
@@ -48,6 +80,11 @@ impl CollectorConfig {
         if self.task_timeout.0.is_zero() || self.task_timeout.0.as_secs() > 600 {
             problems.add("task_timeout", "must be more than nothing and at most 10m");
         }
+        for (path, file) in self.tls.iter().flat_map(|tls| [("tls.cert", &tls.cert), ("tls.key", &tls.key)]) {
+            if !file.is_file() {
+                problems.add(path, format!("there is no file {}", file.display()));
+            }
+        }
     }
 }
 
@@ -67,8 +104,9 @@ mod tests {
             in_flight_bytes: 0,
             tasks_per_agent: 0,
             task_timeout: Span::from_secs(0),
+            tls: Some(TlsFiles { cert: "/nowhere/cert.pem".into(), key: "/nowhere/key.pem".into() }),
         };
         none.validate(&mut problems);
-        assert_eq!(problems.into_vec().len(), 5);
+        assert_eq!(problems.into_vec().len(), 7);
     }
 }

@@ -25,5 +25,5 @@ mod refusal;
 mod service;
 mod session;
 
-pub use collector::{Collector, TlsPem};
-pub use config::CollectorConfig;
+pub use collector::Collector;
+pub use config::{CollectorConfig, TlsFiles, TlsPem};
