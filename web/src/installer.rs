@@ -27,7 +27,7 @@ pub(crate) fn routes() -> Routes {
 }
 
 /// The installer; it holds the server's addresses and no secret
-#[utoipa::path(get, path = "/install-agent.sh", tag = "agents", responses((status = 200, body = String, content_type = "text/x-shellscript")),
+#[utoipa::path(get, path = "/install-agent.sh", tag = "agents", operation_id = "installer", responses((status = 200, body = String, content_type = "text/x-shellscript")),
     extensions(("x-nightjar-access" = json!("open"))))]
 async fn script(State(shared): State<Arc<Shared>>, Extension(client): Extension<Client>, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
@@ -42,7 +42,7 @@ async fn script(State(shared): State<Arc<Shared>>, Extension(client): Extension<
 }
 
 /// The agent for this server's own kind of machine
-#[utoipa::path(get, path = "/download/nightjar-agent", tag = "agents", responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>)),
+#[utoipa::path(get, path = "/download/nightjar-agent", tag = "agents", operation_id = "agent_binary", responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>)),
     extensions(("x-nightjar-access" = json!("installer"))))]
 async fn binary(State(shared): State<Arc<Shared>>) -> Answer {
     let (file, length) = shared.agent_binary.open().await?;
@@ -55,7 +55,7 @@ async fn binary(State(shared): State<Arc<Shared>>) -> Answer {
 }
 
 /// Its SHA-256, as `sha256sum` writes it
-#[utoipa::path(get, path = "/download/nightjar-agent.sha256", tag = "agents", responses((status = 200, content_type = "text/plain", body = String)),
+#[utoipa::path(get, path = "/download/nightjar-agent.sha256", tag = "agents", operation_id = "agent_checksum", responses((status = 200, content_type = "text/plain", body = String)),
     extensions(("x-nightjar-access" = json!("installer"))))]
 async fn checksum(State(shared): State<Arc<Shared>>) -> Answer<Response> {
     let sum = shared.agent_binary.checksum().await?;

@@ -40,7 +40,7 @@ pub(crate) struct NewToken {
 }
 
 /// Agents of a workspace
-#[utoipa::path(get, path = "/api/v1/workspaces/{ws}/agents", tag = "agents", params(("ws" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/workspaces/{ws}/agents", tag = "agents", operation_id = "agents", params(("ws" = String, Path)),
     responses((status = 200, body = Items<AgentView>)),
     extensions(("x-nightjar-access" = json!("viewer"))))]
 async fn list(State(shared): State<Arc<Shared>>, Path(ws): Path<String>) -> Answer {
@@ -73,7 +73,7 @@ async fn delete(
 }
 
 /// Ask an agent to do something once
-#[utoipa::path(post, path = "/api/v1/workspaces/{ws}/agents/{id}/tasks", tag = "agents",
+#[utoipa::path(post, path = "/api/v1/workspaces/{ws}/agents/{id}/tasks", tag = "agents", operation_id = "run_agent_task",
     params(("ws" = String, Path), ("id" = String, Path)), request_body = AgentTask,
     responses((status = 200, body = AgentTaskResult)),
     extensions(("x-nightjar-access" = json!("operator"))))]

@@ -81,7 +81,7 @@ async fn sql(State(shared): State<Arc<Shared>>, Path(ws): Path<String>, Json(req
 }
 
 /// How a monitor's data is doing: completeness, agents, faults
-#[utoipa::path(get, path = "/api/v1/workspaces/{ws}/monitors/{name}/status", tag = "figures",
+#[utoipa::path(get, path = "/api/v1/workspaces/{ws}/monitors/{name}/status", tag = "figures", operation_id = "monitor_status",
     params(("ws" = String, Path), ("name" = String, Path)),
     responses((status = 200, body = MonitorStatus)),
     extensions(("x-nightjar-access" = json!("viewer"))))]

@@ -95,7 +95,7 @@ async fn me(State(shared): State<Arc<Shared>>, caller: Caller) -> Answer {
 }
 
 /// Change one's own password
-#[utoipa::path(post, path = "/api/v1/auth/password", tag = "session", request_body = NewPassword,
+#[utoipa::path(post, path = "/api/v1/auth/password", tag = "session", operation_id = "change_password", request_body = NewPassword,
     responses((status = 204, description = "Changed")),
     extensions(("x-nightjar-access" = json!("signed-in"))))]
 async fn password(

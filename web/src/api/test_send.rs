@@ -33,7 +33,7 @@ pub(crate) struct TestSent {
 }
 
 /// Send a test message by a DingTalk robot
-#[utoipa::path(post, path = "/api/v1/workspaces/{ws}/dingtalk-robots/{name}/test-send", tag = "alerts",
+#[utoipa::path(post, path = "/api/v1/workspaces/{ws}/dingtalk-robots/{name}/test-send", tag = "alerts", operation_id = "test_send_robot",
     params(("ws" = String, Path), ("name" = String, Path)), request_body = TestSend,
     responses((status = 200, body = TestSent)), extensions(("x-nightjar-access" = json!("operator"))))]
 async fn robot(
@@ -46,7 +46,7 @@ async fn robot(
 }
 
 /// Send a test message to a webhook
-#[utoipa::path(post, path = "/api/v1/workspaces/{ws}/webhooks/{name}/test-send", tag = "alerts",
+#[utoipa::path(post, path = "/api/v1/workspaces/{ws}/webhooks/{name}/test-send", tag = "alerts", operation_id = "test_send_webhook",
     params(("ws" = String, Path), ("name" = String, Path)), request_body = TestSend,
     responses((status = 200, body = TestSent)), extensions(("x-nightjar-access" = json!("operator"))))]
 async fn webhook(
@@ -59,7 +59,7 @@ async fn webhook(
 }
 
 /// Send a test message through an email server
-#[utoipa::path(post, path = "/api/v1/workspaces/{ws}/email-servers/{name}/test-send", tag = "alerts",
+#[utoipa::path(post, path = "/api/v1/workspaces/{ws}/email-servers/{name}/test-send", tag = "alerts", operation_id = "test_send_email",
     params(("ws" = String, Path), ("name" = String, Path)), request_body = TestSend,
     responses((status = 200, body = TestSent)), extensions(("x-nightjar-access" = json!("operator"))))]
 async fn email(
@@ -72,7 +72,7 @@ async fn email(
 }
 
 /// Send a test message to a contact
-#[utoipa::path(post, path = "/api/v1/workspaces/{ws}/contacts/{name}/test-send", tag = "alerts",
+#[utoipa::path(post, path = "/api/v1/workspaces/{ws}/contacts/{name}/test-send", tag = "alerts", operation_id = "test_send_contact",
     params(("ws" = String, Path), ("name" = String, Path)), request_body = TestSend,
     responses((status = 200, body = TestSent)), extensions(("x-nightjar-access" = json!("operator"))))]
 async fn contact(

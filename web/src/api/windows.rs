@@ -63,7 +63,7 @@ pub(crate) struct Point {
 }
 
 /// A monitor's figures as series
-#[utoipa::path(get, path = "/api/v1/workspaces/{ws}/monitors/{name}/windows", tag = "figures",
+#[utoipa::path(get, path = "/api/v1/workspaces/{ws}/monitors/{name}/windows", tag = "figures", operation_id = "monitor_windows",
     params(("ws" = String, Path), ("name" = String, Path),
         ("from" = Option<Timestamp>, Query, description = "An hour before `until` without it"),
         ("until" = Option<Timestamp>, Query, description = "Now without it"),

@@ -40,7 +40,7 @@ pub(crate) struct FolderView {
 }
 
 /// Workspaces one may see
-#[utoipa::path(get, path = "/api/v1/workspaces", tag = "workspaces",
+#[utoipa::path(get, path = "/api/v1/workspaces", tag = "workspaces", operation_id = "workspaces",
     responses((status = 200, body = Items<WorkspaceView>)),
     extensions(("x-nightjar-access" = json!("signed-in"))))]
 async fn list(State(shared): State<Arc<Shared>>, caller: Caller) -> Answer {
@@ -53,7 +53,7 @@ async fn list(State(shared): State<Arc<Shared>>, caller: Caller) -> Answer {
 }
 
 /// Make a workspace
-#[utoipa::path(put, path = "/api/v1/workspaces/{ws}", tag = "workspaces", params(("ws" = String, Path)),
+#[utoipa::path(put, path = "/api/v1/workspaces/{ws}", tag = "workspaces", operation_id = "create_workspace", params(("ws" = String, Path)),
     responses((status = 201, description = "Made"), (status = 204, description = "It was there")),
     extensions(("x-nightjar-access" = json!("platform-admin"))))]
 async fn create(State(shared): State<Arc<Shared>>, caller: Caller, Path(ws): Path<String>) -> Answer<StatusCode> {

@@ -1,0 +1,119 @@
+//! What holds for every request: limits, headers, panics, the console's files.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{Request, StatusCode, header};
+use nightjar_model::Span;
+use nightjar_web::WebConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
+
+use crate::server::{ADMIN, EDITOR, VIEWER, server, server_with};
+
+#[tokio::test]
+async fn a_body_too_large_is_refused_declared_or_not() {
+    let server = server_with(WebConfig { body_limit_bytes: 2048, ..WebConfig::default() });
+    let path = "/api/v1/workspaces/default/apply";
+    let declared = server.ask("POST", path, EDITOR, &"x".repeat(4096)).await;
+    let pieces = futures::stream::iter((0..100).map(|_| Ok::<_, std::io::Error>(vec![b'x'; 100])));
+    let request = Request::post(path)
+        .header(header::AUTHORIZATION, format!("Bearer {EDITOR}"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from_stream(pieces));
+    let streamed = server.send(request.expect("a request")).await;
+    for answer in [declared, streamed] {
+        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(answer.json()["detail"], "A body may hold 2048 bytes; send less at a time.");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_headers() {
+    let server = server();
+    for (path, status) in [("/", StatusCode::OK), ("/api/v1/auth/me", StatusCode::UNAUTHORIZED)] {
+        let answer = server.ask("GET", path, "", "").await;
+        assert_eq!(answer.status, status);
+        assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"));
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer");
+        assert_eq!(answer.header("x-request-id").len(), 32);
+    }
+    assert_eq!(server.ask("GET", "/api/v1/auth/me", VIEWER, "").await.header("cache-control"), "no-store");
+}
+
+#[tokio::test]
+async fn a_panic_is_a_problem_and_tells_nothing() {
+    let answer = server().ask("GET", "/api/v1/auth/me", "panic-token", "").await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(answer.json()["type"], "urn:nightjar:problem:internal");
+    assert!(!answer.text().contains("secret"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn the_console_answers_for_its_own_paths() {
+    let server = server();
+    let index = server.ask("GET", "/", "", "").await;
+    assert!(index.header("content-type").starts_with("text/html"));
+    assert_eq!(index.header("cache-control"), "no-cache");
+    let deep = server.ask("GET", "/monitors/trade/edit", "", "").await;
+    assert_eq!((deep.status, &deep.body), (StatusCode::OK, &index.body));
+    assert_eq!(server.ask("GET", "/assets/none-1234.js", "", "").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(server.ask("POST", "/monitors", "", "").await.status, StatusCode::METHOD_NOT_ALLOWED);
+    let again = Request::get("/").header(header::IF_NONE_MATCH, index.header("etag"));
+    let again = server.send(again.body(Body::empty()).expect("a request")).await;
+    assert_eq!(again.status, StatusCode::NOT_MODIFIED);
+}
+
+#[tokio::test]
+async fn answers_are_compressed_on_request() {
+    let request = Request::get("/api/v1/openapi.json")
+        .header(header::AUTHORIZATION, format!("Bearer {ADMIN}"))
+        .header(header::ACCEPT_ENCODING, "gzip");
+    let answer = server().send(request.body(Body::empty()).expect("a request")).await;
+    assert_eq!(answer.header("content-encoding"), "gzip");
+    assert_eq!(answer.body[..2], [0x1f, 0x8b]);
+}
+
+#[tokio::test]
+async fn the_docs_stand_alone() {
+    let server = server();
+    let page = server.ask("GET", "/docs", VIEWER, "").await.text();
+    assert!(!page.contains("http://") && !page.contains("https://"), "{page}");
+    for file in ["/docs/docs.js", "/docs/docs.css"] {
+        assert!(page.contains(file));
+        assert_eq!(server.ask("GET", file, VIEWER, "").await.status, StatusCode::OK);
+    }
+    assert!(server.ask("GET", "/docs", "", "").await.header("www-authenticate").starts_with("Basic"));
+    assert!(server.ask("GET", "/api/v1/auth/me", "", "").await.header("www-authenticate").starts_with("Bearer"));
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_serving_and_readiness() {
+    let server = server_with(WebConfig { drain_timeout: Span(Duration::from_secs(5)), ..WebConfig::default() });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let stop = CancellationToken::new();
+    let web = server.web.clone();
+    let serving = web.serve(listener, None, stop.clone());
+    let client = async {
+        let mut stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
+        stream.write_all(b"GET /-/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        stop.cancel();
+        answer
+    };
+    let both = tokio::time::timeout(Duration::from_secs(20), async { tokio::join!(serving, client) }).await;
+    let (served, answer) = both.expect("it ends");
+    assert!(served.is_ok());
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert_eq!(server.ask("GET", "/-/ready", "", "").await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn no_more_requests_at_once_than_configured() {
+    let server = server_with(WebConfig { max_requests: 0, ..WebConfig::default() });
+    let answer = server.ask("GET", "/-/healthy", "", "").await;
+    assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "1"));
+}
