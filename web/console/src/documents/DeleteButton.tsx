@@ -18,7 +18,7 @@ export function useDelete() {
       title: t('delete.ask', { what }),
       content: help,
       okText: t('action.delete'),
-      okButtonProps: { danger: true, 'data-testid': 'delete-confirm' } as ButtonProps,
+      okButtonProps: { danger: true, 'data-testid': 'delete-confirm' },
       onOk: async () => {
         try {
           await remove();

@@ -1,7 +1,7 @@
 /** A document's editor: its form, the same as YAML, and what the server thinks of it. */
 
 import { Alert, Form, Input, Tabs, type GetRef } from 'antd';
-import { useRef, useState, type ReactNode } from 'react';
+import { Component, useRef, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Problem, Resource } from '@/api/types';
 import { Failure } from '@/parts/Failure';
@@ -31,7 +31,7 @@ export function DocumentEditor<S>({ draft, onReadable, children }: Props<S>) {
           }}
           destroyOnHidden
           items={[
-            { key: 'form', label: t('form.form'), disabled: !readable, children },
+            { key: 'form', label: t('form.form'), disabled: !readable, children: <Fits>{children}</Fits> },
             {
               key: 'yaml',
               label: <span data-testid="tab-yaml">YAML</span>,
@@ -54,6 +54,24 @@ export function DocumentEditor<S>({ draft, onReadable, children }: Props<S>) {
       </Form>
     </DraftProvider>
   );
+}
+
+/** YAML can say what no form can show, a text where a list belongs: then the form steps aside. */
+class Boundary extends Component<{ otherwise: ReactNode; children: ReactNode }, { broken: boolean }> {
+  override state = { broken: false };
+
+  static getDerivedStateFromError() {
+    return { broken: true };
+  }
+
+  override render() {
+    return this.state.broken ? this.props.otherwise : this.props.children;
+  }
+}
+
+function Fits({ children }: { children: ReactNode }) {
+  const { t } = useTranslation();
+  return <Boundary otherwise={<Alert type="warning" showIcon title={t('form.doesNotFit')} />}>{children}</Boundary>;
 }
 
 interface YamlProps {

@@ -133,7 +133,7 @@ export function ListField({ options, free = false, placeholder, loading, ...fiel
   return (
     <Field {...field}>
       {({ set, value, ...control }) => (
-        <Select {...control} mode={free ? 'tags' : 'multiple'} value={listOf(value)} options={options ?? []} loading={loading} open={free && !options?.length ? false : undefined} suffixIcon={free && !options?.length ? null : undefined} placeholder={placeholder} tokenSeparators={free ? [',', ' ', '\n'] : undefined} onChange={(next: string[]) => set(next.length > 0 ? next : undefined)} data-testid={field.path} />
+        <Select {...control} mode={free ? 'tags' : 'multiple'} value={listOf(value)} options={options ?? []} loading={loading} open={free && !options?.length ? false : undefined} suffix={free && !options?.length ? null : undefined} placeholder={placeholder} tokenSeparators={free ? [',', ' ', '\n'] : undefined} onChange={(next: string[]) => set(next.length > 0 ? next : undefined)} data-testid={field.path} />
       )}
     </Field>
   );

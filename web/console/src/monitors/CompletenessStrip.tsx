@@ -2,6 +2,7 @@ import { Tooltip, theme } from 'antd';
 import { useTranslation } from 'react-i18next';
 import type { CompletenessState } from '@/api/types';
 import { shortTime } from '@/parts/format';
+import { useNow } from '@/parts/TimeText';
 import { stretches, type Marks } from './series';
 
 interface Props {
@@ -21,15 +22,15 @@ export function CompletenessStrip({ marks, from, until, stepMs, hosts }: Props) 
   const count = (state: CompletenessState) => marks.filter((mark) => mark.state === state).length;
   const summary = (['complete', 'partial', 'revised'] as const).map((state) => `${t(`completeness.${state}`)} ${count(state)}`).join(', ');
   const share = (length: number) => `${(100 * length) / (until - from)}%`;
-  const time = (at: number) => shortTime(at, Date.now(), i18n.language);
-  let at = from;
+  const time = (at: number) => shortTime(at, now, i18n.language);
+  const now = useNow();
+  const found = stretches(marks, stepMs);
 
   return (
     <div data-testid="completeness-strip">
       <div className="strip" role="img" aria-label={`${t('completeness.title')}: ${summary}`} style={{ background: token.colorFillSecondary }}>
-        {stretches(marks, stepMs).map((stretch) => {
-          const gap = Math.max(0, stretch.from - at);
-          at = stretch.to;
+        {found.map((stretch, index) => {
+          const gap = Math.max(0, stretch.from - (found[index - 1]?.to ?? from));
           const missing = stretch.missing.map((agent) => hosts.get(agent) ?? agent).join(', ');
           return (
             <Tooltip key={stretch.from} title={`${time(stretch.from)} – ${time(stretch.to)} ${t(`completeness.${stretch.state}`)}${missing ? ` · ${t('completeness.missing', { agents: missing })}` : ''}`}>

@@ -2,12 +2,14 @@ import { useTranslation } from 'react-i18next';
 import type { MonitorSpec } from '@/api/types';
 import { figure, shortTime } from '@/parts/format';
 import { CompletenessTag } from '@/parts/tags';
+import { useNow } from '@/parts/TimeText';
 import { latestFigure, marksByStep } from './series';
 import { useWindows } from './windows';
 
 /** A monitor's figures of the newest minute that can be trusted. */
 export function LastMinute({ name, spec }: { name: string; spec: MonitorSpec }) {
   const { t, i18n } = useTranslation();
+  const now = useNow();
   const query = useWindows({ monitor: name, range: { span: 600_000 }, by: [], limit: 1 });
   if (query.error) return <span className="muted">{t('state.unavailable')}</span>;
   if (!query.data) return <span className="muted">…</span>;
@@ -21,7 +23,7 @@ export function LastMinute({ name, spec }: { name: string; spec: MonitorSpec }) 
         return <span key={stat.name} style={{ whiteSpace: 'nowrap' }}><span className="muted">{stat.name}</span> <strong>{figure(value, i18n.language)}</strong></span>;
       })}
       {latest.mark && <CompletenessTag state={latest.mark.state} missing={latest.mark.missing} />}
-      <span className="muted">{shortTime(latest.time, Date.now(), i18n.language)}</span>
+      <span className="muted">{shortTime(latest.time, now, i18n.language)}</span>
     </span>
   );
 }

@@ -30,7 +30,7 @@ export function MonitorForm() {
   const [agent, setAgent] = useState<string>();
   const [lines, setLines] = useState<string[]>([]);
   const [yields, setYields] = useState<Yields>({});
-  const paths = spec.source?.log?.paths ?? [];
+  const { paths, charset = 'auto' } = spec.source.log;
   const firstPath = paths[0];
   const columns = spec.columns ?? [];
   const apps = [...new Set((agents.data ?? []).map(({ facts }) => facts.labels['app']).filter((app) => app !== undefined))];
@@ -70,7 +70,7 @@ export function MonitorForm() {
           <SampleSource
             agent={agent}
             path={firstPath && 'path' in firstPath ? firstPath.path : ''}
-            charset={spec.source?.log?.charset ?? 'auto'}
+            charset={charset}
             onAgent={(id) => {
               setAgent(id);
               const app = agents.data?.find((one) => one.id === id)?.facts.labels['app'];

@@ -14,8 +14,9 @@ export function blankMonitor(folder?: string): Resource<MonitorSpec> {
 
 /** Grouping decides the type: one figure a minute without, one for each key with. */
 export function withGroupBy(spec: MonitorSpec, groupBy: string[]): MonitorSpec {
-  const { group_by: _before, ...rest } = spec;
-  return { ...rest, type: groupBy.length > 0 ? 'minute_multi_key' : 'minute', ...(groupBy.length > 0 ? { group_by: groupBy } : {}) };
+  const next: MonitorSpec = { ...spec, type: groupBy.length > 0 ? 'minute_multi_key' : 'minute', group_by: groupBy };
+  if (groupBy.length === 0) delete next.group_by;
+  return next;
 }
 
 /** Renames a column wherever the spec speaks of it. */

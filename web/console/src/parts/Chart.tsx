@@ -2,21 +2,21 @@
 
 import { BarChart, LineChart } from 'echarts/charts';
 import { AriaComponent, GridComponent, LegendComponent, TooltipComponent } from 'echarts/components';
-import { init, use as useParts, type EChartsCoreOption, type EChartsType } from 'echarts/core';
+import * as echarts from 'echarts/core';
 import { CanvasRenderer } from 'echarts/renderers';
 import { useEffect, useRef } from 'react';
 import { useAppearance } from '@/shell/appearance';
 
-useParts([LineChart, BarChart, GridComponent, TooltipComponent, LegendComponent, AriaComponent, CanvasRenderer]);
+echarts.use([LineChart, BarChart, GridComponent, TooltipComponent, LegendComponent, AriaComponent, CanvasRenderer]);
 
-export function Chart({ option, height = 300, label }: { option: EChartsCoreOption; height?: number; label: string }) {
+export function Chart({ option, height = 300, label }: { option: echarts.EChartsCoreOption; height?: number; label: string }) {
   const box = useRef<HTMLDivElement>(null);
-  const chart = useRef<EChartsType>(undefined);
+  const chart = useRef<echarts.EChartsType>(undefined);
   const { dark } = useAppearance();
 
   useEffect(() => {
     if (!box.current) return;
-    const made = init(box.current, dark ? 'dark' : undefined);
+    const made = echarts.init(box.current, dark ? 'dark' : undefined);
     chart.current = made;
     const resize = new ResizeObserver(() => made.resize());
     resize.observe(box.current);

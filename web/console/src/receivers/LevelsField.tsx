@@ -6,9 +6,9 @@ import { Field, type FieldProps } from '@/documents/fields';
 export function LevelsField(field: FieldProps) {
   return (
     <Field {...field}>
-      {({ id, value, disabled, set }) => (
+      {({ value, disabled, set }) => (
         <Checkbox.Group<Level>
-          id={id}
+          aria-label={typeof field.label === 'string' ? field.label : undefined}
           disabled={disabled}
           options={LEVELS.map((level) => ({ value: level, label: level }))}
           value={Array.isArray(value) ? (value as Level[]) : [...LEVELS]}

@@ -1,0 +1,112 @@
+/** One alert, and everything that came of it: why somebody was told, or was not. */
+
+import { useQuery } from '@tanstack/react-query';
+import { Card, Collapse, Descriptions, Table, Tag, Timeline } from 'antd';
+import { useTranslation } from 'react-i18next';
+import { Link, useParams } from 'react-router';
+import { api, resourcePath } from '@/api/client';
+import type { AlertDetail, AlertEvent, Notification } from '@/api/types';
+import { Failure } from '@/parts/Failure';
+import { duration, figure } from '@/parts/format';
+import { Loading } from '@/parts/Loading';
+import { Nothing, Page } from '@/parts/Page';
+import { AlertStatusTag, KeyTags, LevelTag, NotificationStatusTag } from '@/parts/tags';
+import { TimeText, useNow } from '@/parts/TimeText';
+import { useSession } from '@/session';
+import { outcomeColour, verdict } from './verdict';
+
+export function Component() {
+  const { t, i18n } = useTranslation();
+  const { workspace, link } = useSession();
+  const { id = '' } = useParams();
+  const now = useNow();
+  const query = useQuery({
+    queryKey: ['alert', workspace, id],
+    queryFn: ({ signal }) => api.get<AlertDetail>(resourcePath(workspace, 'alerts', id), { signal }),
+    refetchInterval: 10_000,
+  });
+  if (query.error) return <div className="page"><Failure error={query.error} retry={() => void query.refetch()} /></div>;
+  if (!query.data) return <Loading />;
+  const { alert, events, notifications } = query.data;
+  const told = verdict(events, notifications);
+  const end = alert.endedAt ? Date.parse(alert.endedAt) : now;
+
+  return (
+    <Page title={alert.ruleTitle || alert.rule} extra={<><LevelTag level={alert.level} /><AlertStatusTag status={alert.status} /></>}>
+      <div className="grid">
+        <Card size="small" className="span-12">
+          <Descriptions
+            size="small"
+            column={{ xs: 1, sm: 2, lg: 3 }}
+            items={[
+              { key: 'summary', label: t('alert.summary'), span: 'filled', children: <span className="mono">{alert.summary}</span> },
+              { key: 'keys', label: t('alert.keys'), children: <KeyTags keys={alert.keys} /> },
+              { key: 'rule', label: t('kind.alert-rules'), children: <Link to={link(`alert-rules/${alert.rule}`)}>{alert.rule}</Link> },
+              { key: 'monitor', label: t('kind.monitors'), children: <Link to={link(`monitors/${alert.monitor}`)}>{alert.monitor}</Link> },
+              { key: 'started', label: t('alert.started'), children: <TimeText value={alert.startedAt} absolute /> },
+              { key: 'ended', label: t('alert.ended'), children: <TimeText value={alert.endedAt} absolute /> },
+              { key: 'lasted', label: t('alert.lasted'), children: duration(end - Date.parse(alert.startedAt)) },
+              { key: 'values', label: t('alert.values'), span: 'filled', children: Object.entries(alert.values).map(([name, value]) => <Tag key={name}>{name} = {figure(value, i18n.language)}</Tag>) },
+            ]}
+          />
+        </Card>
+        <Card size="small" className="span-6" title={t('alert.why')} extra={<Tag color={told.colour} data-testid="alert-verdict">{t(`verdict.${told.key}`, told.values)}</Tag>}>
+          {events.length === 0 ? <Nothing title={t('alert.noEvents')} /> : (
+            <Timeline
+              data-testid="alert-timeline"
+              items={events.map((event, index) => ({ key: index, color: outcomeColour(event.outcome), content: <Event event={event} notification={notifications.find((one) => one.id === event.notification)} /> }))}
+            />
+          )}
+        </Card>
+        <Card size="small" className="span-6" title={t('alert.notifications')} styles={{ body: { padding: notifications.length > 0 ? 0 : undefined } }}>
+          {notifications.length === 0 ? (
+            <Nothing title={t('alert.nobody')} help={<>{t('alert.nobodyHelp')} <Link to={link('subscriptions')}>{t('nav.subscriptions')}</Link></>} />
+          ) : (
+            <Table
+              size="small"
+              rowKey="id"
+              dataSource={notifications}
+              pagination={false}
+              scroll={{ x: 'max-content' }}
+              expandable={{ expandedRowRender: (notification) => <NotificationDetail notification={notification} /> }}
+              columns={[
+                { title: t('alert.receiver'), key: 'receiver', render: (_, one) => <>{t(`channel.${one.channel}`)} <strong>{one.receiver}</strong></> },
+                { title: t('state.state'), key: 'status', render: (_, one) => <NotificationStatusTag status={one.status} /> },
+                { title: t('alert.attempts'), key: 'attempts', align: 'end', render: (_, one) => one.attempts },
+                { title: t('alert.sent'), key: 'sent', render: (_, one) => <TimeText value={one.sentAt} /> },
+              ]}
+            />
+          )}
+        </Card>
+      </div>
+    </Page>
+  );
+}
+
+function Event({ event, notification }: { event: AlertEvent; notification: Notification | undefined }) {
+  const { t } = useTranslation();
+  return (
+    <div>
+      <div className="row" style={{ gap: 6 }}>
+        <strong>{t(`stage.${event.stage}`, { defaultValue: event.stage })}</strong>
+        <Tag color={outcomeColour(event.outcome)}>{t(`outcome.${event.outcome}`, { defaultValue: event.outcome })}</Tag>
+        {notification && <span>{t(`channel.${notification.channel}`)} {notification.receiver}</span>}
+        <span className="muted"><TimeText value={event.at} absolute /></span>
+      </div>
+      <div style={{ overflowWrap: 'anywhere', whiteSpace: 'pre-wrap' }}>{event.reason}</div>
+    </div>
+  );
+}
+
+function NotificationDetail({ notification }: { notification: Notification }) {
+  const { t } = useTranslation();
+  const { payload } = notification;
+  return (
+    <div className="stack" style={{ gap: 8, maxWidth: 640, whiteSpace: 'normal' }}>
+      <div>{t('alert.answer')}</div>
+      <pre className="block mono">{notification.lastAnswer ?? '–'}</pre>
+      {notification.status === 'pending' && <div>{t('alert.nextAttempt')} <TimeText value={notification.nextAttemptAt} /></div>}
+      <Collapse ghost size="small" items={[{ key: 'payload', label: t('alert.payload'), children: <pre className="block mono">{typeof payload === 'string' ? payload : JSON.stringify(payload, null, 2)}</pre> }]} />
+    </div>
+  );
+}

@@ -1,0 +1,52 @@
+import { Table, type TableColumnsType } from 'antd';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
+import type { Alert } from '@/api/types';
+import { Nothing } from '@/parts/Page';
+import { AlertStatusTag, KeyTags, LevelTag } from '@/parts/tags';
+import { TimeText } from '@/parts/TimeText';
+import { useSession } from '@/session';
+
+interface Props {
+  alerts: Alert[];
+  loading: boolean;
+  /** For a card: less of each. */
+  compact?: boolean;
+  filtered?: boolean;
+}
+
+export function AlertTable({ alerts, loading, compact = false, filtered = false }: Props) {
+  const { t } = useTranslation();
+  const { link } = useSession();
+  const columns: TableColumnsType<Alert> = [
+    { title: t('rule.level'), key: 'level', width: 70, render: (_, alert) => <LevelTag level={alert.level} /> },
+    {
+      title: t('alert.alert'),
+      key: 'alert',
+      render: (_, alert) => (
+        <>
+          <Link to={link(`alerts/${alert.id}`)} data-testid={`alert-${alert.id}`}>{alert.ruleTitle || alert.rule}</Link>
+          <div className="muted" style={{ overflowWrap: 'anywhere', minWidth: 160 }}>{alert.summary}</div>
+        </>
+      ),
+    },
+    { title: t('alert.keys'), key: 'keys', render: (_, alert) => <KeyTags keys={alert.keys} /> },
+    ...(compact ? [] : [{ title: t('kind.monitors'), key: 'monitor', render: (_: unknown, alert: Alert) => <Link to={link(`monitors/${alert.monitor}`)}>{alert.monitor}</Link> }]),
+    { title: t('state.state'), key: 'status', render: (_, alert) => <AlertStatusTag status={alert.status} /> },
+    { title: t('alert.started'), key: 'started', render: (_, alert) => <TimeText value={alert.startedAt} /> },
+    ...(compact ? [] : [{ title: t('alert.ended'), key: 'ended', render: (_: unknown, alert: Alert) => <TimeText value={alert.endedAt} /> }]),
+  ];
+  return (
+    <Table
+      size={compact ? 'small' : undefined}
+      rowKey="id"
+      dataSource={alerts}
+      loading={loading}
+      columns={columns}
+      pagination={false}
+      scroll={{ x: 'max-content' }}
+      data-testid="alerts"
+      locale={{ emptyText: loading ? ' ' : <Nothing title={t(filtered ? 'state.noMatch' : 'empty.alerts')} help={filtered ? undefined : t('empty.alertsHelp')} /> }}
+    />
+  );
+}

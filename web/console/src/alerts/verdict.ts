@@ -1,0 +1,38 @@
+/** The short answer to "why was I (not) notified?". */
+
+import type { AlertEvent, Notification } from '@/api/types';
+
+export interface Verdict {
+  key: 'sent' | 'partly' | 'pending' | 'failed' | 'stopped' | 'nobody';
+  values: Record<string, number | string>;
+  colour: string;
+}
+
+export function verdict(events: readonly AlertEvent[], notifications: readonly Notification[]): Verdict {
+  const count = (status: Notification['status']) => notifications.filter((one) => one.status === status).length;
+  const [sent, pending, failed] = [count('sent'), count('pending'), count('failed')];
+  const values = { sent, pending, failed, of: notifications.length };
+  if (notifications.length === 0) {
+    const stopped = events.findLast(({ outcome }) => outcome === 'stopped');
+    return stopped ? { key: 'stopped', values: { stage: stopped.stage }, colour: 'warning' } : { key: 'nobody', values, colour: 'default' };
+  }
+  if (sent === notifications.length) return { key: 'sent', values, colour: 'success' };
+  if (pending > 0) return { key: 'pending', values, colour: 'processing' };
+  return sent > 0 ? { key: 'partly', values, colour: 'warning' } : { key: 'failed', values, colour: 'error' };
+}
+
+export function outcomeColour(outcome: string): string {
+  switch (outcome) {
+    case 'sent':
+    case 'recovered':
+      return 'green';
+    case 'fired':
+    case 'failed':
+      return 'red';
+    case 'stopped':
+    case 'retry':
+      return 'orange';
+    default:
+      return 'blue';
+  }
+}
