@@ -1,0 +1,103 @@
+//! The room's settings.
+
+use nightjar_model::kinds::contact::Language;
+use nightjar_model::{Problems, Span};
+use serde::Deserialize;
+
+/// Settings of alerting. Every field has a default.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AlertingConfig {
+    /// Of messages to groups, robots and webhooks, and to contacts that name none.
+    pub language: Language,
+    /// IANA name of the zone that messages show times in, where a contact names none; the host's without it.
+    pub timezone: Option<String>,
+    /// Where people reach the console; messages link to it. No links without it.
+    pub external_url: Option<String>,
+    /// Rules judged at the same time.
+    pub concurrent_rules: usize,
+    /// How far back checks are made up for after a standstill; older ones are skipped and recorded.
+    pub catch_up: Span,
+    /// States kept of one rule; keys over it are counted and recorded, not judged.
+    pub max_states: usize,
+    /// Keys of a monitor that one check may read.
+    pub max_series: usize,
+    /// A key without data for so long is no longer judged; its alert is closed.
+    pub forget_keys_after: Span,
+    /// Messages on their way at the same time, over all receivers.
+    pub concurrent_sends: usize,
+    /// A receiver that takes longer has failed this attempt.
+    pub send_timeout: Span,
+    /// Before the second attempt; each further one waits twice as long.
+    pub first_retry: Span,
+    pub longest_retry: Span,
+    /// A notification that could not be delivered for so long has failed.
+    pub give_up_after: Span,
+    /// Ended alerts with their history are kept for so long.
+    pub keep_history: Span,
+}
+
+impl Default for AlertingConfig {
+    fn default() -> Self {
+        Self {
+            language: Language::default(),
+            timezone: None,
+            external_url: None,
+            concurrent_rules: 8,
+            catch_up: Span::from_secs(600),
+            max_states: 10_000,
+            max_series: 50_000,
+            forget_keys_after: Span::from_secs(86_400),
+            concurrent_sends: 32,
+            send_timeout: Span::from_secs(10),
+            first_retry: Span::from_secs(5),
+            longest_retry: Span::from_secs(600),
+            give_up_after: Span::from_secs(86_400),
+            keep_history: Span::from_secs(90 * 86_400),
+        }
+    }
+}
+
+impl AlertingConfig {
+    /// Adds what is wrong with the settings; paths are relative to the room's own part.
+    pub fn validate(&self, problems: &mut Problems) {
+        if self.timezone.as_ref().is_some_and(|zone| zone.parse::<chrono_tz::Tz>().is_err()) {
+            problems.add("timezone", "is not an IANA time zone such as Asia/Shanghai");
+        }
+        if self.external_url.as_ref().is_some_and(|url| reqwest::Url::parse(url).is_err()) {
+            problems.add("external_url", "must be an address such as https://nightjar.example.com");
+        }
+        for (path, value, most) in [
+            ("concurrent_rules", self.concurrent_rules, 256),
+            ("max_states", self.max_states, 1_000_000),
+            ("max_series", self.max_series, 1_000_000),
+            ("concurrent_sends", self.concurrent_sends, 1024),
+        ] {
+            if !(1..=most).contains(&value) {
+                problems.add(path, format!("must be from 1 to {most}"));
+            }
+        }
+        for (path, span) in [
+            ("catch_up", self.catch_up),
+            ("forget_keys_after", self.forget_keys_after),
+            ("send_timeout", self.send_timeout),
+            ("first_retry", self.first_retry),
+            ("longest_retry", self.longest_retry),
+            ("give_up_after", self.give_up_after),
+            ("keep_history", self.keep_history),
+        ] {
+            if span.0.is_zero() {
+                problems.add(path, "must be longer than nothing");
+            }
+        }
+        if self.first_retry > self.longest_retry {
+            problems.add("first_retry", "must not be longer than `longest_retry`");
+        }
+    }
+
+    /// The zone of messages to those who name none.
+    pub(crate) fn zone(&self) -> chrono_tz::Tz {
+        let named = self.timezone.clone().or_else(|| iana_time_zone::get_timezone().ok());
+        named.and_then(|zone| zone.parse().ok()).unwrap_or(chrono_tz::UTC)
+    }
+}

@@ -1,0 +1,211 @@
+//! The figures that conditions compare, merged from partials, and what may be said of them.
+//!
+//! Per key, a minute without a line is no data. For all keys together it is a count or sum of 0, once
+//! the minute is complete. Over several minutes: `sum` and `avg` of a count or sum treat a minute
+//! without a line as 0, `avg` being per minute; `avg` of an average is that of all lines; everything
+//! else is taken over the figures of the minutes that have one.
+
+use std::time::Duration;
+
+use nightjar_model::Timestamp;
+use nightjar_model::delta::{LINES_FIELD, Partial};
+use nightjar_model::kinds::alert_rule::{Condition, Op, Take};
+use nightjar_model::kinds::monitor::{Stat, StatFn};
+use nightjar_model::query::{CompletenessState, SeriesWindows};
+
+use super::{Check, Truth};
+use crate::error::AlertingError;
+
+/// A condition's figure for one key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Figure {
+    pub(super) value: Option<f64>,
+    pub(super) truth: Truth,
+}
+
+/// The windows of one check.
+pub(super) struct Windows<'a> {
+    check: &'a Check<'a>,
+    width: Duration,
+    lines: Option<usize>,
+    /// Start of the earliest window from which on nothing is missing; the check's time if the last is partial.
+    complete_from: Timestamp,
+}
+
+impl<'a> Windows<'a> {
+    pub(super) fn new(check: &'a Check<'a>) -> Result<Self, AlertingError> {
+        for condition in check.rule.conditions.iter().chain(&check.rule.recover.conditions) {
+            stat_of(check, condition).ok_or_else(|| AlertingError::UnknownStatistic {
+                monitor: check.rule.monitor.clone(),
+                field: condition.field.clone(),
+            })?;
+        }
+        let width = check.monitor.width();
+        let reach = check.rule.reach().0;
+        let mut complete_from = check.at;
+        while complete_from > check.at.saturating_sub(reach) {
+            let start = complete_from.saturating_sub(width);
+            let last = complete_from == check.at;
+            let mark = check.answer.completeness.iter().find(|mark| mark.time == start);
+            let complete = match mark {
+                Some(mark) if mark.state != CompletenessState::Partial => true,
+                // Of an earlier minute that nobody was expected to contribute to, no more will come.
+                Some(mark) => !last && mark.missing.is_empty(),
+                None => !last,
+            };
+            if !complete {
+                break;
+            }
+            complete_from = start;
+        }
+        let lines = check.answer.fields.iter().position(|field| field == LINES_FIELD);
+        Ok(Self { check, width, lines, complete_from })
+    }
+
+    /// Whether every minute that the rule reads is complete.
+    pub(super) fn complete(&self) -> bool {
+        self.complete_from <= self.check.at.saturating_sub(self.check.rule.reach().0)
+    }
+
+    pub(super) fn figure(&self, condition: &Condition, series: Option<&SeriesWindows>, is_total: bool) -> Figure {
+        let Some(stat) = stat_of(self.check, condition) else {
+            return Figure { value: None, truth: Truth::NoData };
+        };
+        let span = condition.take.span().map_or(self.width, |span| span.0);
+        let from = self.check.at.saturating_sub(span);
+        let windows = series.map_or(&[][..], |series| &series.windows);
+        let windows: Vec<&Vec<Partial>> =
+            windows.iter().filter(|(time, _)| *time >= from && *time < self.check.at).map(|(_, p)| p).collect();
+        let has_lines =
+            windows.iter().any(|partials| self.lines.is_none_or(|i| partials.get(i).is_some_and(|p| p.count > 0)));
+        let minutes = (span.as_millis() / self.width.as_millis().max(1)) as usize;
+        let field = stat.field().unwrap_or(LINES_FIELD);
+        let index = self.check.answer.fields.iter().position(|name| name == field);
+        let partials: Vec<Partial> = windows
+            .iter()
+            .map(|partials| index.and_then(|i| partials.get(i)).copied().unwrap_or(Partial::EMPTY))
+            .collect();
+        let value = (has_lines || is_total).then(|| take(stat, &condition.take, &partials, minutes)).flatten();
+        Figure { value, truth: self.truth(condition, stat, from, value) }
+    }
+
+    fn truth(&self, condition: &Condition, stat: &Stat, from: Timestamp, value: Option<f64>) -> Truth {
+        let holds = value.map(|value| condition.op.holds(value, condition.threshold));
+        if from >= self.complete_from || super::judges_partial(self.check) {
+            return match holds {
+                Some(true) => Truth::Yes,
+                Some(false) => Truth::No,
+                None => Truth::NoData,
+            };
+        }
+        match holds {
+            Some(true) if confirmed_by_less(stat, condition) => Truth::Yes,
+            _ => Truth::Unknown,
+        }
+    }
+}
+
+/// Whether more data can only confirm the condition once it holds: the number of lines only grows, a
+/// highest value only rises, a lowest only falls. A sum may shrink: values may be negative.
+pub(crate) fn confirmed_by_less(stat: &Stat, condition: &Condition) -> bool {
+    let rising = matches!(condition.op, Op::Above | Op::AtLeast);
+    let falling = matches!(condition.op, Op::Below | Op::AtMost);
+    match stat.function {
+        StatFn::Lines => rising,
+        StatFn::Max => rising && matches!(condition.take, Take::Now(_) | Take::Max(_)),
+        StatFn::Min => falling && matches!(condition.take, Take::Now(_) | Take::Min(_)),
+        StatFn::Sum | StatFn::Avg => false,
+    }
+}
+
+fn stat_of<'a>(check: &Check<'a>, condition: &Condition) -> Option<&'a Stat> {
+    check.monitor.stats.iter().find(|stat| stat.name == condition.field)
+}
+
+/// The taken value; `partials` are those of the minutes that have data, `minutes` is how many there are in all.
+fn take(stat: &Stat, take: &Take, partials: &[Partial], minutes: usize) -> Option<f64> {
+    let mut merged = Partial::EMPTY;
+    partials.iter().for_each(|partial| merged.merge(partial));
+    let adds_up = matches!(stat.function, StatFn::Lines | StatFn::Sum);
+    let empty_minute = (adds_up && partials.len() < minutes).then_some(0.0);
+    let each = || partials.iter().filter_map(|partial| stat.value(partial));
+    match take {
+        Take::Now(_) => stat.value(&merged),
+        Take::Sum(_) if adds_up => stat.value(&merged),
+        Take::Sum(_) => each().reduce(|a, b| a + b),
+        Take::Avg(_) if adds_up => stat.value(&merged).map(|sum| sum / minutes.max(1) as f64),
+        Take::Avg(_) if stat.function == StatFn::Avg => stat.value(&merged),
+        Take::Avg(_) => each().reduce(|a, b| a + b).map(|sum| sum / each().count() as f64),
+        Take::Min(_) => each().chain(empty_minute).reduce(f64::min),
+        Take::Max(_) => each().chain(empty_minute).reduce(f64::max),
+    }
+}
+
+/// `cost_avg now = 132.5 > 100`; `not >` where it does not hold.
+pub(super) fn describe(condition: &Condition, figure: &Figure) -> String {
+    let take = match &condition.take {
+        Take::Now(_) => "now".to_owned(),
+        Take::Sum(span) => format!("sum {span}"),
+        Take::Avg(span) => format!("avg {span}"),
+        Take::Min(span) => format!("min {span}"),
+        Take::Max(span) => format!("max {span}"),
+    };
+    let value = figure.value.map_or_else(|| "no data".to_owned(), number);
+    let not = if figure.truth == Truth::Yes { "" } else { "not " };
+    format!("{} {take} = {value} {not}{} {}", condition.field, condition.op.symbol(), number(condition.threshold))
+}
+
+/// At most six decimals.
+fn number(value: f64) -> String {
+    let text = format!("{value:.6}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use nightjar_model::kinds::alert_rule::Nothing;
+    use nightjar_model::{Decimal, Span};
+
+    use super::*;
+
+    fn partial(values: &[i64]) -> Partial {
+        let mut partial = Partial::EMPTY;
+        values.iter().for_each(|value| partial.add(Decimal::from_int(*value)));
+        partial
+    }
+
+    /// Three minutes, the second without a line.
+    fn check(function: StatFn, how: fn(Span) -> Take, expected: f64) {
+        let stat = Stat { name: "x".into(), function, column: Some("cost".into()) };
+        let partials = [partial(&[1, 2, 3]), partial(&[8])];
+        assert_eq!(take(&stat, &how(Span::from_secs(180)), &partials, 3), Some(expected), "{function:?}");
+    }
+
+    #[test]
+    fn takes_over_minutes() {
+        check(StatFn::Lines, Take::Sum, 4.0);
+        check(StatFn::Lines, Take::Avg, 4.0 / 3.0);
+        check(StatFn::Lines, Take::Min, 0.0);
+        check(StatFn::Lines, Take::Max, 3.0);
+        check(StatFn::Sum, Take::Sum, 14.0);
+        check(StatFn::Sum, Take::Min, 0.0);
+        check(StatFn::Sum, Take::Max, 8.0);
+        check(StatFn::Avg, Take::Avg, 3.5);
+        check(StatFn::Avg, Take::Min, 2.0);
+        check(StatFn::Avg, Take::Max, 8.0);
+        check(StatFn::Min, Take::Min, 1.0);
+        check(StatFn::Max, Take::Avg, 5.5);
+        check(StatFn::Max, Take::Sum, 11.0);
+    }
+
+    #[test]
+    fn nothing_has_no_average_but_a_count() {
+        let of = |function| Stat { name: "x".into(), function, column: Some("cost".into()) };
+        let now = Take::Now(Nothing {});
+        assert_eq!(take(&of(StatFn::Lines), &now, &[], 1), Some(0.0));
+        assert_eq!(take(&of(StatFn::Sum), &now, &[], 1), Some(0.0));
+        assert_eq!(take(&of(StatFn::Avg), &now, &[], 1), None);
+        assert_eq!(take(&of(StatFn::Max), &Take::Max(Span::from_secs(300)), &[], 5), None);
+    }
+}

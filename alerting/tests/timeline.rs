@@ -1,0 +1,207 @@
+//! Rules over time, as scripts: `timelines/NAME.script` is documents, then what happens; what alerting
+//! made of it is in `timelines/NAME.golden` (`UPDATE_EXPECT=1 cargo test -p nightjar-alerting` writes it).
+//!
+//! Every script is also run with a restart before each of its steps; that must change nothing.
+//!
+//! A line of a script starts with the minute it is about:
+//! - `10:03 a=5 b=2*100`  the minute that starts then: 5 lines of key a, 2 of b with cost 100. The minute is
+//!   complete and rules are judged two seconds after it.
+//! - `10:03 partial a=5`  the same, but an agent is missing.
+//! - `10:03 late a=5`     data that comes later, or before the minute's own line; nothing is judged.
+//! - `10:03 lost a=5`     an agent's data will be missing for good.
+//! - `10:03:30 complete`  every minute to now is complete.
+//! - `10:03:30 judge`     time passes, rules are judged.
+//! - `10:03:30 disable RULE`, `enable`, `delete`, `renew` (deleted and made anew).
+
+mod support;
+
+use std::fmt::Write;
+
+use expect_test::expect_file;
+use nightjar_model::kinds::Spec;
+use nightjar_model::{Kind, ResourceKey, Timestamp};
+use support::windows::MINUTE;
+use support::{House, WORKSPACE, time};
+
+const MONITOR: &str = "
+kind: Monitor
+metadata: { name: trade }
+spec:
+  type: minute_multi_key
+  app: shop
+  source: { log: { paths: [ { path: /var/log/trade.log } ] } }
+  columns:
+    - { name: goods, pick: { split: { by: ',', index: 1 } } }
+    - { name: cost, pick: { split: { by: ',', index: 2 } }, number: true }
+  group_by: [ goods ]
+  stats:
+    - { name: count, fn: lines }
+    - { name: cost_avg, fn: avg, column: cost }
+    - { name: cost_sum, fn: sum, column: cost }
+    - { name: cost_max, fn: max, column: cost }
+    - { name: cost_min, fn: min, column: cost }
+";
+
+async fn check(name: &str) {
+    let path = format!("{}/tests/timelines/{name}", env!("CARGO_MANIFEST_DIR"));
+    let script = std::fs::read_to_string(format!("{path}.script")).expect("the script");
+    let golden = run(&script, false).await;
+    expect_file![format!("{path}.golden")].assert_eq(&golden);
+    let alerts_alone = |text: &str| -> String {
+        text.lines().filter(|line| !line.contains(" rule:")).map(|line| format!("{line}\n")).collect()
+    };
+    assert_eq!(alerts_alone(&run(&script, true).await), alerts_alone(&golden), "{name} with restarts");
+}
+
+async fn run(script: &str, restarts: bool) -> String {
+    let (documents, steps) = script.split_once("\n===\n").expect("documents, a line `===`, steps");
+    let mut house = House::with(&format!("{MONITOR}---\n{documents}"), |config| config.max_states = 5);
+    house.windows.complete(time("2026-01-05T10:00:00Z"));
+    let mut told = String::new();
+    let mut shown = 0;
+    judge(&house, &mut told).await;
+    for step in steps.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
+        if restarts {
+            house.restart();
+        }
+        take(&house, step, &mut told).await;
+        for event in &house.alerts.all_events()[shown..] {
+            let at = event.at.to_utc().format("%d %H:%M:%S");
+            let who = name_of(&house, &event.alert);
+            writeln!(told, "{at} {who} {} {}: {}", event.stage, event.outcome, event.reason).expect("memory");
+        }
+        shown = house.alerts.all_events().len();
+    }
+    for alert in house.alerts.all_alerts() {
+        let keys: Vec<_> = alert.keys.values().cloned().collect();
+        let minute = |at: Timestamp| at.to_utc().format("%d %H:%M").to_string();
+        let ended = alert.ended_at.map_or("".into(), minute);
+        writeln!(told, "= {:?} {keys:?} {}..{ended} {}", alert.status, minute(alert.started_at), alert.summary)
+            .expect("memory");
+    }
+    writeln!(told, "= {} notifications", house.alerts.all_notifications().len()).expect("memory");
+    told
+}
+
+/// Ids are no use to a reader.
+fn name_of(house: &House, id: &str) -> String {
+    let alert = house.alerts.all_alerts().into_iter().find(|alert| alert.id == id);
+    alert.map_or_else(
+        || id.to_owned(),
+        |alert| format!("{}[{}]", alert.rule, alert.keys.values().cloned().collect::<Vec<_>>().join(",")),
+    )
+}
+
+async fn take(house: &House, step: &str, told: &mut String) {
+    let mut words = step.split_whitespace();
+    let when = words.next().expect("a time");
+    let (day, clock) = when.split_once('/').unwrap_or(("05", when));
+    let seconds = if clock.len() == 5 { ":00" } else { "" };
+    let at = time(&format!("2026-01-{day}T{clock}{seconds}Z"));
+    let words: Vec<&str> = words.collect();
+    let rule = |name: &str| ResourceKey::new(Kind::AlertRule, WORKSPACE, name);
+    let end = at.saturating_add(MINUTE);
+    let soon = end.saturating_add(std::time::Duration::from_secs(2));
+    match words.as_slice() {
+        ["late", data @ ..] => return add(house, at, data),
+        ["complete"] => {
+            house.clock.set(at);
+            house.windows.complete(at.floor(MINUTE));
+        }
+        ["judge"] => house.clock.set(at),
+        ["disable", name] => set_enabled(house, at, &rule(name), false),
+        ["enable", name] => set_enabled(house, at, &rule(name), true),
+        ["delete", name] => {
+            house.clock.set(at);
+            house.resources.remove(&rule(name));
+            house.alerting.resources_changed(&[]);
+        }
+        ["renew", name] => {
+            house.clock.set(at);
+            house.resources.change(&rule(name), |resource| resource.metadata.uid = Some("another".into()));
+            house.alerting.resources_changed(&[]);
+        }
+        ["partial", data @ ..] => {
+            add(house, at, data);
+            house.clock.set(soon);
+        }
+        ["lost", data @ ..] => {
+            add(house, at, data);
+            house.windows.lose(at);
+            house.windows.complete(end);
+            house.clock.set(soon);
+        }
+        data => {
+            add(house, at, data);
+            house.windows.complete(end);
+            house.clock.set(soon);
+        }
+    }
+    judge(house, told).await;
+}
+
+fn set_enabled(house: &House, at: Timestamp, key: &ResourceKey, enabled: bool) {
+    house.clock.set(at);
+    house.resources.change(key, |resource| {
+        if let Spec::AlertRule(rule) = &mut resource.spec {
+            rule.enabled = enabled;
+        }
+    });
+    house.alerting.resources_changed(&[]);
+}
+
+/// `a=3*120,80`: three lines of key `a`, with cost 120, 80 and 80; `a=3` without a cost.
+fn add(house: &House, minute: Timestamp, data: &[&str]) {
+    for word in data {
+        let (goods, amount) = word.split_once('=').expect("key=lines*costs");
+        let (lines, costs) = amount.split_once('*').unwrap_or((amount, ""));
+        let costs: Vec<&str> = costs.split(',').filter(|cost| !cost.is_empty()).collect();
+        for line in 0..lines.parse::<usize>().expect("lines") {
+            house.windows.line(minute, goods, costs.get(line).or(costs.last()).copied());
+        }
+    }
+}
+
+async fn judge(house: &House, told: &mut String) {
+    if let Err(error) = house.activate("alerting.evaluate").await {
+        writeln!(told, "! {error}").expect("memory");
+    }
+}
+
+macro_rules! timelines {
+    ($($name:ident)+) => {
+        $(#[tokio::test]
+        async fn $name() {
+            check(stringify!($name)).await;
+        })+
+
+        #[test]
+        fn every_script_is_run() {
+            let known = [$(stringify!($name)),+];
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/timelines");
+            for entry in std::fs::read_dir(folder).expect("the scripts") {
+                let name = entry.expect("an entry").file_name().into_string().expect("a name");
+                if let Some(name) = name.strip_suffix(".script") {
+                    assert!(known.contains(&name), "{name} is not listed");
+                }
+            }
+        }
+    };
+}
+
+timelines! {
+    active_hours
+    all_and_any
+    catch_up
+    key_limit
+    keys_apart
+    lifecycle
+    m_of_n
+    no_data
+    over_minutes
+    partial_judge
+    partial_wait
+    recover_conditions
+    routing
+    total
+}
