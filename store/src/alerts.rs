@@ -124,9 +124,14 @@ async fn write_notification(
     match there {
         Some(other) if other.id != notification.id => {
             metrics::counter!("nightjar_store_duplicate_notifications_total").increment(1);
+            return Ok(());
         }
-        Some(_) => drop(notifications::Entity::update(row).exec_without_returning(db).await?),
-        None => drop(notifications::Entity::insert(row).exec_without_returning(db).await?),
+        Some(_) => {
+            notifications::Entity::update(row).exec_without_returning(db).await?;
+        }
+        None => {
+            notifications::Entity::insert(row).exec_without_returning(db).await?;
+        }
     }
     if notification.status == NotificationStatus::Failed {
         metrics::counter!("nightjar_store_failed_notifications_total").increment(1);

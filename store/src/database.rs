@@ -13,11 +13,15 @@ use sea_orm_migration::MigratorTrait;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::config::StoreConfig;
-use crate::error::{Result, StoreError, collided};
+use crate::error::{Result, StoreError, collided, is_duplicate};
 use crate::migrations::Migrator;
 
 /// A transaction that collided more often than this is given up as unavailable.
 const MAX_ATTEMPTS: u32 = 20;
+
+/// A row that another made meanwhile is seen at the next attempt; one that is still in the way after
+/// these is a mistake, not a collision.
+const MAX_DUPLICATES: u32 = 3;
 
 /// Serialises those who migrate one PostgreSQL database: any fixed number.
 const MIGRATION_LOCK: i64 = 0x4e69_6768_746a_6172;
@@ -126,7 +130,8 @@ impl Attempts {
     pub(crate) async fn again(&mut self, error: &StoreError) -> bool {
         self.made += 1;
         let StoreError::Database(cause) = error else { return false };
-        if !collided(cause) || self.made >= MAX_ATTEMPTS {
+        let limit = if is_duplicate(cause) { MAX_DUPLICATES } else { MAX_ATTEMPTS };
+        if !collided(cause) || self.made >= limit {
             return false;
         }
         metrics::counter!("nightjar_store_retries_total", "what" => self.what).increment(1);

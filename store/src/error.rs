@@ -47,15 +47,20 @@ fn is_passing(error: &DbErr) -> bool {
             ["disk is full", "database is locked", "disk I/O error", "No space left", "PoolTimedOut"]
                 .iter()
                 .any(|sign| text.contains(sign))
-                || collided(error)
+                || (collided(error) && !is_duplicate(error))
         }
     }
+}
+
+/// Whether a row that must be unique is there already.
+pub(crate) fn is_duplicate(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)))
 }
 
 /// Whether the transaction lost against another and can be repeated: `serialization_failure`,
 /// `deadlock_detected`, `SQLITE_BUSY`; or a row that another made meanwhile.
 pub(crate) fn collided(error: &DbErr) -> bool {
-    if matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_))) {
+    if is_duplicate(error) {
         return true;
     }
     let (DbErr::Exec(sea_orm::RuntimeErr::SqlxError(cause))

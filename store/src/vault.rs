@@ -50,24 +50,27 @@ impl Vault {
             (None, None) => source.make()?,
         };
         let vault = Self { cipher: XChaCha20Poly1305::new((&key).into()) };
-        match check {
-            Some(row) => {
-                vault.open_sealed(CHECK, &row.value).ok_or_else(|| {
-                    Error::unavailable(format!(
-                        "the key in {source} is not the one that this database's secrets were encrypted with; \
-                         put the right one back"
-                    ))
-                })?;
-            }
+        let check = match check {
+            Some(row) => row.value,
             None => {
-                let value = vault.seal(CHECK, CHECK_CLEAR)?;
+                let sealed = vault.seal(CHECK, CHECK_CLEAR)?;
                 transaction!(*database, "secret-key", |tx| {
-                    let row = settings::ActiveModel { name: Set(CHECK.into()), value: Set(value.clone()) };
+                    // Another server may have started on the same database meanwhile.
+                    if let Some(row) = settings::Entity::find_by_id(CHECK).one(tx).await? {
+                        return Ok(row.value);
+                    }
+                    let row = settings::ActiveModel { name: Set(CHECK.into()), value: Set(sealed.clone()) };
                     settings::Entity::insert(row).exec_without_returning(tx).await?;
-                    Ok(())
-                })?;
+                    Ok(sealed.clone())
+                })?
             }
-        }
+        };
+        vault.open_sealed(CHECK, &check).ok_or_else(|| {
+            Error::unavailable(format!(
+                "the key in {source} is not the one that this database's secrets were encrypted with; \
+                 put the right one back"
+            ))
+        })?;
         Ok(vault)
     }
 

@@ -1,0 +1,268 @@
+//! Users, logins, sessions and tokens.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use nightjar_model::identity::{NewApiToken, Role, UserChange};
+use nightjar_model::ports::Identities;
+use nightjar_model::{Error, ErrorKind, Secret};
+use nightjar_store::{Bootstrap, Bootstrapped};
+
+use crate::bed::{Bed, START, alice, check_problems};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text)
+}
+
+#[track_caller]
+fn refused<T: std::fmt::Debug>(outcome: Result<T, Error>, kind: ErrorKind, part: &str) {
+    let error = outcome.expect_err("should be refused");
+    assert!(error.kind == kind && error.message.contains(part), "{:?}: {}", error.kind, error.message);
+}
+
+pub(crate) async fn the_first_start_makes_an_administrator(bed: Bed) {
+    let data_dir = bed.directory.path().to_owned();
+    let bootstrap = Bootstrap { data_dir: data_dir.clone(), ..Bootstrap::default() };
+    let too_short = Bootstrap { admin_password: Some(secret("short")), ..bootstrap.clone() };
+    check_problems(bed.store.bootstrap(too_short).await, &[("password", "at least 8 characters")]);
+
+    let file = data_dir.join("initial-admin-password");
+    let made = bed.store.bootstrap(bootstrap.clone()).await.unwrap();
+    assert_eq!(made, Bootstrapped { admin_created: true, password_file: Some(file.clone()) });
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let password = secret(std::fs::read_to_string(&file).unwrap().trim());
+    let admin = bed.store.login("admin", &password, None).await.unwrap();
+    assert!(admin.platform_admin);
+    assert_eq!(admin.role_in("anything"), Some(Role::Admin));
+
+    // The next start changes nothing, whatever it is given.
+    let next = Bootstrap { admin_password: Some(secret("another password")), ..bootstrap };
+    assert_eq!(bed.store.bootstrap(next).await.unwrap(), Bootstrapped::default());
+    bed.store.login("admin", &password, None).await.unwrap();
+    assert_eq!(bed.told().await, ["create User admin", "login User admin", "login User admin"]);
+}
+
+pub(crate) async fn the_bootstrap_token_is_an_administrator(bed: Bed) {
+    let start = async |token: &str| {
+        let bootstrap = Bootstrap {
+            admin_password: Some(secret("hunter2-password")),
+            bootstrap_token: Some(secret(token)),
+            data_dir: bed.directory.path().to_owned(),
+        };
+        bed.store.bootstrap(bootstrap).await.unwrap();
+    };
+    start("first-bootstrap-token").await;
+    start("first-bootstrap-token").await;
+    let principal = bed.store.token(&secret("first-bootstrap-token")).await.unwrap();
+    assert!(principal.platform_admin && principal.actor.name == "token:bootstrap");
+    assert!(!bed.directory.path().join("initial-admin-password").exists());
+    bed.store.login("admin", &secret("hunter2-password"), None).await.unwrap();
+
+    // Another value takes the place of the first.
+    start("second-bootstrap-token").await;
+    bed.store.token(&secret("second-bootstrap-token")).await.unwrap();
+    refused(bed.store.token(&secret("first-bootstrap-token")).await, ErrorKind::Unauthenticated, "not known");
+    assert_eq!(bed.store.api_tokens().await.unwrap().len(), 1);
+    let created = bed.told().await.iter().filter(|told| *told == "create ApiToken bootstrap").count();
+    assert_eq!(created, 2);
+}
+
+pub(crate) async fn guessing_passwords_gets_slow(bed: Bed) {
+    bed.user("carol", "right password", false).await;
+    let address = Some("198.51.100.9");
+    let (right, wrong) = (secret("right password"), secret("wrong password"));
+    for _ in 0..5 {
+        refused(bed.store.login("carol", &wrong, address).await, ErrorKind::Unauthenticated, "is wrong");
+    }
+    // Even the right one has to wait; another user does not.
+    refused(bed.store.login("carol", &right, address).await, ErrorKind::TooManyRequests, "try again in 1 s");
+    refused(bed.store.login("nobody", &wrong, address).await, ErrorKind::Unauthenticated, "is wrong");
+    bed.clock.advance(Duration::from_secs(1));
+    refused(bed.store.login("carol", &wrong, address).await, ErrorKind::Unauthenticated, "is wrong");
+    refused(bed.store.login("carol", &right, address).await, ErrorKind::TooManyRequests, "try again in 2 s");
+    bed.clock.advance(Duration::from_secs(2));
+    let principal = bed.store.login("carol", &right, address).await.unwrap();
+    assert_eq!(principal.actor.address.as_deref(), address);
+    let failed = bed.told().await.iter().filter(|told| *told == "login_failed User carol").count();
+    assert_eq!(failed, 6);
+    let entry = bed.audit().await.into_iter().find(|entry| entry.action == "login_failed").unwrap();
+    assert_eq!((entry.actor.as_str(), entry.address.as_deref()), ("user:carol", address));
+}
+
+pub(crate) async fn sessions_slide_and_end(bed: Bed) {
+    bed.user("carol", "right password", false).await;
+    let principal = bed.store.login("carol", &secret("right password"), None).await.unwrap();
+    let (session, ends) = bed.store.start_session(&principal).await.unwrap();
+    assert_eq!(ends, START.saturating_add(12 * HOUR));
+    for _ in 0..3 {
+        bed.clock.advance(11 * HOUR);
+        assert_eq!(bed.store.session(&session).await.unwrap().actor.name, "user:carol");
+    }
+    bed.clock.advance(12 * HOUR);
+    refused(bed.store.session(&session).await, ErrorKind::Unauthenticated, "has ended");
+
+    let (session, _) = bed.store.start_session(&principal).await.unwrap();
+    bed.store.session(&session).await.unwrap();
+    bed.store.end_session(&session).await.unwrap();
+    refused(bed.store.session(&session).await, ErrorKind::Unauthenticated, "has ended");
+    refused(bed.store.session(&secret("njs_made-up")).await, ErrorKind::Unauthenticated, "has ended");
+
+    // The newest are kept, the oldest give way.
+    let mut sessions = Vec::new();
+    for _ in 0..21 {
+        bed.clock.advance(Duration::from_secs(1));
+        sessions.push(bed.store.start_session(&principal).await.unwrap().0);
+    }
+    refused(bed.store.session(&sessions[0]).await, ErrorKind::Unauthenticated, "has ended");
+    bed.store.session(&sessions[1]).await.unwrap();
+    bed.store.session(&sessions[20]).await.unwrap();
+}
+
+pub(crate) async fn losing_trust_ends_sessions(bed: Bed) {
+    bed.user("carol", "right password", false).await;
+    let login = async |password: &str| bed.store.login("carol", &secret(password), None).await;
+    let start = async |password: &str| bed.store.start_session(&login(password).await.unwrap()).await.unwrap().0;
+    let change = async |change: UserChange| bed.store.put_user(&alice(), "carol", change).await.unwrap();
+    let ended = async |session: &Secret| {
+        refused(bed.store.session(session).await, ErrorKind::Unauthenticated, "has ended");
+    };
+
+    // Her own new password.
+    let session = start("right password").await;
+    let password =
+        async |old: &str, new: &str| bed.store.change_password(&alice(), "carol", &secret(old), &secret(new)).await;
+    check_problems(password("not the old", "second password").await, &[("old", "is not the present")]);
+    check_problems(password("right password", "short").await, &[("new", "at least 8")]);
+    bed.store.session(&session).await.unwrap();
+    password("right password", "second password").await.unwrap();
+    ended(&session).await;
+    refused(login("right password").await, ErrorKind::Unauthenticated, "is wrong");
+
+    // One given by an administrator.
+    let session = start("second password").await;
+    change(UserChange { password: Some(secret("third password")), ..UserChange::default() }).await;
+    ended(&session).await;
+
+    // A new role does not end it: it counts at once.
+    let session = start("third password").await;
+    let roles = BTreeMap::from([("default".to_owned(), Role::Editor)]);
+    change(UserChange { roles: Some(roles), ..UserChange::default() }).await;
+    assert_eq!(bed.store.session(&session).await.unwrap().role_in("default"), Some(Role::Editor));
+
+    // Disabled: she learns why only with the right password.
+    change(UserChange { disabled: Some(true), ..UserChange::default() }).await;
+    ended(&session).await;
+    refused(login("third password").await, ErrorKind::Unauthenticated, "this user is disabled");
+    refused(login("not right").await, ErrorKind::Unauthenticated, "is wrong");
+    change(UserChange { disabled: Some(false), ..UserChange::default() }).await;
+    ended(&session).await;
+
+    let session = start("third password").await;
+    bed.store.delete_user(&alice(), "carol").await.unwrap();
+    ended(&session).await;
+    refused(login("third password").await, ErrorKind::Unauthenticated, "is wrong");
+}
+
+pub(crate) async fn there_is_always_an_administrator(bed: Bed) {
+    bed.user("root", "a good password", true).await;
+    bed.user("carol", "a good password", false).await;
+    let put = async |name: &str, change: UserChange| bed.store.put_user(&alice(), name, change).await;
+    let demote = || UserChange { platform_admin: Some(false), ..UserChange::default() };
+    let disable = || UserChange { disabled: Some(true), ..UserChange::default() };
+    refused(bed.store.delete_user(&alice(), "root").await, ErrorKind::Conflict, "last administrator");
+    refused(put("root", demote()).await, ErrorKind::Conflict, "last administrator");
+    refused(put("root", disable()).await, ErrorKind::Conflict, "last administrator");
+    bed.store.login("root", &secret("a good password"), None).await.unwrap();
+
+    // A disabled administrator is none.
+    put("carol", UserChange { platform_admin: Some(true), ..disable() }).await.unwrap();
+    refused(put("root", demote()).await, ErrorKind::Conflict, "last administrator");
+    put("carol", UserChange { disabled: Some(false), ..UserChange::default() }).await.unwrap();
+    bed.store.delete_user(&alice(), "root").await.unwrap();
+    refused(bed.store.delete_user(&alice(), "carol").await, ErrorKind::Conflict, "last administrator");
+}
+
+pub(crate) async fn two_administrators_cannot_delete_each_other(bed: Bed) {
+    for n in 0..5 {
+        let (a, b) = (format!("a{n}"), format!("b{n}"));
+        bed.user(&a, "a good password", true).await;
+        if n == 0 {
+            bed.user(&b, "a good password", true).await;
+        }
+        let victims: Vec<String> = bed.store.users().await.unwrap().into_iter().map(|user| user.name).collect();
+        assert_eq!(victims.len(), 2);
+        let deletions: Vec<_> = victims
+            .into_iter()
+            .map(|name| {
+                let store = bed.store.clone();
+                tokio::task::spawn(async move { store.delete_user(&alice(), &name).await })
+            })
+            .collect();
+        let mut done = 0;
+        for deletion in deletions {
+            match deletion.await.unwrap() {
+                Ok(()) => done += 1,
+                Err(error) => assert_eq!(error.kind, ErrorKind::Conflict, "{error}"),
+            }
+        }
+        assert_eq!(done, 1);
+        assert_eq!(bed.store.users().await.unwrap().len(), 1);
+    }
+}
+
+pub(crate) async fn users_are_checked(bed: Bed) {
+    let put = async |name: &str, change: UserChange| bed.store.put_user(&alice(), name, change).await;
+    let roles = BTreeMap::from([("nowhere".to_owned(), Role::Viewer)]);
+    let bad = UserChange { roles: Some(roles), ..UserChange::default() };
+    check_problems(
+        put("not a name", bad).await,
+        &[("roles.nowhere", "there is no workspace"), ("name", "must be 1 to 63"), ("password", "is required")],
+    );
+    let masked = UserChange { password: Some(secret("***")), ..UserChange::default() };
+    check_problems(put("carol", masked).await, &[("password", "only stands for a password")]);
+
+    let good = UserChange {
+        display_name: Some("Carol".into()),
+        password: Some(secret("a good password")),
+        ..UserChange::default()
+    };
+    let made = put("carol", good).await.unwrap();
+    assert_eq!((made.display_name.as_str(), made.created_at, made.last_login_at), ("Carol", START, None));
+    // What is absent stays as it is, and nothing changed is nothing told.
+    assert_eq!(put("carol", UserChange::default()).await.unwrap(), made);
+    assert_eq!(bed.told().await, ["create User carol"]);
+    bed.store.login("carol", &secret("a good password"), None).await.unwrap();
+    assert_eq!(bed.store.users().await.unwrap()[0].last_login_at, Some(START));
+    refused(bed.store.delete_user(&alice(), "nobody").await, ErrorKind::NotFound, "there is no user `nobody`");
+}
+
+pub(crate) async fn tokens_live_and_die(bed: Bed) {
+    let create = async |new: NewApiToken| bed.store.create_api_token(&alice(), new).await;
+    let roles = BTreeMap::from([("default".to_owned(), Role::Operator)]);
+    let ends = START.saturating_add(HOUR);
+    let new = NewApiToken { name: "ci".into(), roles, expires_at: Some(ends), ..NewApiToken::default() };
+    let (token, value) = create(new.clone()).await.unwrap();
+    assert!(value.expose().starts_with("njt_"));
+    let principal = bed.store.token(&value).await.unwrap();
+    assert_eq!((principal.actor.name.as_str(), principal.role_in("default")), ("token:ci", Some(Role::Operator)));
+    assert_eq!(principal.role_in("other"), None);
+    refused(bed.store.start_session(&principal).await, ErrorKind::Forbidden, "only a user");
+    assert_eq!(bed.store.api_tokens().await.unwrap()[0].last_used_at, Some(START));
+
+    refused(create(new.clone()).await, ErrorKind::Conflict, "there is a token `ci` already");
+    let bad = NewApiToken { name: " x".into(), ..NewApiToken::default() };
+    check_problems(create(bad).await, &[("name", "without spaces"), ("roles", "a token needs a role")]);
+    let past = NewApiToken { name: "past".into(), expires_at: Some(START), ..new };
+    check_problems(create(past).await, &[("expiresAt", "has passed already")]);
+
+    bed.clock.advance(HOUR);
+    refused(bed.store.token(&value).await, ErrorKind::Unauthenticated, "has expired");
+    bed.store.delete_api_token(&alice(), &token.id).await.unwrap();
+    refused(bed.store.token(&value).await, ErrorKind::Unauthenticated, "not known");
+    refused(bed.store.delete_api_token(&alice(), &token.id).await, ErrorKind::NotFound, "there is no token");
+    refused(bed.store.token(&secret("")).await, ErrorKind::Unauthenticated, "not known");
+    assert_eq!(bed.told().await, ["create ApiToken ci", "delete ApiToken ci"]);
+}
