@@ -1,0 +1,218 @@
+//! Documents on a server: apply, get, delete, export.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use nightjar_model::Kind;
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::connection::{Connection, segment};
+use super::files::{DocumentFile, check, locate, read_all};
+use super::output::{Output, cell, emit, json as shown_json, table, yaml};
+use super::refusal::Refused;
+
+#[derive(Debug, clap::Args)]
+pub struct ApplyArgs {
+    /// File or folder; `-` is the standard input
+    #[arg(long = "file", short = 'f', required = true, value_name = "FILE|DIR")]
+    files: Vec<PathBuf>,
+    /// Validate on the server, change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct GetArgs {
+    /// Monitor, alert-rules, webhook…
+    #[arg(value_parser = parse_kind)]
+    kind: Kind,
+    name: Option<String>,
+    #[arg(long, short = 'o', value_enum, default_value_t)]
+    output: Output,
+    /// Only this folder and those under it
+    #[arg(long)]
+    folder: Option<String>,
+    /// key=value; may be repeated
+    #[arg(long)]
+    label: Vec<String>,
+    /// Part of the name or display name
+    #[arg(long, short = 'q')]
+    search: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct DeleteArgs {
+    #[arg(value_parser = parse_kind)]
+    kind: Kind,
+    #[arg(required = true)]
+    names: Vec<String>,
+    /// Only say whether it could be done
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ExportArgs {
+    /// Only this folder and those under it
+    #[arg(long)]
+    folder: Option<String>,
+    #[arg(long, value_parser = parse_kind)]
+    kind: Option<Kind>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ApplyAnswer {
+    results: Vec<ApplyResult>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ApplyResult {
+    kind: String,
+    name: String,
+    outcome: String,
+}
+
+/// Files may refer to each other in any order: those refused are tried again for as long as others
+/// get through. Each is written whole or not at all.
+pub(super) async fn apply(connection: &Connection, args: ApplyArgs) -> anyhow::Result<ExitCode> {
+    let files = read_all(&args.files)?;
+    check(&files, &connection.workspace)?;
+    if args.dry_run {
+        // Together: on an empty server one file's references are in another.
+        print_results(&send(connection, &files, true).await?, " (dry run)")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut pending = files;
+    loop {
+        let before = pending.len();
+        let mut refused = Vec::new();
+        for file in pending {
+            match send(connection, std::slice::from_ref(&file), false).await {
+                Ok(results) => print_results(&results, "")?,
+                Err(error) => match error.downcast::<Refused>() {
+                    Ok(refusal) => refused.push((file, refusal)),
+                    Err(error) => return Err(error),
+                },
+            }
+        }
+        let hopeless = refused.len() == before || !refused.iter().any(|(_, refusal)| refusal.status == 422);
+        if refused.is_empty() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        if hopeless {
+            for (file, refusal) in &refused {
+                eprint!("{}: {refusal}", file.name);
+            }
+            return Ok(ExitCode::FAILURE);
+        }
+        pending = refused.into_iter().map(|(file, _)| file).collect();
+    }
+}
+
+async fn send(connection: &Connection, files: &[DocumentFile], dry_run: bool) -> anyhow::Result<Vec<ApplyResult>> {
+    let documents: Vec<&Value> = files.iter().flat_map(|file| &file.documents).collect();
+    let request = connection.in_workspace(Method::POST, "apply").query(&[("dryRun", dry_run)]).json(&documents);
+    match connection.json::<ApplyAnswer>(request).await {
+        Ok(answer) => Ok(answer.results),
+        Err(error) => Err(match error.downcast::<Refused>() {
+            Ok(mut refused) => {
+                refused.problems = refused.problems.iter().map(|problem| locate(files, problem)).collect();
+                refused.into()
+            }
+            Err(error) => error,
+        }),
+    }
+}
+
+fn print_results(results: &[ApplyResult], note: &str) -> anyhow::Result<()> {
+    let lines: Vec<String> =
+        results.iter().map(|result| format!("{}/{} {}{note}\n", result.kind, result.name, result.outcome)).collect();
+    emit(&lines.concat())
+}
+
+pub(super) async fn get(connection: &Connection, args: GetArgs) -> anyhow::Result<()> {
+    let path = args.kind.plural();
+    if let Some(name) = args.name {
+        let request = connection.in_workspace(Method::GET, &format!("{path}/{}", segment(&name)));
+        let document: Value = connection.json(request).await?;
+        return emit(&match args.output {
+            Output::Json => shown_json(&document),
+            Output::Yaml => yaml(&[document])?,
+            Output::Table => documents_table(&[document]),
+        });
+    }
+    let mut filter: Vec<(&str, String)> = args.label.into_iter().map(|label| ("label", label)).collect();
+    filter.extend(args.folder.map(|folder| ("folder", folder)));
+    filter.extend(args.search.map(|search| ("q", search)));
+    let items = all_pages(connection, path, &filter).await?;
+    emit(&match args.output {
+        Output::Json => shown_json(&json!({ "items": items })),
+        Output::Yaml => yaml(&items)?,
+        Output::Table => documents_table(&items),
+    })
+}
+
+/// Every item of a listing, page after page.
+pub(super) async fn all_pages(
+    connection: &Connection,
+    path: &str,
+    filter: &[(&str, String)],
+) -> anyhow::Result<Vec<Value>> {
+    let mut items = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let mut request = connection.in_workspace(Method::GET, path).query(filter).query(&[("limit", "1000")]);
+        if let Some(cursor) = &cursor {
+            request = request.query(&[("cursor", cursor)]);
+        }
+        let mut page: Value = connection.json(request).await?;
+        match page["items"].take() {
+            Value::Array(found) => items.extend(found),
+            _ => bail!("the server answered something unexpected; is it another version?"),
+        }
+        match page["next"].as_str() {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => return Ok(items),
+        }
+    }
+}
+
+fn documents_table(items: &[Value]) -> String {
+    let rows: Vec<Vec<String>> = items
+        .iter()
+        .map(|item| {
+            let metadata = &item["metadata"];
+            ["name", "folder", "displayName", "version", "updatedAt", "updatedBy"]
+                .map(|key| cell(&metadata[key]))
+                .into()
+        })
+        .collect();
+    table(&["NAME", "FOLDER", "DISPLAY NAME", "VERSION", "UPDATED", "BY"], &rows)
+}
+
+pub(super) async fn delete(connection: &Connection, args: DeleteArgs) -> anyhow::Result<()> {
+    for name in &args.names {
+        let path = format!("{}/{}", args.kind.plural(), segment(name));
+        connection.send(connection.in_workspace(Method::DELETE, &path).query(&[("dryRun", args.dry_run)])).await?;
+        emit(&format!("{}/{name} deleted{}\n", args.kind, if args.dry_run { " (dry run)" } else { "" }))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn export(connection: &Connection, args: ExportArgs) -> anyhow::Result<()> {
+    let mut request = connection.in_workspace(Method::GET, "export");
+    if let Some(folder) = &args.folder {
+        request = request.query(&[("folder", folder)]);
+    }
+    if let Some(kind) = args.kind {
+        request = request.query(&[("kind", kind.name())]);
+    }
+    emit(&connection.text(request).await?)
+}
+
+pub(super) fn parse_kind(text: &str) -> Result<Kind, String> {
+    Kind::from_path(text).ok_or_else(|| format!("known kinds are {}", Kind::ALL.map(Kind::plural).join(", ")))
+}

@@ -1,0 +1,164 @@
+//! Figures and alerts: query, `monitor try`, `alert list`.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use nightjar_agent::scan::{ScanArgs, ScanOutput};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::connection::Connection;
+use super::output::{cell, emit, json as shown_json, table};
+
+#[derive(Debug, clap::Args)]
+pub struct QueryArgs {
+    /// e.g. 'select time, goods, count from monitor."trade-create" order by time desc limit 10'
+    sql: String,
+    #[arg(long, short = 'o', value_enum, default_value_t)]
+    output: QueryOutput,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum QueryOutput {
+    #[default]
+    Table,
+    Json,
+    Csv,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub enum MonitorCommand {
+    /// Print the figures that a monitor would yield on log files; needs no server
+    Try(TryArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct TryArgs {
+    /// A file with a Monitor document
+    #[arg(long = "file", short = 'f', value_name = "FILE")]
+    monitor: PathBuf,
+    /// Log files, in this order; `-` is the standard input
+    #[arg(required = true, value_name = "LOGFILE")]
+    logs: Vec<PathBuf>,
+    #[arg(long, short = 'o', value_enum, default_value = "table")]
+    output: ScanOutput,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub enum AlertCommand {
+    /// Alerts, newest first
+    List(AlertListArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct AlertListArgs {
+    /// firing, recovered or closed
+    #[arg(long)]
+    status: Option<String>,
+    #[arg(long)]
+    rule: Option<String>,
+    #[arg(long)]
+    monitor: Option<String>,
+    /// P0 to P4
+    #[arg(long)]
+    level: Option<String>,
+    /// Started at or after this time, e.g. 2026-01-31T08:00:00Z
+    #[arg(long)]
+    since: Option<String>,
+    #[arg(long, default_value_t = 100)]
+    limit: u32,
+    #[arg(long, short = 'o', value_enum, default_value_t)]
+    output: AlertOutput,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum AlertOutput {
+    #[default]
+    Table,
+    Json,
+}
+
+pub(super) async fn query(connection: &Connection, args: QueryArgs) -> anyhow::Result<()> {
+    let format = if args.output == QueryOutput::Csv { "csv" } else { "json" };
+    let body = json!({ "sql": args.sql, "format": format });
+    let answer = connection.text(connection.in_workspace(Method::POST, "sql").json(&body)).await?;
+    if args.output == QueryOutput::Csv {
+        return emit(&answer);
+    }
+    let answer: Value = serde_json::from_str(&answer).context("the server answered something unexpected")?;
+    emit(&match args.output {
+        QueryOutput::Json => shown_json(&answer),
+        _ => rows_table(&answer),
+    })
+}
+
+fn rows_table(answer: &Value) -> String {
+    let empty = Vec::new();
+    let columns: Vec<&str> =
+        answer["columns"].as_array().unwrap_or(&empty).iter().filter_map(|column| column["name"].as_str()).collect();
+    let rows: Vec<Vec<String>> = answer["rows"]
+        .as_array()
+        .unwrap_or(&empty)
+        .iter()
+        .map(|row| columns.iter().map(|column| cell(&row[*column])).collect())
+        .collect();
+    table(&columns, &rows)
+}
+
+pub(super) fn monitor(command: MonitorCommand) -> anyhow::Result<()> {
+    let MonitorCommand::Try(args) = command;
+    let scan = ScanArgs { monitor: args.monitor, logs: args.logs, output: args.output, threads: None };
+    let mut out = Vec::new();
+    nightjar_agent::scan::run(scan, &mut out)?;
+    emit(&String::from_utf8_lossy(&out))
+}
+
+pub(super) async fn alert(connection: &Connection, command: AlertCommand) -> anyhow::Result<()> {
+    let AlertCommand::List(args) = command;
+    let filter: Vec<(&str, String)> = [
+        ("status", args.status),
+        ("rule", args.rule),
+        ("monitor", args.monitor),
+        ("level", args.level.map(|level| level.to_uppercase())),
+        ("since", args.since),
+        ("limit", Some(args.limit.to_string())),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
+    .collect();
+    let page: Value = connection.json(connection.in_workspace(Method::GET, "alerts").query(&filter)).await?;
+    if args.output == AlertOutput::Json {
+        return emit(&shown_json(&page));
+    }
+    let empty = Vec::new();
+    let rows: Vec<Vec<String>> = page["items"]
+        .as_array()
+        .unwrap_or(&empty)
+        .iter()
+        .map(|alert| {
+            let keys = alert["keys"].as_object().map(|keys| {
+                keys.iter().map(|(key, value)| format!("{key}={}", cell(value))).collect::<Vec<_>>().join(" ")
+            });
+            let mut row: Vec<String> =
+                ["startedAt", "level", "status", "rule"].iter().map(|key| cell(&alert[*key])).collect();
+            row.push(keys.unwrap_or_default());
+            row.push(cell(&alert["summary"]));
+            row
+        })
+        .collect();
+    emit(&table(&["STARTED", "LEVEL", "STATUS", "RULE", "KEYS", "SUMMARY"], &rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_stand_in_the_order_of_the_columns() {
+        let answer = json!({
+            "columns": [{"name": "time"}, {"name": "count"}],
+            "rows": [{"count": 3, "time": "12:00"}, {"time": "12:01", "count": null}],
+        });
+        assert_eq!(rows_table(&answer), "time   count\n12:00  3\n12:01  -\n");
+    }
+}

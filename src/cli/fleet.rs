@@ -1,0 +1,105 @@
+//! The fleet: agents, and the tokens by which it grows.
+
+use nightjar_model::Timestamp;
+use nightjar_model::agents::AgentView;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::connection::{Connection, segment};
+use super::output::{Output, cell, emit, json as shown_json, table, yaml};
+use super::people::expiry;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum AgentCommand {
+    /// Agents and how they are
+    List {
+        #[arg(long, short = 'o', value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Revoke an agent's key and forget it
+    Delete { id: String },
+    /// Enrolment tokens
+    #[command(subcommand)]
+    Token(EnrolmentCommand),
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub enum EnrolmentCommand {
+    /// Make a token; prints it and nothing else
+    Create {
+        /// How many agents may enrol with it; any number without this
+        #[arg(long)]
+        uses: Option<u32>,
+        /// When it ends: a time such as 2026-01-31T08:00:00Z, or a span from now such as 12h or 7d
+        #[arg(long, value_parser = expiry)]
+        expires: Option<Timestamp>,
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Tokens, without their values
+    List,
+    /// Revoke a token; agents enrolled with it stay
+    Delete { id: String },
+}
+
+pub(super) async fn run(connection: &Connection, command: AgentCommand) -> anyhow::Result<()> {
+    match command {
+        AgentCommand::List { output } => list(connection, output).await,
+        AgentCommand::Delete { id } => {
+            let path = format!("agents/{}", segment(&id));
+            connection.send(connection.in_workspace(Method::DELETE, &path)).await?;
+            emit(&format!("agent {id} deleted\n"))
+        }
+        AgentCommand::Token(EnrolmentCommand::Create { uses, expires, note }) => {
+            let body = json!({ "uses": uses, "expiresAt": expires, "note": note });
+            let made: Value =
+                connection.json(connection.in_workspace(Method::POST, "enrolment-tokens").json(&body)).await?;
+            emit(&format!("{}\n", cell(&made["token"])))
+        }
+        AgentCommand::Token(EnrolmentCommand::List) => {
+            let answer: Value = connection.json(connection.in_workspace(Method::GET, "enrolment-tokens")).await?;
+            let keys = ["id", "note", "usesLeft", "used", "expiresAt", "createdBy"];
+            emit(&items_table(&answer, &["ID", "NOTE", "USES LEFT", "USED", "EXPIRES", "MADE BY"], &keys))
+        }
+        AgentCommand::Token(EnrolmentCommand::Delete { id }) => {
+            let path = format!("enrolment-tokens/{}", segment(&id));
+            connection.send(connection.in_workspace(Method::DELETE, &path)).await?;
+            emit(&format!("enrolment token {id} deleted\n"))
+        }
+    }
+}
+
+async fn list(connection: &Connection, output: Output) -> anyhow::Result<()> {
+    let answer: Value = connection.json(connection.in_workspace(Method::GET, "agents")).await?;
+    emit(&match output {
+        Output::Json => shown_json(&answer),
+        Output::Yaml => yaml(&[answer])?,
+        Output::Table => {
+            let agents: Vec<AgentView> = serde_json::from_value(answer["items"].clone())?;
+            let rows: Vec<Vec<String>> = agents.iter().map(row).collect();
+            table(&["ID", "HOST", "IP", "HEALTH", "VERSION", "LAST SEEN", "LABELS", ""], &rows)
+        }
+    })
+}
+
+fn row(agent: &AgentView) -> Vec<String> {
+    let labels: Vec<String> = agent.facts.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    vec![
+        agent.id.to_string(),
+        agent.facts.hostname.clone(),
+        agent.facts.ip.clone(),
+        serde_json::to_value(agent.health).map(|health| cell(&health)).unwrap_or_default(),
+        agent.facts.version.clone(),
+        agent.last_seen_at.map_or("-".to_owned(), |at| at.to_string()),
+        labels.join(","),
+        agent.reasons.join("; "),
+    ]
+}
+
+/// The `items` of an answer, one to a row.
+pub(super) fn items_table(answer: &Value, titles: &[&str], keys: &[&str]) -> String {
+    let empty = Vec::new();
+    let items = answer["items"].as_array().unwrap_or(&empty);
+    let rows: Vec<Vec<String>> = items.iter().map(|item| keys.iter().map(|key| cell(&item[*key])).collect()).collect();
+    table(titles, &rows)
+}

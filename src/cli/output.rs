@@ -1,0 +1,90 @@
+//! Printing.
+
+use std::io::{ErrorKind, Write};
+
+use serde_json::Value;
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    #[default]
+    Table,
+    Yaml,
+    Json,
+}
+
+/// Writes to the standard output; a reader that has had enough (`| head`) is no error.
+pub(super) fn emit(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn json(value: &Value) -> String {
+    format!("{value:#}\n")
+}
+
+/// Documents one after another.
+pub(super) fn yaml(values: &[Value]) -> anyhow::Result<String> {
+    let mut text = String::new();
+    for (index, value) in values.iter().enumerate() {
+        if index > 0 {
+            text.push_str("---\n");
+        }
+        text.push_str(&serde_yaml_ng::to_string(value)?);
+    }
+    Ok(text)
+}
+
+/// Columns under their titles, as wide as they need to be.
+pub(super) fn table(titles: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |text: &str| text.chars().map(|c| if is_wide(c) { 2 } else { 1 }).sum::<usize>();
+    let mut widths: Vec<usize> = titles.iter().map(|title| width(title)).collect();
+    for row in rows {
+        for (at, cell) in row.iter().enumerate() {
+            widths[at] = widths[at].max(width(cell));
+        }
+    }
+    let mut text = String::new();
+    let mut line = |cells: &mut dyn Iterator<Item = &str>| {
+        let mut written = String::new();
+        for (cell, wanted) in cells.zip(&widths) {
+            written.push_str(cell);
+            written.push_str(&" ".repeat(wanted - width(cell) + 2));
+        }
+        text.push_str(written.trim_end());
+        text.push('\n');
+    };
+    line(&mut titles.iter().copied());
+    for row in rows {
+        line(&mut row.iter().map(String::as_str));
+    }
+    text
+}
+
+/// A value in a cell.
+pub(super) fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Whether a terminal gives the character two columns.
+fn is_wide(c: char) -> bool {
+    matches!(u32::from(c), 0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1faff | 0x20000..=0x3fffd)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wide_characters_keep_columns_straight() {
+        let rows = vec![vec!["交易".into(), "1".into()], vec!["a".into(), "22".into()]];
+        assert_eq!(table(&["NAME", "N"], &rows), "NAME  N\n交易  1\na     22\n");
+    }
+}
