@@ -101,3 +101,25 @@ impl AlertingConfig {
         named.and_then(|zone| zone.parse().ok()).unwrap_or(chrono_tz::UTC)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_problem_is_told() {
+        let mut problems = Problems::new();
+        AlertingConfig::default().validate(&mut problems);
+        assert!(problems.is_empty());
+        AlertingConfig {
+            timezone: Some("Mars/Olympus".into()),
+            external_url: Some("nightjar".into()),
+            concurrent_rules: 0,
+            first_retry: Span::from_secs(3600),
+            ..AlertingConfig::default()
+        }
+        .validate(&mut problems);
+        let paths: Vec<String> = problems.into_vec().into_iter().map(|problem| problem.path).collect();
+        assert_eq!(paths, ["timezone", "external_url", "concurrent_rules", "first_retry"]);
+    }
+}

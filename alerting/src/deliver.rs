@@ -69,7 +69,6 @@ pub(crate) struct Deliver {
 }
 
 impl Deliver {
-    #[expect(clippy::too_many_arguments, reason = "a constructor that names its parts, called once")]
     pub(crate) fn new(
         config: Arc<AlertingConfig>,
         clock: Arc<dyn Clock>,

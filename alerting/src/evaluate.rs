@@ -71,7 +71,6 @@ enum Progress {
 }
 
 impl Evaluate {
-    #[expect(clippy::too_many_arguments, reason = "a constructor that names its parts, called once")]
     pub(crate) fn new(
         config: Arc<AlertingConfig>,
         clock: Arc<dyn Clock>,

@@ -190,7 +190,8 @@ fn advance(check: &Check<'_>, judged: Judged<'_>, verdict: &mut Verdict) {
     let known = verdict.states.contains_key(keys);
     // A key that has nothing to be remembered needs no state; most keys never have one.
     let watched_for_absence = check.rule.no_data == NoData::Alert && !keys.is_empty();
-    if !known && !holds && !(watched_for_absence && with_data) {
+    let worth_a_state = holds || (watched_for_absence && with_data);
+    if !known && !worth_a_state {
         return;
     }
     if !known && verdict.states.len() >= check.max_states {

@@ -9,8 +9,8 @@
 //! **Entry points**: [`Alerting::new`], its [`reconcilers`](Alerting::reconcilers), and the
 //! [`TestSender`](nightjar_model::ports::TestSender) it is.
 //!
-//! **Data flow**: a minute closes → `evaluate` asks for its windows → [`evaluation`] judges (pure) →
-//! [`pipeline`] decides who is told what (pure) → one transaction → `deliver` → [`channels`].
+//! **Data flow**: a minute closes → `evaluate` asks for its windows → `evaluation` judges (pure) →
+//! `pipeline` decides who is told what (pure) → one transaction → `deliver` → `channels`.
 
 mod channels;
 mod config;

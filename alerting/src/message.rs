@@ -17,6 +17,7 @@ use crate::evaluation::Change;
 use crate::payload::Content;
 use crate::pipeline::Occurrence;
 
+const MOST_KEY_CHARS: usize = 100;
 /// The rule's own text and advice are cut to this.
 const MOST_TEXT_CHARS: usize = 4000;
 
@@ -35,6 +36,9 @@ pub(crate) struct View {
     status: &'static str,
     status_name: &'static str,
     title: String,
+    /// What follows the rule's name in the title.
+    #[serde(skip)]
+    object: String,
     level: &'static str,
     rule: String,
     monitor: String,
@@ -123,6 +127,7 @@ impl View {
             status: status_of(occurrence.change),
             status_name,
             title: format!("[{}] {status_name} {}{object}", alert.level, alert.rule_title),
+            object,
             level: alert.level.name(),
             rule: alert.rule_title.clone(),
             monitor: alert.monitor.clone(),
@@ -142,10 +147,9 @@ impl View {
     /// break the layout.
     fn without_markup(&self) -> Self {
         Self {
-            title: plain_markdown(&self.title),
-            rule: plain_markdown(&self.rule),
+            // In our own title brackets are no danger: they are not followed by an address.
+            title: self.title.replacen(&self.object, &plain_markdown(&self.object), 1),
             keys: plain_markdown(&self.keys),
-            reason: plain_markdown(&self.reason),
             ..self.clone()
         }
     }
@@ -177,7 +181,7 @@ fn own_context<'a>(alert: &'a Alert, status: &'static str, at: Timestamp, zone: 
     }
 }
 
-pub(crate) const fn status_of(change: Change) -> &'static str {
+const fn status_of(change: Change) -> &'static str {
     match change {
         Change::Fired => "firing",
         Change::Recovered => "recovered",
@@ -186,15 +190,21 @@ pub(crate) const fn status_of(change: Change) -> &'static str {
 }
 
 /// `goods=apple, $idc=sh1`
-pub(crate) fn shown_keys(alert: &Alert) -> String {
-    let pairs: Vec<String> = alert.keys.iter().map(|(column, key)| format!("{column}={key}")).collect();
+fn shown_keys(alert: &Alert) -> String {
+    let pairs: Vec<String> = alert.keys.iter().map(|(column, key)| format!("{column}={}", shown_key(key))).collect();
     pairs.join(", ")
 }
 
-/// `2026-01-31 08:00 CST` in the reader's zone; to the minute, as alerts are.
+/// Keys are what log lines say: anything, of any length.
+fn shown_key(key: &str) -> String {
+    let shown: String = one_line(key).chars().take(MOST_KEY_CHARS).collect();
+    if shown.chars().count() < key.chars().count() { format!("{shown}…") } else { shown }
+}
+
+/// `2026-01-31 08:00 +08:00` in the reader's zone; to the minute, as alerts are.
 fn shown_time(at: Timestamp, zone: Tz) -> String {
     let local = at.to_utc().with_timezone(&zone);
-    local.format("%Y-%m-%d %H:%M %Z").to_string()
+    local.format("%Y-%m-%d %H:%M %:z").to_string()
 }
 
 fn plain_markdown(text: &str) -> String {

@@ -11,7 +11,8 @@
 //! - `10:03 lost a=5`     an agent's data will be missing for good.
 //! - `10:03:30 complete`  every minute to now is complete.
 //! - `10:03:30 judge`     time passes, rules are judged.
-//! - `10:03:30 disable RULE`, `enable`, `delete`, `renew` (deleted and made anew).
+//! - `10:03:30 disable RULE`, `enable`, `delete`, `renew` (deleted and made anew), `only RULE KEY` (judge that key
+//!   alone), `stop MONITOR` (disabled).
 
 mod support;
 
@@ -19,6 +20,7 @@ use std::fmt::Write;
 
 use expect_test::expect_file;
 use nightjar_model::kinds::Spec;
+use nightjar_model::kinds::alert_rule::KeyMatch;
 use nightjar_model::{Kind, ResourceKey, Timestamp};
 use support::windows::MINUTE;
 use support::{House, WORKSPACE, time};
@@ -121,6 +123,24 @@ async fn take(house: &House, step: &str, told: &mut String) {
             house.resources.change(&rule(name), |resource| resource.metadata.uid = Some("another".into()));
             house.alerting.resources_changed(&[]);
         }
+        ["only", name, wanted] => {
+            house.clock.set(at);
+            house.resources.change(&rule(name), |resource| {
+                if let Spec::AlertRule(rule) = &mut resource.spec {
+                    rule.where_ = [("goods".into(), KeyMatch::In(vec![(*wanted).to_owned()]))].into();
+                }
+            });
+            house.alerting.resources_changed(&[]);
+        }
+        ["stop", name] => {
+            house.clock.set(at);
+            house.resources.change(&ResourceKey::new(Kind::Monitor, WORKSPACE, *name), |resource| {
+                if let Spec::Monitor(monitor) = &mut resource.spec {
+                    monitor.enabled = false;
+                }
+            });
+            house.alerting.resources_changed(&[]);
+        }
         ["partial", data @ ..] => {
             add(house, at, data);
             house.clock.set(soon);
@@ -195,6 +215,8 @@ timelines! {
     catch_up
     key_limit
     keys_apart
+    keys_changed
+    lost_minute
     lifecycle
     m_of_n
     no_data

@@ -5,13 +5,14 @@
 //! without a line as 0, `avg` being per minute; `avg` of an average is that of all lines; everything
 //! else is taken over the figures of the minutes that have one.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use nightjar_model::Timestamp;
 use nightjar_model::delta::{LINES_FIELD, Partial};
 use nightjar_model::kinds::alert_rule::{Condition, Op, Take};
 use nightjar_model::kinds::monitor::{Stat, StatFn};
-use nightjar_model::query::{CompletenessState, SeriesWindows};
+use nightjar_model::query::{Completeness, CompletenessState, SeriesWindows};
 
 use super::{Check, Truth};
 use crate::error::AlertingError;
@@ -42,12 +43,13 @@ impl<'a> Windows<'a> {
         }
         let width = check.monitor.width();
         let reach = check.rule.reach().0;
+        let marks: HashMap<Timestamp, &Completeness> =
+            check.answer.completeness.iter().map(|mark| (mark.time, mark)).collect();
         let mut complete_from = check.at;
         while complete_from > check.at.saturating_sub(reach) {
             let start = complete_from.saturating_sub(width);
             let last = complete_from == check.at;
-            let mark = check.answer.completeness.iter().find(|mark| mark.time == start);
-            let complete = match mark {
+            let complete = match marks.get(&start) {
                 Some(mark) if mark.state != CompletenessState::Partial => true,
                 // Of an earlier minute that nobody was expected to contribute to, no more will come.
                 Some(mark) => !last && mark.missing.is_empty(),

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use expect_test::expect;
 use nightjar_model::alert::AlertStatus;
-use nightjar_model::kinds::alert_rule::Level;
+use nightjar_model::kinds::alert_rule::{AlertRuleSpec, Level};
 
 use super::*;
 use crate::definitions::Definitions;
@@ -48,16 +48,17 @@ fn markdown_keeps_what_log_lines_say_from_being_markup() {
         expect![[r#"
             [P1] 恢复 交易变慢 $idc=sh, goods=[a](http://x) <b> @all
             ---
-            #### ［P1］ 恢复 交易变慢 $idc=sh, goods=［a］(http://x) ＜b＞ ＠all
+            #### [P1] 恢复 交易变慢 $idc=sh, goods=［a］(http://x) ＜b＞ ＠all
 
             - 监控：trade
             - 对象：$idc=sh, goods=［a］(http://x) ＜b＞ ＠all
             - 指标：cost_avg now = 132.5 > 100
-            - 原因：cost_avg now = 80 not ＞ 100
-            - 时间：2026-01-05 18:09 CST
-            - 开始：2026-01-05 18:03 CST, 持续 6 分钟
+            - 原因：cost_avg now = 80 not > 100
+            - 时间：2026-01-05 18:09 +08:00
+            - 开始：2026-01-05 18:03 +08:00, 持续 6 分钟
             - [在控制台查看](https://n.example.com/alerts/0190)
-        "#]].assert_eq(&format!("{title}\n---\n{text}"));
+        "#]]
+        .assert_eq(&format!("{title}\n---\n{text}"));
     });
 }
 
@@ -68,36 +69,31 @@ fn mail_is_escaped_html_and_plain_text() {
         expect![[r#"
             [P1] Recovered 交易变慢 $idc=sh, goods=[a](http://x) <b> @all
             ---
-            [P1] Recovered 交易变慢 $idc=sh, goods=[a](http://x) <b>
-            @all
+            [P1] Recovered 交易变慢 $idc=sh, goods=[a](http://x) <b> @all
 
             Monitor: trade
-            Object: $idc=sh, goods=[a](http://x) <b>
-            @all
+            Object: $idc=sh, goods=[a](http://x) <b> @all
             Figures: cost_avg now = 132.5 > 100
             Reason: cost_avg now = 80 not > 100
-            Time: 2026-01-05 18:09 CST
-            Started: 2026-01-05 18:03 CST, Lasted 6 min
+            Time: 2026-01-05 18:09 +08:00
+            Started: 2026-01-05 18:03 +08:00, Lasted 6 min
             Open in the console: https://n.example.com/alerts/0190
 
             ---
             <!doctype html>
             <html lang="en-US">
-            <head><meta charset="utf-8"><title>[P1] Recovered 交易变慢 $idc=sh, goods=[a](http:&#x2f;&#x2f;x) &lt;b&gt;
-            @all</title></head>
+            <head><meta charset="utf-8"><title>[P1] Recovered 交易变慢 $idc=sh, goods=[a](http:&#x2f;&#x2f;x) &lt;b&gt; @all</title></head>
             <body style="font-family: sans-serif; color: #1f1f1f">
-            <h2 style="border-left: 6px solid #389e0d; padding-left: 12px">[P1] Recovered 交易变慢 $idc=sh, goods=[a](http:&#x2f;&#x2f;x) &lt;b&gt;
-            @all</h2>
+            <h2 style="border-left: 6px solid #389e0d; padding-left: 12px">[P1] Recovered 交易变慢 $idc=sh, goods=[a](http:&#x2f;&#x2f;x) &lt;b&gt; @all</h2>
             <table cellpadding="6" style="border-collapse: collapse">
             <tr><td>Level</td><td>P1</td></tr>
             <tr><td>Rule</td><td>交易变慢</td></tr>
             <tr><td>Monitor</td><td>trade</td></tr>
-            <tr><td>Object</td><td>$idc=sh, goods=[a](http:&#x2f;&#x2f;x) &lt;b&gt;
-            @all</td></tr>
+            <tr><td>Object</td><td>$idc=sh, goods=[a](http:&#x2f;&#x2f;x) &lt;b&gt; @all</td></tr>
             <tr><td>Figures</td><td style="white-space: pre-wrap">cost_avg now = 132.5 &gt; 100</td></tr>
             <tr><td>Reason</td><td>cost_avg now = 80 not &gt; 100</td></tr>
-            <tr><td>Time</td><td>2026-01-05 18:09 CST</td></tr>
-            <tr><td>Lasted</td><td>2026-01-05 18:03 CST, 6 min</td></tr>
+            <tr><td>Time</td><td>2026-01-05 18:09 +08:00</td></tr>
+            <tr><td>Lasted</td><td>2026-01-05 18:03 +08:00, 6 min</td></tr>
             </table>
             <p><a href="https:&#x2f;&#x2f;n.example.com&#x2f;alerts&#x2f;0190">Open in the console</a></p>
             </body>
@@ -158,7 +154,8 @@ fn alertmanager_form() {
                   "fingerprint": "196ff0371af1792e"
                 }
               ]
-            }"#]].assert_eq(&format!("{body:#}"));
+            }"#]]
+        .assert_eq(&format!("{body:#}"));
     });
 }
 
@@ -197,6 +194,44 @@ fn nightjar_form() {
                   "cost_avg": 80.0
                 }
               }
-            }"#]].assert_eq(&format!("{body:#}"));
+            }"#]]
+        .assert_eq(&format!("{body:#}"));
     });
+}
+
+#[test]
+fn a_rule_has_its_own_words() {
+    let alert = Alert { status: AlertStatus::Firing, ended_at: None, keys: Default::default(), ..alert() };
+    let rule: AlertRuleSpec = serde_json::from_value(serde_json::json!({
+        "monitor": "trade",
+        "conditions": [{ "field": "cost_avg", "op": ">", "threshold": 100 }],
+        "message": {
+            "text": "{{ rule }} {{ level }} {{ monitor }} {{ values.cost_avg }} {{ status }} {{ time }}",
+            "advice": "看日志",
+            "link": "https://example.com/how-to",
+        },
+    }))
+    .expect("a rule");
+    let definitions = Definitions::default();
+    let occurrence = Occurrence {
+        alert: &alert,
+        change: Change::Fired,
+        reason: "",
+        rule: Some(&rule),
+        at: alert.started_at,
+        now: alert.started_at,
+        definitions: &definitions,
+    };
+    let message = Message::new(&occurrence, Language::Chinese, chrono_tz::UTC, None);
+    let Ok(Content::Body { body, .. }) = message.plain() else { panic!("body") };
+    expect![[r#"
+        [P1] 告警 交易变慢
+
+        监控：trade
+        指标：交易变慢 P1 trade 80.0 firing 2026-01-05 10:03 +00:00
+        时间：2026-01-05 10:03 +00:00
+        建议：看日志
+        处理链接：https://example.com/how-to
+    "#]]
+    .assert_eq(&body);
 }

@@ -27,43 +27,44 @@ struct Kept {
 
 impl MemoryAlerts {
     pub(crate) fn all_events(&self) -> Vec<AlertEvent> {
-        self.kept.lock().unwrap().events.clone()
+        self.kept.lock().expect("no test panicked here").events.clone()
     }
 
     pub(crate) fn all_alerts(&self) -> Vec<Alert> {
-        self.kept.lock().unwrap().alerts.values().cloned().collect()
+        self.kept.lock().expect("no test panicked here").alerts.values().cloned().collect()
     }
 
     pub(crate) fn all_notifications(&self) -> Vec<Notification> {
-        let mut all: Vec<_> = self.kept.lock().unwrap().notifications.values().cloned().collect();
+        let mut all: Vec<_> =
+            self.kept.lock().expect("no test panicked here").notifications.values().cloned().collect();
         all.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         all
     }
 
     pub(crate) fn states_of(&self, rule: &str) -> usize {
-        let kept = self.kept.lock().unwrap();
+        let kept = self.kept.lock().expect("no test panicked here");
         kept.rules.iter().filter(|((_, name), _)| name == rule).map(|(_, state)| state.states.len()).sum()
     }
 
     /// Puts a notification into the queue, past evaluation.
     pub(crate) fn enqueue(&self, notification: Notification) {
-        self.kept.lock().unwrap().notifications.insert(notification.id.clone(), notification);
+        self.kept.lock().expect("no test panicked here").notifications.insert(notification.id.clone(), notification);
     }
 }
 
 #[async_trait]
 impl AlertStore for MemoryAlerts {
     async fn rule_state(&self, workspace: &str, rule: &str) -> Result<RuleState> {
-        let kept = self.kept.lock().unwrap();
+        let kept = self.kept.lock().expect("no test panicked here");
         Ok(kept.rules.get(&(workspace.to_owned(), rule.to_owned())).cloned().unwrap_or_default())
     }
 
     async fn rules_with_state(&self) -> Result<Vec<(String, String)>> {
-        Ok(self.kept.lock().unwrap().rules.keys().cloned().collect())
+        Ok(self.kept.lock().expect("no test panicked here").rules.keys().cloned().collect())
     }
 
     async fn forget_rule(&self, workspace: &str, rule: &str) -> Result<()> {
-        self.kept.lock().unwrap().rules.remove(&(workspace.to_owned(), rule.to_owned()));
+        self.kept.lock().expect("no test panicked here").rules.remove(&(workspace.to_owned(), rule.to_owned()));
         Ok(())
     }
 
@@ -73,7 +74,7 @@ impl AlertStore for MemoryAlerts {
             return Err(Error::unavailable("the disk is full"));
         }
         self.commits.fetch_add(1, Ordering::SeqCst);
-        let mut kept = self.kept.lock().unwrap();
+        let mut kept = self.kept.lock().expect("no test panicked here");
         if let Some((rule, state)) = commit.rule {
             kept.rules.insert((commit.workspace, rule), state);
         }
@@ -99,7 +100,7 @@ impl AlertStore for MemoryAlerts {
     }
 
     async fn alert(&self, _: &str, id: &str) -> Result<Alert> {
-        let kept = self.kept.lock().unwrap();
+        let kept = self.kept.lock().expect("no test panicked here");
         kept.alerts.get(id).cloned().ok_or_else(|| Error::not_found("there is no such alert"))
     }
 
@@ -112,7 +113,7 @@ impl AlertStore for MemoryAlerts {
     }
 
     async fn notification(&self, _: &str, id: &str) -> Result<Notification> {
-        let kept = self.kept.lock().unwrap();
+        let kept = self.kept.lock().expect("no test panicked here");
         kept.notifications.get(id).cloned().ok_or_else(|| Error::not_found("there is no such notification"))
     }
 
@@ -125,7 +126,7 @@ impl AlertStore for MemoryAlerts {
     }
 
     async fn prune(&self, before: Timestamp) -> Result<u64> {
-        let mut kept = self.kept.lock().unwrap();
+        let mut kept = self.kept.lock().expect("no test panicked here");
         let all = kept.alerts.len();
         kept.alerts.retain(|_, alert| alert.ended_at.is_none_or(|ended| ended >= before));
         Ok((all - kept.alerts.len()) as u64)

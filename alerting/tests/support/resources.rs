@@ -27,15 +27,15 @@ impl MemoryResources {
     }
 
     pub(crate) fn put(&self, resource: Resource) {
-        self.documents.lock().unwrap().insert(resource.key(), resource);
+        self.documents.lock().expect("no test panicked here").insert(resource.key(), resource);
     }
 
     pub(crate) fn change(&self, key: &ResourceKey, change: impl FnOnce(&mut Resource)) {
-        change(self.documents.lock().unwrap().get_mut(key).expect("the document"));
+        change(self.documents.lock().expect("no test panicked here").get_mut(key).expect("the document"));
     }
 
     pub(crate) fn remove(&self, key: &ResourceKey) {
-        self.documents.lock().unwrap().remove(key).expect("the document");
+        self.documents.lock().expect("no test panicked here").remove(key).expect("the document");
     }
 }
 
@@ -56,12 +56,12 @@ impl ResourceStore for MemoryResources {
     }
 
     async fn reveal(&self, key: &ResourceKey) -> Result<Resource> {
-        let documents = self.documents.lock().unwrap();
+        let documents = self.documents.lock().expect("no test panicked here");
         documents.get(key).cloned().ok_or_else(|| Error::not_found(format!("there is no {key}")))
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Resource>> {
-        let documents = self.documents.lock().unwrap();
+        let documents = self.documents.lock().expect("no test panicked here");
         let items = documents.values().filter(|r| query.kind.is_none_or(|kind| kind == r.kind())).cloned();
         Ok(Page { items: items.map(masked).collect(), next: None })
     }

@@ -31,7 +31,7 @@ struct Kept {
 impl MemoryWindows {
     /// Counts one line of `goods` in the minute.
     pub(crate) fn line(&self, minute: Timestamp, goods: &str, cost: Option<&str>) {
-        let mut kept = self.kept.lock().unwrap();
+        let mut kept = self.kept.lock().expect("no test panicked here");
         let [lines, costs] = kept.windows.entry((minute, goods.to_owned())).or_insert([Partial::EMPTY; 2]);
         lines.count += 1;
         if let Some(cost) = cost {
@@ -40,15 +40,15 @@ impl MemoryWindows {
     }
 
     pub(crate) fn complete(&self, through: Timestamp) {
-        self.kept.lock().unwrap().complete_through = Some(through);
+        self.kept.lock().expect("no test panicked here").complete_through = Some(through);
     }
 
     pub(crate) fn lose(&self, minute: Timestamp) {
-        self.kept.lock().unwrap().lost.insert(minute);
+        self.kept.lock().expect("no test panicked here").lost.insert(minute);
     }
 
     pub(crate) fn break_down(&self, broken: bool) {
-        self.kept.lock().unwrap().broken = broken;
+        self.kept.lock().expect("no test panicked here").broken = broken;
     }
 }
 
@@ -67,7 +67,7 @@ impl Kept {
 #[async_trait]
 impl WindowReader for MemoryWindows {
     async fn windows(&self, query: WindowQuery) -> Result<WindowAnswer> {
-        let kept = self.kept.lock().unwrap();
+        let kept = self.kept.lock().expect("no test panicked here");
         if kept.broken {
             return Err(Error::unavailable("the engine is out of memory"));
         }
@@ -101,7 +101,10 @@ impl WindowReader for MemoryWindows {
     }
 
     async fn progress(&self, _: &MonitorKey) -> Result<Progress> {
-        Ok(Progress { complete_through: self.kept.lock().unwrap().complete_through, agents: Vec::new() })
+        Ok(Progress {
+            complete_through: self.kept.lock().expect("no test panicked here").complete_through,
+            agents: Vec::new(),
+        })
     }
 
     async fn sql(&self, _: &str, _: &str, _: SqlFormat) -> Result<SqlAnswer> {
