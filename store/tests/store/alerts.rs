@@ -11,7 +11,7 @@ use nightjar_model::ports::AlertStore;
 use nightjar_model::{ErrorKind, Timestamp};
 use serde_json::json;
 
-use crate::bed::Bed;
+use crate::bed::{Bed, race};
 
 fn minute(n: i64) -> Timestamp {
     Timestamp(n * 60_000)
@@ -154,14 +154,12 @@ pub(crate) async fn a_notification_is_made_once(bed: Bed) {
     assert_eq!(store.due_notifications(minute(99), 10).await.unwrap(), []);
 
     // Made by several at the same time: still once.
-    let makers: Vec<_> = (0..6)
-        .map(|n| {
-            let (store, it) = (bed.store.clone(), notification(&format!("m{n}"), "a1", "raced", 5));
-            tokio::task::spawn(async move { store.commit(commit(vec![], vec![it])).await })
-        })
-        .collect();
-    for maker in makers {
-        maker.await.unwrap().unwrap();
+    let makers = (0..6).map(|n| {
+        let (store, it) = (bed.store.clone(), notification(&format!("m{n}"), "a1", "raced", 5));
+        async move { store.commit(commit(vec![], vec![it])).await }
+    });
+    for made in race(makers).await {
+        made.unwrap();
     }
     let all = NotificationQuery { workspace: "default".into(), ..NotificationQuery::default() };
     let raced = store.notifications(&all).await.unwrap().items.into_iter().filter(|n| n.dedup_key == "raced");

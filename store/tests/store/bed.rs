@@ -11,6 +11,7 @@ use nightjar_model::{Clock, Error, Kind, Resource, ResourceKey, Secret, Timestam
 use nightjar_store::{Store, StoreConfig};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 
 use crate::postgres::Server;
 
@@ -93,6 +94,15 @@ pub(crate) fn config(data_dir: &Path) -> StoreConfig {
         password_iterations: 1,
         ..StoreConfig::default()
     }
+}
+
+/// Runs them all at the same time.
+pub(crate) async fn race<F>(racers: impl IntoIterator<Item = F>) -> Vec<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    racers.into_iter().collect::<JoinSet<_>>().join_all().await
 }
 
 pub(crate) fn alice() -> Actor {

@@ -9,7 +9,7 @@ use nightjar_model::ports::{ListQuery, Outcome, ResourceStore, WriteOptions};
 use nightjar_model::{ErrorKind, Kind, ResourceKey};
 use serde_json::json;
 
-use crate::bed::{Bed, START, alice, check_problems, key, monitor, resource, rule};
+use crate::bed::{Bed, START, alice, check_problems, key, monitor, race, resource, rule};
 
 const IF_NEW: WriteOptions = WriteOptions { dry_run: false, if_match: Some(0) };
 const DRY: WriteOptions = WriteOptions { dry_run: true, if_match: None };
@@ -146,15 +146,13 @@ pub(crate) async fn stale_writes_are_refused(bed: Bed) {
 
 pub(crate) async fn one_of_many_racing_writers_wins(bed: Bed) {
     bed.apply(&[monitor("a", &["s0"])]).await.unwrap();
-    let writers: Vec<_> = (1..=8)
-        .map(|n| {
-            let (store, document) = (bed.store.clone(), resource(&monitor("a", &[&format!("s{n}")])));
-            tokio::task::spawn(async move { store.apply(&alice(), vec![document], if_match(1)).await })
-        })
-        .collect();
+    let writers = (1..=8).map(|n| {
+        let (store, document) = (bed.store.clone(), resource(&monitor("a", &[&format!("s{n}")])));
+        async move { store.apply(&alice(), vec![document], if_match(1)).await }
+    });
     let mut won = Vec::new();
-    for writer in writers {
-        match writer.await.unwrap() {
+    for outcome in race(writers).await {
+        match outcome {
             Ok(applied) => won.extend(applied),
             Err(error) => assert_eq!(error.kind, ErrorKind::Stale, "{error}"),
         }
@@ -168,13 +166,10 @@ pub(crate) async fn racing_deletes_and_references_leave_none_dangling(bed: Bed) 
     for n in 0..10 {
         let (name, rule_name) = (format!("m{n}"), format!("r{n}"));
         bed.apply(&[monitor(&name, &["count"])]).await.unwrap();
-        let (store, monitor_key) = (bed.store.clone(), key(Kind::Monitor, &name));
-        let delete =
-            tokio::task::spawn(async move { store.delete(&alice(), &monitor_key, WriteOptions::default()).await });
-        let (store, document) = (bed.store.clone(), resource(&rule(&rule_name, &name, "count")));
-        let refer =
-            tokio::task::spawn(async move { store.apply(&alice(), vec![document], WriteOptions::default()).await });
-        let (deleted, referred) = (delete.await.unwrap(), refer.await.unwrap());
+        let (victim, actor) = (key(Kind::Monitor, &name), alice());
+        let delete = bed.store.delete(&actor, &victim, WriteOptions::default());
+        let documents = [rule(&rule_name, &name, "count")];
+        let (deleted, referred) = tokio::join!(delete, bed.apply(&documents));
         assert!(deleted.is_ok() != referred.is_ok(), "{deleted:?} {referred:?}");
     }
 }

@@ -7,7 +7,7 @@ use nightjar_model::ports::{ListQuery, ResourceStore};
 use nightjar_model::{ErrorKind, Kind, Secret, SystemClock};
 use nightjar_store::{Store, StoreConfig};
 
-use crate::bed::{Bed, config, key, monitor, robot};
+use crate::bed::{Bed, config, key, monitor, race, robot};
 use crate::postgres::Server;
 
 const URL: &str = "https://oapi.dingtalk.com/robot/send?access_token=one";
@@ -58,7 +58,7 @@ fn snapshot(from: &Path) -> tempfile::TempDir {
     let to = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(from).unwrap().flatten() {
         // The index of the log is shared memory: it is built anew after a crash.
-        if !entry.path().extension().is_some_and(|extension| extension == "db-shm") {
+        if entry.path().extension().is_none_or(|extension| extension != "db-shm") {
             std::fs::copy(entry.path(), to.path().join(entry.file_name())).unwrap();
         }
     }
@@ -127,10 +127,8 @@ fn two_servers_start_at_once_on_postgresql() {
             secret_key: Some(Secret::new("A".repeat(43) + "=")),
             ..config(directory.path())
         };
-        let starts: Vec<_> = (0..4).map(|_| tokio::task::spawn(open(shared.clone()))).collect();
-        for start in starts {
-            let store = start.await.unwrap().unwrap();
-            assert_eq!(store.workspaces().await.unwrap(), ["default"]);
+        for store in race((0..4).map(|_| open(shared.clone()))).await {
+            assert_eq!(store.unwrap().workspaces().await.unwrap(), ["default"]);
         }
     });
 }

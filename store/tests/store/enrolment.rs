@@ -8,7 +8,7 @@ use nightjar_model::names::AgentId;
 use nightjar_model::ports::{AgentRegistry, ResourceStore};
 use nightjar_model::{Error, ErrorKind, Secret};
 
-use crate::bed::{Bed, START, alice, check_problems};
+use crate::bed::{Bed, START, alice, check_problems, race};
 
 fn facts(hostname: &str) -> AgentFacts {
     AgentFacts { hostname: hostname.into(), version: "0.1.0".into(), ..AgentFacts::default() }
@@ -101,15 +101,13 @@ pub(crate) async fn tokens_run_out(bed: Bed) {
 
 pub(crate) async fn no_use_of_a_token_counts_twice(bed: Bed) {
     let (_, value) = token(&bed, NewEnrolmentToken { uses: Some(3), ..NewEnrolmentToken::default() }).await;
-    let agents: Vec<_> = (0..12)
-        .map(|n| {
-            let (store, value) = (bed.store.clone(), value.clone());
-            tokio::task::spawn(async move { store.enrol(&value, &facts(&format!("host{n}")), None).await })
-        })
-        .collect();
+    let agents = (0..12).map(|n| {
+        let (store, value) = (bed.store.clone(), value.clone());
+        async move { store.enrol(&value, &facts(&format!("host{n}")), None).await }
+    });
     let mut enrolled = 0;
-    for agent in agents {
-        match agent.await.unwrap() {
+    for outcome in race(agents).await {
+        match outcome {
             Ok(agent) => {
                 bed.store.authenticate(&agent.id, &agent.key).await.unwrap();
                 enrolled += 1;

@@ -1,5 +1,7 @@
 //! The store through its ports: every case runs on SQLite, and on a PostgreSQL that the test starts.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
 mod alerts;
 mod bed;
 mod documents;
