@@ -26,12 +26,12 @@ export function AlertTable({ alerts, loading, compact = false, filtered = false 
       render: (_, alert) => (
         <>
           <Link to={link(`alerts/${alert.id}`)} data-testid={`alert-${alert.id}`}>{alert.ruleTitle || alert.rule}</Link>
+          {compact && Object.keys(alert.keys).length > 0 && <KeyTags keys={alert.keys} />}
           <div className="muted" style={{ overflowWrap: 'anywhere', minWidth: 160 }}>{alert.summary}</div>
         </>
       ),
     },
-    { title: t('alert.keys'), key: 'keys', render: (_, alert) => <KeyTags keys={alert.keys} /> },
-    ...(compact ? [] : [{ title: t('kind.monitors'), key: 'monitor', render: (_: unknown, alert: Alert) => <Link to={link(`monitors/${alert.monitor}`)}>{alert.monitor}</Link> }]),
+    ...(compact ? [] : [{ title: t('alert.keys'), key: 'keys', render: (_: unknown, alert: Alert) => <KeyTags keys={alert.keys} /> }, { title: t('kind.monitors'), key: 'monitor', render: (_: unknown, alert: Alert) => <Link to={link(`monitors/${alert.monitor}`)}>{alert.monitor}</Link> }]),
     { title: t('state.state'), key: 'status', render: (_, alert) => <AlertStatusTag status={alert.status} /> },
     { title: t('alert.started'), key: 'started', render: (_, alert) => <TimeText value={alert.startedAt} /> },
     ...(compact ? [] : [{ title: t('alert.ended'), key: 'ended', render: (_: unknown, alert: Alert) => <TimeText value={alert.endedAt} /> }]),
@@ -44,7 +44,7 @@ export function AlertTable({ alerts, loading, compact = false, filtered = false 
       loading={loading}
       columns={columns}
       pagination={false}
-      scroll={{ x: 'max-content' }}
+      scroll={compact ? undefined : { x: 'max-content' }}
       data-testid="alerts"
       locale={{ emptyText: loading ? ' ' : <Nothing title={t(filtered ? 'state.noMatch' : 'empty.alerts')} help={filtered ? undefined : t('empty.alertsHelp')} /> }}
     />

@@ -45,6 +45,7 @@ export function DocumentPage<S extends { enabled?: boolean }>({ plural, initial,
 
   return (
     <Page
+      sticky
       title={title}
       extra={stored ? <EnabledTag enabled={draft.document.spec.enabled !== false} /> : undefined}
       actions={

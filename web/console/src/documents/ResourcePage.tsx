@@ -64,6 +64,7 @@ export function ResourcePage({ kind }: { kind: ResourceKind }) {
     {
       key: 'actions',
       align: 'end',
+      fixed: 'end',
       render: (_, resource) => (
         <span className="row" style={{ justifyContent: 'flex-end', flexWrap: 'nowrap' }}>
           {kind.test && can('operator') && <TestSend plural={kind.plural} name={resource.metadata.name} needsAddress={kind.test === 'send-to'} />}

@@ -130,11 +130,10 @@ function Status({ name }: { name: string }) {
           loading={status.isPending}
           dataSource={status.data?.faults}
           pagination={false}
-          scroll={{ x: 'max-content' }}
           locale={{ emptyText: <Nothing title={t('monitor.noFaults')} /> }}
           columns={[
-            { title: t('monitor.reason'), key: 'reason', render: (_, fault) => t(`fault.${fault.reason}`, { defaultValue: fault.reason }) },
-            { title: t('monitor.lastHour'), key: 'lastHour', align: 'end', render: (_, fault) => fault.lastHour },
+            { title: t('monitor.reason'), key: 'reason', width: 140, render: (_, fault) => t(`fault.${fault.reason}`, { defaultValue: fault.reason }) },
+            { title: t('monitor.lastHour'), key: 'lastHour', align: 'end', width: 90, render: (_, fault) => fault.lastHour },
             { title: t('monitor.example'), key: 'example', render: (_, fault) => <span className="mono" style={{ whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }}>{fault.example ?? '–'}</span> },
           ]}
         />

@@ -114,6 +114,7 @@ export function Component() {
       ? [{
           key: 'actions',
           align: 'end' as const,
+          fixed: 'end' as const,
           render: (_: unknown, monitor: Monitor) => (
             <Dropdown trigger={['click']} menu={menu(monitor)}>
               <Button size="small" type="text" icon={<MoreOutlined />} aria-label={t('action.more', { name: monitor.metadata.name })} data-testid={`monitor-menu-${monitor.metadata.name}`} />

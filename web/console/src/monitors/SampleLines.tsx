@@ -22,6 +22,7 @@ export function SampleLines({ lines, marks, onSelect }: Props) {
   const { t } = useTranslation();
   const box = useRef<HTMLDivElement>(null);
   const [cursor, setCursor] = useState<{ line: number; span: Span }>();
+  const [focused, setFocused] = useState<number>();
 
   const pointed = (line: number, element: HTMLElement) => {
     const selection = window.getSelection();
@@ -57,7 +58,7 @@ export function SampleLines({ lines, marks, onSelect }: Props) {
   return (
     <div ref={box} className="sample mono" role="group" aria-label={t('sample.lines')} data-testid="sample-lines">
       {lines.map((text, line) => {
-        const mark: LineMark | undefined = cursor?.line === line && !marks.get(line)?.chosen ? { ...cursor.span, chosen: true } : marks.get(line);
+        const mark: LineMark | undefined = focused === line && cursor?.line === line && !marks.get(line)?.chosen ? { ...cursor.span, chosen: true } : marks.get(line);
         const focusable = onSelect ? (line === (cursor?.line ?? 0) ? 0 : -1) : undefined;
         return (
           <div key={line} className={`sample-line${mark?.chosen ? ' chosen' : ''}`}>
@@ -71,6 +72,8 @@ export function SampleLines({ lines, marks, onSelect }: Props) {
               tabIndex={focusable}
               data-line={line}
               data-testid={`sample-line-${line}`}
+              onFocus={() => setFocused(line)}
+              onBlur={() => setFocused(undefined)}
               onMouseUp={(event) => pointed(line, event.currentTarget)}
               onKeyDown={(event) => pressed(line, event)}
             >

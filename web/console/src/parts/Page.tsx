@@ -1,14 +1,23 @@
 import { Empty } from 'antd';
 import { useEffect, type ReactNode } from 'react';
 
+interface PageProps {
+  title: string;
+  extra?: ReactNode;
+  actions?: ReactNode;
+  /** Keeps the title and the actions in sight of a long form. */
+  sticky?: boolean;
+  children: ReactNode;
+}
+
 /** A page: its title, what can be done on it, what is on it. */
-export function Page({ title, extra, actions, children }: { title: string; extra?: ReactNode; actions?: ReactNode; children: ReactNode }) {
+export function Page({ title, extra, actions, sticky = false, children }: PageProps) {
   useEffect(() => {
     document.title = `${title} · Nightjar`;
   }, [title]);
   return (
     <div className="page">
-      <div className="page-head">
+      <div className={sticky ? 'page-head sticky' : 'page-head'}>
         <h1>{title}</h1>
         {extra}
         {actions && <div className="actions">{actions}</div>}

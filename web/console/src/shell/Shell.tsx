@@ -1,7 +1,7 @@
 /** The frame of every page: the menu, the workspace, the account. */
 
 import {
-  AlertOutlined, ApiOutlined, AuditOutlined, BellOutlined, ClusterOutlined, CodeOutlined, DashboardOutlined,
+  AlertOutlined, ApiOutlined, BellOutlined, ClusterOutlined, CodeOutlined, DashboardOutlined,
   LineChartOutlined, MenuOutlined, NotificationOutlined, SettingOutlined,
 } from '@ant-design/icons';
 import { Button, Drawer, Grid, Layout, Menu, Select, theme, type MenuProps } from 'antd';
@@ -11,6 +11,7 @@ import { Link, Outlet, useLocation } from 'react-router';
 import { useSession, useSwitchWorkspace, type Session } from '@/session';
 import { AccountMenu } from './AccountMenu';
 
+const ADMINISTRATION = ['users', 'tokens', 'audit'];
 const RECEIVERS = ['subscriptions', 'contact-groups', 'contacts', 'dingtalk-robots', 'webhooks', 'email-servers'];
 
 function menuItems(t: (key: string) => string, session: Session): MenuProps['items'] {
@@ -21,7 +22,7 @@ function menuItems(t: (key: string) => string, session: Session): MenuProps['ite
   });
   const administration = [
     ...(session.me.platformAdmin ? [page('users'), page('tokens')] : []),
-    ...(session.can('admin') ? [page('audit', <AuditOutlined />)] : []),
+    ...(session.can('admin') ? [page('audit')] : []),
   ];
   return [
     page('overview', <DashboardOutlined />),
@@ -42,14 +43,14 @@ function Navigation({ onNavigate }: { onNavigate?: () => void }) {
   const { t } = useTranslation();
   const session = useSession();
   const section = useLocation().pathname.split('/')[3] ?? 'overview';
-  const parent = RECEIVERS.includes(section) ? 'receivers' : 'administration';
+  const open = RECEIVERS.includes(section) ? ['receivers'] : ADMINISTRATION.includes(section) ? ['administration'] : [];
   return (
     <nav aria-label={t('nav.main')}>
       <Menu
         mode="inline"
         items={menuItems(t, session)}
         selectedKeys={[section]}
-        defaultOpenKeys={[parent]}
+        defaultOpenKeys={open}
         onClick={onNavigate}
         style={{ borderInlineEnd: 'none' }}
       />
@@ -57,12 +58,12 @@ function Navigation({ onNavigate }: { onNavigate?: () => void }) {
   );
 }
 
-function Brand() {
+function Brand({ small = false }: { small?: boolean }) {
   const session = useSession();
   return (
-    <Link to={session.link('overview')} className="row" style={{ color: 'inherit', fontWeight: 600, fontSize: 17 }}>
+    <Link to={session.link('overview')} aria-label="Nightjar" style={{ color: 'inherit', fontWeight: 600, fontSize: 17, display: 'flex', alignItems: 'center', gap: 8, flex: 'none' }}>
       <img src="/favicon.svg" width={28} height={28} alt="" />
-      Nightjar
+      {!small && 'Nightjar'}
     </Link>
   );
 }
@@ -95,7 +96,7 @@ export function Shell() {
           style={{ background: token.colorBgContainer, borderBlockEnd: `1px solid ${token.colorBorderSecondary}`, padding: '0 16px', height: 52, lineHeight: '52px', display: 'flex', alignItems: 'center', gap: 12, position: 'sticky', top: 0, zIndex: 20 }}
         >
           {!wide && <Button type="text" icon={<MenuOutlined />} aria-label={t('nav.open')} onClick={() => setOpen(true)} data-testid="nav-open" />}
-          {!wide && <Brand />}
+          {!wide && <Brand small />}
           <span style={{ flex: 1 }} />
           {workspaces.length > 1 && (
             <Select

@@ -15,7 +15,7 @@ interface SqlAnswer {
   elapsed_ms: number;
 }
 
-const shown = (value: unknown) => (value === null || value === undefined ? '–' : typeof value === 'object' ? JSON.stringify(value) : String(value));
+const shown = (value: unknown): string => (value === null || value === undefined ? '–' : typeof value === 'string' ? value : JSON.stringify(value));
 
 export function Component() {
   const { t } = useTranslation();
