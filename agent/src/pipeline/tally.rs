@@ -1,0 +1,114 @@
+//! Counts what was wrong, by reason, with the latest example of each.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use nightjar_model::delta::FaultReason;
+
+use super::Outcome;
+
+/// An example holds at most this many bytes.
+const EXAMPLE_BYTES: usize = 200;
+
+const REASONS: usize = FaultReason::ALL.len();
+
+/// What a pipeline has seen since its start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PipelineCounters {
+    pub lines: u64,
+    pub faults: BTreeMap<FaultReason, u64>,
+    /// For each reason a recent `path: start of line`.
+    pub examples: BTreeMap<FaultReason, String>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    counters: PipelineCounters,
+    /// Since the last drain.
+    pending: [u64; REASONS],
+}
+
+impl Tally {
+    pub(super) fn counters(&self) -> &PipelineCounters {
+        &self.counters
+    }
+
+    #[inline]
+    pub(super) fn lines(&mut self, lines: u64) {
+        self.counters.lines += lines;
+    }
+
+    #[inline]
+    pub(super) fn outcome(&mut self, outcome: &Outcome, path: &Path, line: &[u8]) {
+        if let Some(reason) = outcome.fault {
+            self.count(reason, path, line);
+        }
+        if outcome.over_limit {
+            self.count(FaultReason::KeyOverLimit, path, line);
+        }
+    }
+
+    #[cold]
+    pub(super) fn count(&mut self, reason: FaultReason, path: &Path, line: &[u8]) {
+        // One example between two drains is recent enough, and costs a flood of bad lines nothing.
+        if self.pending[reason as usize] == 0 {
+            self.counters.examples.insert(reason, example(path, line));
+        }
+        self.add(reason, 1);
+    }
+
+    pub(super) fn add(&mut self, reason: FaultReason, count: u64) {
+        if count > 0 {
+            self.pending[reason as usize] += count;
+            *self.counters.faults.entry(reason).or_default() += count;
+        }
+    }
+
+    pub(super) fn drain(&mut self) -> Vec<(FaultReason, u64)> {
+        let pending = std::mem::take(&mut self.pending);
+        FaultReason::ALL.into_iter().zip(pending).filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Everything, as if it had not happened here.
+    pub(super) fn take(&mut self) -> PipelineCounters {
+        self.pending = [0; REASONS];
+        std::mem::take(&mut self.counters)
+    }
+
+    /// Adds what another gathered; of examples the first stay.
+    pub(super) fn absorb(&mut self, other: &PipelineCounters) {
+        self.lines(other.lines);
+        other.faults.iter().for_each(|(reason, count)| self.add(*reason, *count));
+        for (reason, example) in &other.examples {
+            self.counters.examples.entry(*reason).or_insert_with(|| example.clone());
+        }
+    }
+}
+
+fn example(path: &Path, line: &[u8]) -> String {
+    let line = String::from_utf8_lossy(&line[..line.len().min(EXAMPLE_BYTES)]);
+    let mut text = format!("{}: {line}", path.display());
+    text.truncate(text.floor_char_boundary(EXAMPLE_BYTES));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn examples_are_short_and_renewed_after_a_drain() {
+        let mut tally = Tally::default();
+        let reason = FaultReason::NotANumber;
+        for line in ["衣".repeat(100), "second".into()] {
+            tally.count(reason, Path::new("/x.log"), line.as_bytes());
+        }
+        let example = &tally.counters().examples[&reason];
+        assert!(example.starts_with("/x.log: 衣") && example.len() <= EXAMPLE_BYTES, "{example}");
+        assert_eq!(tally.drain(), [(reason, 2)]);
+        tally.count(reason, Path::new("/x.log"), b"third");
+        assert_eq!(tally.counters().examples[&reason], "/x.log: third");
+        assert_eq!((tally.drain(), tally.drain()), (vec![(reason, 1)], Vec::new()));
+        assert_eq!(tally.counters().faults[&reason], 3);
+    }
+}

@@ -1,0 +1,123 @@
+//! `nightjar-agent scan`: the figures of a monitor over whole files, in one shot, on all cores.
+//!
+//! Files are cut into pieces at line ends. Each worker counts a piece with the same code the agent
+//! counts lines with, and pieces are put together in their order, so the result is that of reading
+//! the files from start to end, also where keys go over their limit. Memory holds a few pieces and the
+//! result. Lines of any age count.
+
+mod chunks;
+mod crew;
+mod print;
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use nightjar_model::delta::MonitorDelta;
+use nightjar_model::kinds::monitor::MonitorSpec;
+use nightjar_model::names::MonitorKey;
+use nightjar_model::{Kind, Problem, Resource, decode};
+
+use crate::pipeline::{HostFacts, Pipeline, PipelineCounters};
+
+/// Options of `nightjar-agent scan`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ScanArgs {
+    /// A file with a Monitor document (YAML or JSON).
+    #[arg(long, short = 'm', value_name = "FILE")]
+    pub monitor: PathBuf,
+    /// The logs to read, in this order; `-` is the standard input.
+    #[arg(required = true, value_name = "LOG")]
+    pub logs: Vec<PathBuf>,
+    #[arg(long, short = 'o', value_enum, default_value_t)]
+    pub output: ScanOutput,
+    /// Threads to count with; all cores without it.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ScanOutput {
+    /// One object a row.
+    #[default]
+    Json,
+    Table,
+}
+
+/// What a scan found.
+#[derive(Debug)]
+pub struct Scanned {
+    /// By time, then keys; `None` where no line counted.
+    pub figures: Option<MonitorDelta>,
+    pub counters: PipelineCounters,
+    pub bytes: u64,
+}
+
+/// Scans and prints: rows to `out`, a summary with what was wrong to the standard error.
+///
+/// # Errors
+/// The monitor cannot be read or is not valid; a log cannot be read; `out` cannot be written.
+pub fn run(args: ScanArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let spec = read_monitor(&args.monitor)?;
+    let begun = Instant::now();
+    let scanned = scan(&spec, &HostFacts::of_this_machine(), &args.logs, args.threads)?;
+    let elapsed = begun.elapsed();
+    print::rows(&spec, scanned.figures.as_ref(), args.output, out).context("cannot write the result")?;
+    print::summary(&scanned, elapsed, &mut std::io::stderr().lock());
+    Ok(())
+}
+
+/// The figures of `spec` over `logs`, on `threads` threads (without a number: all cores).
+///
+/// # Errors
+/// The monitor is not valid, a log cannot be read, or there are too many rows to hold.
+pub fn scan(
+    spec: &MonitorSpec,
+    host: &HostFacts,
+    logs: &[PathBuf],
+    threads: Option<NonZeroUsize>,
+) -> anyhow::Result<Scanned> {
+    let compile = || {
+        Pipeline::compile(MonitorKey::new("", "scan"), spec, host)
+            .map(Pipeline::of_any_age)
+            .map_err(|problems| invalid("the monitor", &problems))
+    };
+    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let workers = threads.map_or_else(cores, NonZeroUsize::get);
+    let reader = chunks::ChunkReader::new(logs.to_vec(), chunks::CHUNK_BYTES);
+    let (mut whole, bytes) = crew::count(reader, compile, workers)?;
+    let mut figures = whole.drain();
+    if let Some(delta) = &mut figures {
+        delta.windows.sort_unstable_by(|a, b| (a.start, &a.keys).cmp(&(b.start, &b.keys)));
+    }
+    Ok(Scanned { figures, counters: whole.counters().clone(), bytes })
+}
+
+/// Reads the one Monitor document of a file.
+///
+/// # Errors
+/// It cannot be read, is no monitor, or not a valid one: then every problem with its path.
+pub fn read_monitor(path: &Path) -> anyhow::Result<MonitorSpec> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let documents = decode::parse_yaml(&text)
+        .map_err(|problem| invalid(&path.display().to_string(), std::slice::from_ref(&problem)))?;
+    let [document] = documents.as_slice() else {
+        bail!("{} holds {} documents; scan takes a file with one Monitor", path.display(), documents.len());
+    };
+    let resource =
+        Resource::from_value(document, None).map_err(|problems| invalid(&path.display().to_string(), &problems))?;
+    match resource.spec.as_monitor() {
+        Some(spec) => Ok(spec.clone()),
+        None => bail!("{} holds a {}, not a {}", path.display(), resource.kind(), Kind::Monitor),
+    }
+}
+
+fn invalid(what: &str, problems: &[Problem]) -> anyhow::Error {
+    let lines: Vec<String> = problems.iter().map(|p| format!("\n  {}: {}", p.path, p.message)).collect();
+    anyhow::anyhow!("{what} is not valid:{}", lines.concat())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! A monitor tried on lines at hand: what each line gave, and the figures of all. It is the code that
+//! counts on the agents, so what is shown is what will be counted; but lines of any age count.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use nightjar_model::agents::{TrialLine, TrialReport, TrialRow};
+use nightjar_model::delta::{FaultReason, MonitorDelta};
+use nightjar_model::kinds::monitor::MonitorSpec;
+use nightjar_model::names::MonitorKey;
+use nightjar_model::{Error, Result};
+
+pub use crate::derive::derive;
+use crate::pipeline::{HostFacts, Outcome, Pipeline};
+
+/// More lines than this are not tried.
+pub const MAX_LINES: usize = 10_000;
+
+/// Tries `spec` on `lines` as on this machine.
+///
+/// # Errors
+/// `InvalidInput` for more than [`MAX_LINES`] lines. What is wrong with `spec` is in the report.
+pub fn try_lines(spec: &MonitorSpec, lines: &[String]) -> Result<TrialReport> {
+    try_lines_on(&HostFacts::of_this_machine(), spec, lines)
+}
+
+/// As [`try_lines`], on a host of which these facts hold.
+pub fn try_lines_on(host: &HostFacts, spec: &MonitorSpec, lines: &[String]) -> Result<TrialReport> {
+    if lines.len() > MAX_LINES {
+        return Err(Error::invalid(format!("a trial takes at most {MAX_LINES} lines"), Vec::new()));
+    }
+    let mut pipeline = match Pipeline::build(MonitorKey::new("", "trial"), spec, host, true) {
+        Ok(pipeline) => pipeline.of_any_age(),
+        Err(problems) => return Ok(TrialReport { problems, ..TrialReport::default() }),
+    };
+    let tried = lines.iter().map(|line| try_line(&mut pipeline, spec, line)).collect();
+    let faults = &pipeline.counters().faults;
+    Ok(TrialReport {
+        lines: tried,
+        faults: faults.iter().map(|(reason, count)| (reason.name().to_owned(), *count)).collect(),
+        rows: pipeline.drain().map_or_else(Vec::new, |delta| rows(spec, &delta)),
+        problems: Vec::new(),
+    })
+}
+
+fn try_line(pipeline: &mut Pipeline, spec: &MonitorSpec, line: &str) -> TrialLine {
+    let (outcome, picked) = pipeline.examine(line, Path::new("line"));
+    let columns: BTreeMap<String, String> =
+        spec.columns.iter().zip(picked).filter_map(|(column, value)| Some((column.name.clone(), value?))).collect();
+    let reason = reason(&outcome).map(str::to_owned);
+    TrialLine { text: line.to_owned(), time: outcome.time, columns, counted: outcome.counted, reason }
+}
+
+fn reason(outcome: &Outcome) -> Option<&'static str> {
+    match outcome.fault {
+        Some(fault) => Some(fault.name()),
+        None if outcome.over_limit => Some(FaultReason::KeyOverLimit.name()),
+        None if !outcome.counted => Some("filtered"),
+        None => None,
+    }
+}
+
+/// By time, then keys.
+fn rows(spec: &MonitorSpec, delta: &MonitorDelta) -> Vec<TrialRow> {
+    let mut rows: Vec<TrialRow> = delta
+        .windows
+        .iter()
+        .map(|window| {
+            let figure = |name: Option<&str>| {
+                let at = name.and_then(|name| delta.fields.iter().position(|field| field == name)).unwrap_or(0);
+                &window.partials[at]
+            };
+            TrialRow {
+                time: window.start,
+                keys: spec.group_by.iter().cloned().zip(window.keys.iter().cloned()).collect(),
+                stats: spec.stats.iter().map(|s| (s.name.clone(), s.value(figure(s.field())))).collect(),
+            }
+        })
+        .collect();
+    rows.sort_by(|a, b| (a.time, &a.keys).cmp(&(b.time, &b.keys)));
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    fn check(spec: &str, lines: &[&str], expected: &Expect) {
+        let value = nightjar_model::decode::parse_yaml(spec).expect("YAML").remove(0);
+        let spec: MonitorSpec = serde_json::from_value(value).expect("a monitor");
+        let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        let report = try_lines(&spec, &lines).expect("a report");
+        let mut shown = String::new();
+        for line in &report.lines {
+            let time = line.time.map_or("-".to_owned(), |time| time.to_string());
+            let reason = line.reason.as_deref().unwrap_or("-");
+            shown.push_str(&format!("{time} counted={} {reason} {:?}\n", line.counted, line.columns));
+        }
+        for row in &report.rows {
+            shown.push_str(&format!("{} {:?} {:?}\n", row.time, row.keys, row.stats));
+        }
+        shown.push_str(&format!("{:?}\n", report.faults));
+        for problem in &report.problems {
+            shown.push_str(&format!("{}: {}\n", problem.path, problem.message));
+        }
+        expected.assert_eq(&shown);
+    }
+
+    #[test]
+    fn tells_what_became_of_each_line() {
+        let spec = r#"
+            type: minute_multi_key
+            app: trade
+            source: { log: { paths: [{ path: /x.log }], time: { timezone: Asia/Shanghai } } }
+            columns:
+              - { name: goods, pick: { split: { by: ",", index: 1 } } }
+              - { name: cost, pick: { split: { by: ",", index: 2 } } }
+              - { name: result, pick: { split: { by: ",", index: 3 } } }
+              - { name: unused, pick: { split: { by: ",", index: 0 } } }
+            filter: { exclude: [{ column: result, in: [T] }] }
+            group_by: [goods, $app]
+            stats: [{ name: count, fn: lines }, { name: cost_avg, fn: avg, column: cost }]
+        "#;
+        check(
+            spec,
+            &[
+                "2026-11-20 12:00:00,衣服,7,Y",
+                "2026-11-20 12:00:59,衣服,x,Y",
+                "2026-11-20 12:01:00,食品,3,T",
+                "no time,a,1,Y",
+                "2026-11-20 12:01:00,食品",
+                "\tat com.example.Main",
+            ],
+            &expect![[r#"
+                2026-11-20T04:00:00Z counted=true - {"cost": "7", "goods": "衣服", "result": "Y", "unused": "2026-11-20 12:00:00"}
+                2026-11-20T04:00:59Z counted=true not_a_number {"cost": "x", "goods": "衣服", "result": "Y", "unused": "2026-11-20 12:00:59"}
+                2026-11-20T04:01:00Z counted=false filtered {"cost": "3", "goods": "食品", "result": "T", "unused": "2026-11-20 12:01:00"}
+                - counted=false time_unreadable {"cost": "1", "goods": "a", "result": "Y", "unused": "no time"}
+                2026-11-20T04:01:00Z counted=false column_missing {"goods": "食品", "unused": "2026-11-20 12:01:00"}
+                - counted=false time_unreadable {"unused": "\tat com.example.Main"}
+                2026-11-20T04:00:00Z [("goods", "衣服"), ("$app", "trade")] [("count", Some(2.0)), ("cost_avg", Some(7.0))]
+                {"column_missing": 1, "not_a_number": 1, "time_unreadable": 2}
+            "#]],
+        );
+    }
+
+    #[test]
+    fn reports_what_is_wrong_with_the_monitor() {
+        let spec = r#"
+            type: minute
+            source: { log: { paths: [{ path: x.log }], charset: klingon } }
+        "#;
+        check(
+            spec,
+            &["x"],
+            &expect![[r#"
+            {}
+            spec.source.log.paths[0]: must be absolute
+        "#]],
+        );
+        check(
+            &spec.replace("x.log", "/x.log"),
+            &["x"],
+            &expect![[r#"
+            {}
+            spec.source.log.charset: `klingon` is not an encoding; known are auto, utf-8, gbk and WHATWG's labels
+        "#]],
+        );
+    }
+}
