@@ -170,6 +170,12 @@ async fn draft(
             if let Some(problem) = resource_name_problem(&key.name) {
                 p.add("metadata.name", problem);
             }
+            let metadata = &document.metadata;
+            for (path, text) in [("displayName", &metadata.display_name), ("folder", &metadata.folder)] {
+                if text.chars().any(char::is_control) {
+                    p.add(format!("metadata.{path}"), "holds a control character");
+                }
+            }
             if !workspaces.contains(&key.workspace) {
                 p.add("metadata.workspace", format!("there is no workspace `{}`", key.workspace));
             }

@@ -38,8 +38,8 @@ pub(super) async fn create(
     if new.uses == Some(0) {
         return Err(invalid("uses", "must be at least 1; leave it out for any number of times"));
     }
-    if new.note.chars().count() > 200 {
-        return Err(invalid("note", "is longer than 200 characters"));
+    if new.note.chars().count() > 200 || new.note.chars().any(char::is_control) {
+        return Err(invalid("note", "is longer than 200 characters, or holds a control character"));
     }
     let token = tokens::new_token(tokens::ENROLMENT)?;
     let row = Model {

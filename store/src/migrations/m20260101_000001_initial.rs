@@ -28,11 +28,11 @@ impl MigrationTrait for Migration {
             ("alerts", false, &["workspace", "started_at", "id"]),
             ("alerts", false, &["workspace", "status"]),
             ("alerts", false, &["ended_at"]),
-            ("alert_events", false, &["workspace", "alert"]),
+            ("alert_events", false, &["alert"]),
             ("notifications", true, &["workspace", "dedup_key"]),
             ("notifications", false, &["status", "next_attempt_at"]),
             ("notifications", false, &["workspace", "created_at", "id"]),
-            ("notifications", false, &["workspace", "alert"]),
+            ("notifications", false, &["alert"]),
         ] {
             let mut index = Index::create();
             index.name(format!("{table}_by_{}", on.join("_"))).table(Alias::new(table));

@@ -15,7 +15,11 @@ use crate::tables::users as table;
 
 pub(super) async fn login(shared: &Shared, name: &str, password: &Secret, address: Option<&str>) -> Result<Principal> {
     let turn = allowed(shared, name, address).await?;
-    let row = users::find(shared.database.read(), name).await?;
+    // A name that no user can have is not even looked for: PostgreSQL takes no NUL.
+    let row = match users::name_problem(name) {
+        None => users::find(shared.database.read(), name).await?,
+        Some(_) => None,
+    };
     let right = shared.passwords.verify(&turn, password, row.as_ref().map(|row| row.password_hash.as_str())).await?;
     let actor = Actor { name: format!("user:{}", bounded(name)), address: address.map(str::to_owned) };
     let now = shared.now();
@@ -29,7 +33,8 @@ pub(super) async fn login(shared: &Shared, name: &str, password: &Secret, addres
         shared.throttle().failed(name, address, now);
         metrics::counter!("nightjar_store_logins_total", "result" => "failed").increment(1);
         transaction!(shared.database, "login-failed", |tx| {
-            let act = act("login_failed", bounded(name));
+            let name = bounded(name);
+            let act = act("login_failed", &name);
             audit::record(tx, &actor, now, act).await
         })?;
         return Err(Error::unauthenticated(refusal.unwrap_or("the name or the password is wrong")).into());
@@ -102,6 +107,6 @@ fn act<'a>(action: &'a str, name: &'a str) -> Act<'a> {
 }
 
 /// The start of a name that was sent and may be anything.
-fn bounded(name: &str) -> &str {
-    name.char_indices().nth(64).map_or(name, |(end, _)| &name[..end])
+fn bounded(name: &str) -> String {
+    name.chars().take(64).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

@@ -185,7 +185,7 @@ pub(super) async fn set_password(db: &impl ConnectionTrait, name: &str, hash: &s
     sessions::end_all(db, name).await
 }
 
-fn name_problem(name: &str) -> Option<String> {
+pub(super) fn name_problem(name: &str) -> Option<String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._@-".contains(c);
     let starts = name.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
     (!starts || name.len() > 63 || !name.chars().all(allowed))

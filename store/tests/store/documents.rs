@@ -70,6 +70,10 @@ pub(crate) async fn nothing_is_written_of_a_bad_request(bed: Bed) {
     let refused = bed.apply(&[rule("r", "absent", "count")]).await;
     check_problems(refused, &[("spec.monitor", "there is no Monitor `absent` in this workspace")]);
 
+    let mut odd = monitor("odd", &["count"]);
+    odd["metadata"]["displayName"] = json!("nu\0l");
+    check_problems(bed.apply(&[odd]).await, &[("metadata.displayName", "control character")]);
+
     let mut elsewhere = monitor("b", &["count"]);
     elsewhere["metadata"]["workspace"] = json!("nowhere");
     let good = monitor("a", &["count"]);

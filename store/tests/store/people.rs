@@ -80,6 +80,7 @@ pub(crate) async fn guessing_passwords_gets_slow(bed: Bed) {
     // Even the right one has to wait; another user does not.
     refused(bed.store.login("carol", &right, address).await, ErrorKind::TooManyRequests, "try again in 1 s");
     refused(bed.store.login("nobody", &wrong, address).await, ErrorKind::Unauthenticated, "is wrong");
+    refused(bed.store.login("nu\0l", &wrong, address).await, ErrorKind::Unauthenticated, "is wrong");
     bed.clock.advance(Duration::from_secs(1));
     refused(bed.store.login("carol", &wrong, address).await, ErrorKind::Unauthenticated, "is wrong");
     refused(bed.store.login("carol", &right, address).await, ErrorKind::TooManyRequests, "try again in 2 s");
