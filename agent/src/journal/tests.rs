@@ -1,0 +1,220 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::tail::TrackPosition;
+
+fn open(dir: &Path) -> Journal {
+    Journal::open(dir, 1 << 20, 100).unwrap()
+}
+
+/// Changes by which a record is known again.
+fn mark(no: u64) -> PositionChanges {
+    let track = TrackPosition { current: Some(no), ..TrackPosition::default() };
+    PositionChanges { next: no, tracks: [("/log".to_owned(), Some(track))].into(), ..PositionChanges::default() }
+}
+
+fn payload(no: u64) -> Vec<u8> {
+    format!("payload {no}").into_bytes()
+}
+
+fn append(journal: &mut Journal, no: u64) {
+    journal.append(&[payload(no)], &mark(no)).unwrap();
+}
+
+fn unsent(journal: &Journal, mut after: u64) -> Vec<(u64, Vec<u8>)> {
+    let mut records = Vec::new();
+    while let Some(record) = journal.next_after(after).unwrap() {
+        after = record.sequence;
+        records.push((record.sequence, record.payload));
+    }
+    records
+}
+
+fn only_segment(dir: &Path) -> PathBuf {
+    Segment::path_of(dir, 1)
+}
+
+#[test]
+fn survives_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(dir.path());
+    (1..=3).for_each(|no| append(&mut journal, no));
+    journal.acknowledge(1);
+    drop(journal);
+    let mut journal = open(dir.path());
+    assert_eq!((journal.incarnation(), journal.last_sequence()), (100, 3));
+    assert_eq!(journal.positions().next, 3);
+    // What was acknowledged since the last checkpoint is sent again; the server knows better.
+    assert_eq!(journal.resume(2, 200).unwrap(), Resume::After(2));
+    assert_eq!(unsent(&journal, 2), [(3, payload(3))]);
+    assert_eq!(journal.stats().unacked_records, 1);
+}
+
+#[test]
+fn torn_at_every_byte_it_holds_the_whole_records_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(dir.path());
+    let mut ends = vec![0];
+    for no in 1..=4 {
+        // The third is of two frames that count together.
+        let payloads = if no == 3 { vec![payload(30), payload(31)] } else { vec![payload(no)] };
+        journal.append(&payloads, &mark(no)).unwrap();
+        ends.push(journal.stats().bytes as usize);
+    }
+    drop(journal);
+    let whole = fs::read(only_segment(dir.path())).unwrap();
+    for cut in 0..=whole.len() {
+        fs::write(only_segment(dir.path()), &whole[..cut]).unwrap();
+        let kept = ends.iter().filter(|end| **end > 0 && **end <= cut).count() as u64;
+        let sequences = kept + u64::from(kept >= 3);
+        let mut journal = open(dir.path());
+        assert_eq!((journal.positions().next, journal.last_sequence()), (kept, sequences), "cut at {cut}");
+        assert_eq!(unsent(&journal, 0).len() as u64, sequences);
+        append(&mut journal, 9);
+        drop(journal);
+        let journal = open(dir.path());
+        assert_eq!(unsent(&journal, sequences), [(sequences + 1, payload(9))], "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_flipped_bit_at_the_end_is_cut_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(dir.path());
+    append(&mut journal, 1);
+    let first_end = journal.stats().bytes as usize;
+    append(&mut journal, 2);
+    drop(journal);
+    let whole = fs::read(only_segment(dir.path())).unwrap();
+    for at in first_end..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        fs::write(only_segment(dir.path()), &bytes).unwrap();
+        assert_eq!(open(dir.path()).positions().next, 1, "at {at}");
+    }
+}
+
+#[test]
+fn damage_that_is_no_torn_write_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(dir.path(), 64 << 10, 100).unwrap();
+    (1..200).for_each(|no| append(&mut journal, no));
+    assert!(journal.segments.len() > 1);
+    let path = journal.segments[0].path.clone();
+    drop(journal);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let error = Journal::open(dir.path(), 64 << 10, 100).err().unwrap();
+    assert!(error.to_string().contains("Move the directory"), "{error}");
+}
+
+#[test]
+fn full_at_its_limit_and_free_again_when_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(dir.path(), 64 << 10, 100).unwrap();
+    let mut no = 0;
+    while !journal.is_full() {
+        no += 1;
+        journal.append(&[vec![7; 500]], &mark(no)).unwrap();
+    }
+    assert!(matches!(journal.append(&[payload(0)], &mark(0)), Err(JournalError::Full { .. })));
+    assert!(journal.stats().bytes < 70 << 10);
+    journal.acknowledge(no / 2);
+    assert!(!journal.is_full());
+    assert_eq!(unsent(&journal, no / 2).len() as u64, no - no / 2);
+    journal.acknowledge(no);
+    append(&mut journal, no + 1);
+    drop(journal);
+    let journal = Journal::open(dir.path(), 64 << 10, 100).unwrap();
+    assert_eq!(journal.positions().next, no + 1);
+    assert!(journal.stats().bytes < 10 << 10, "{:?}", journal.stats());
+}
+
+#[test]
+fn a_failed_write_leaves_it_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(dir.path());
+    append(&mut journal, 1);
+    // A handle that cannot be written to stands for a disk that cannot.
+    let path = only_segment(dir.path());
+    let writer = std::mem::replace(&mut journal.writer, File::open(&path).unwrap());
+    assert!(matches!(journal.append(&[payload(2)], &mark(2)), Err(JournalError::Io { .. })));
+    assert_eq!((journal.positions().next, journal.last_sequence()), (1, 1));
+    // Half of a frame, as a full disk leaves it.
+    fs::OpenOptions::new().append(true).open(&path).unwrap().write_all_at(&[1, 2, 3], 0).ok();
+    journal.writer = writer;
+    append(&mut journal, 2);
+    drop(journal);
+    assert_eq!(unsent(&open(dir.path()), 0).len(), 2);
+}
+
+#[test]
+fn a_server_that_remembers_otherwise_makes_a_new_incarnation() {
+    let check = |taken: u64, acked: u64, wanted: Resume, left: &[u64]| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(dir.path(), 64 << 10, 100).unwrap();
+        (1..=5).for_each(|no| append(&mut journal, no));
+        journal.acknowledge(acked);
+        assert_eq!(journal.resume(taken, 200).unwrap(), wanted);
+        let after = if let Resume::After(after) = wanted { after } else { 0 };
+        let records = unsent(&journal, after);
+        let payloads: Vec<Vec<u8>> = left.iter().map(|no| payload(*no)).collect();
+        assert_eq!(records.iter().map(|(_, p)| p.clone()).collect::<Vec<_>>(), payloads);
+        if wanted == Resume::Anew {
+            let sequences: Vec<u64> = records.iter().map(|(sequence, _)| *sequence).collect();
+            assert_eq!(sequences, (1..=left.len() as u64).collect::<Vec<_>>());
+            assert_eq!((journal.incarnation(), journal.last_sequence()), (200, left.len() as u64));
+            drop(journal);
+            let journal = Journal::open(dir.path(), 64 << 10, 300).unwrap();
+            assert_eq!((journal.incarnation(), journal.last_sequence()), (200, left.len() as u64));
+            assert_eq!(journal.positions().next, 5);
+        }
+    };
+    check(0, 0, Resume::After(0), &[1, 2, 3, 4, 5]);
+    check(3, 2, Resume::After(3), &[4, 5]);
+    check(5, 5, Resume::After(5), &[]);
+    // The server lost what it had acknowledged.
+    check(0, 2, Resume::Anew, &[3, 4, 5]);
+    check(4, 5, Resume::Anew, &[]);
+    // The journal lost what the server has.
+    check(6, 2, Resume::Anew, &[]);
+}
+
+proptest! {
+    // Every append waits for the disk.
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn garbage_is_no_frame_and_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert_eq!(frame::decode(&bytes), None);
+    }
+
+    /// Whatever is appended, acknowledged and interrupted: nothing unacknowledged is missing, in order.
+    #[test]
+    fn keeps_what_is_not_acknowledged(steps in proptest::collection::vec(0u8..4, 1..60)) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(dir.path(), 64 << 10, 100).unwrap();
+        let (mut written, mut acked) = (0, 0);
+        for step in steps {
+            match step {
+                0 | 1 => {
+                    written += 1;
+                    journal.append(&[vec![written as u8; 300]], &mark(written)).unwrap();
+                }
+                2 => {
+                    acked = written.min(acked + 7);
+                    journal.acknowledge(acked);
+                }
+                _ => {
+                    drop(journal);
+                    journal = Journal::open(dir.path(), 64 << 10, 100).unwrap();
+                    prop_assert_eq!(journal.resume(acked, 200).unwrap(), Resume::After(acked));
+                }
+            }
+            prop_assert_eq!(journal.positions().next, written);
+            let sequences: Vec<u64> = unsent(&journal, acked).iter().map(|(sequence, _)| *sequence).collect();
+            prop_assert_eq!(sequences, (acked + 1..=written).collect::<Vec<_>>());
+        }
+    }
+}

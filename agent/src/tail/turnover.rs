@@ -1,0 +1,373 @@
+//! What to do when a watched path no longer shows the file that stood there: the one routine for
+//! rotation just now, rotation several times over, and rotation while the agent was not running.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use nightjar_model::Timestamp;
+use nightjar_model::delta::FaultReason;
+
+use super::discover::Pass;
+use super::file::{Cursor, Look, Place, TailFile, open_regular};
+use super::positions::{FileNo, Mark};
+use super::siblings::{Sibling, is_news, siblings};
+use super::{TailFault, Tailer};
+
+/// A file that left its path is read on until its writer has been silent for so long.
+const LINGER: Duration = Duration::from_secs(300);
+/// A file that cannot be found is forgotten, and what was unread of it counted as lost, after this.
+const MISSING_FOR: Duration = Duration::from_secs(60);
+
+/// After so long without a change, a directory's time of change tells it from its later states.
+const DIRECTORY_SETTLES: Duration = Duration::from_secs(3);
+
+/// Whether `copy` is, as far as it goes, the content of `original`: made for a rotation, perhaps
+/// still being made. In doubt it is, and the next pass asks again.
+pub(super) fn is_copy_of(original: &mut TailFile, copy: &File, size: u64) -> io::Result<bool> {
+    if size == 0 {
+        return Ok(true);
+    }
+    if original.is_blank() {
+        return Ok(false);
+    }
+    let head = original.head;
+    if size >= u64::from(head.length) && Mark::read(copy, 0, head.length)? != head {
+        return Ok(false);
+    }
+    if original.continues_in(copy, size)? {
+        return Ok(true);
+    }
+    if size >= original.furthest().max(u64::from(head.length)) {
+        return Ok(false);
+    }
+    if original.begins_like(copy, size)? {
+        return Ok(true);
+    }
+    // It differs from what is in the file now; that says nothing if that is another generation.
+    let path = original.path.clone();
+    Ok(original.verify(&path)? != Some(true))
+}
+
+impl Tailer {
+    pub(super) fn follow_tracks(&mut self, pass: &mut Pass, now: Timestamp) {
+        let paths: Vec<_> = pass.found.iter().filter_map(|(path, f)| f.look.map(|look| (path.clone(), look))).collect();
+        for (path, look) in paths {
+            let standing = self.by_id.get(&look.id).copied();
+            let Some(track) = self.tracks.get(&path) else { continue };
+            let stays = standing == track.current && !standing.is_some_and(|no| pass.turned.contains(&no));
+            if (stays && standing.is_some()) || track.held == Some(look.id) {
+                continue;
+            }
+            self.turn_over(&path, track.current, standing, pass, now);
+        }
+        // A file that changed its content where no track expected it.
+        for no in std::mem::take(&mut pass.turned) {
+            let origin = self.files.get(&no).map(|file| file.origin.clone());
+            let listing = origin.and_then(|origin| siblings(&origin).ok()).unwrap_or_default();
+            self.settle_turned(no, &listing, pass, now);
+        }
+    }
+
+    /// `old` stood at `path`, and now something else does, or the same inode with another content.
+    fn turn_over(
+        &mut self,
+        path: &Path,
+        old: Option<FileNo>,
+        standing: Option<FileNo>,
+        pass: &mut Pass,
+        now: Timestamp,
+    ) {
+        let listing = siblings(path).unwrap_or_else(|error| {
+            tracing::warn!(path = %path.display(), %error, "cannot list the rotated files beside it");
+            Vec::new()
+        });
+        let mut ghosts = Vec::new();
+        for no in BTreeSet::from_iter([old, standing].into_iter().flatten()) {
+            if pass.turned.remove(&no) {
+                ghosts.extend(self.settle_turned(no, &listing, pass, now));
+            }
+        }
+        if let Some(old) = old.filter(|old| standing != Some(*old) && !pass.turned.contains(old)) {
+            ghosts.extend(self.follow_away(old, &listing, pass, now));
+        }
+        self.take_generations_between(path, old, &ghosts, &listing, pass, now);
+        if let Some(track) = self.tracks.get_mut(path) {
+            track.seen = listing.iter().map(Sibling::birth).collect();
+            track.listed = None;
+            track.current = None;
+            track.held = None;
+            self.changed.tracks.insert(path.to_path_buf());
+        }
+    }
+
+    /// `no` was renamed or deleted. Its new name serves a restart; through its handle it is read to its
+    /// end. Returns what it was if that is no longer where it was read.
+    fn follow_away(&mut self, no: FileNo, listing: &[Sibling], pass: &Pass, now: Timestamp) -> Option<TailFile> {
+        let file = self.files.get_mut(&no).filter(|file| file.place != Place::Watched)?;
+        if let Some(sibling) = listing.iter().find(|sibling| sibling.id == file.id)
+            && file.path != sibling.path
+        {
+            file.path.clone_from(&sibling.path);
+            self.changed.files.insert(no);
+        }
+        if file.handle.is_none() {
+            return self.find_elsewhere(no, listing, pass, now);
+        }
+        let path = file.path.clone();
+        match file.verify(&path) {
+            // Copied and truncated first, then renamed: its name now bears a later generation.
+            Ok(Some(false)) => self.settle_turned(no, listing, pass, now),
+            Ok(_) => None,
+            Err(error) => {
+                tracing::debug!(path = %path.display(), %error, "cannot look at a rotated file");
+                None
+            }
+        }
+    }
+
+    /// Siblings that came since `path` was last seen as it was, and are neither the old file, nor a
+    /// copy of it or of the present one, were written and rotated away unseen: all of them is news.
+    fn take_generations_between(
+        &mut self,
+        path: &Path,
+        old: Option<FileNo>,
+        ghosts: &[TailFile],
+        listing: &[Sibling],
+        pass: &Pass,
+        now: Timestamp,
+    ) {
+        let monitors: Vec<String> = pass.found.get(path).map(|found| found.settled().collect()).unwrap_or_default();
+        let Some(track) = self.tracks.get(path) else { return };
+        let news: Vec<Sibling> = listing.iter().filter(|s| s.size > 0 && is_news(&track.seen, s)).cloned().collect();
+        for sibling in news {
+            let known = self.by_id.get(&sibling.id).filter(|no| !pass.turned.contains(no));
+            // A pattern of another monitor may have found it in its own right.
+            let known = known.and_then(|no| self.files.get(no));
+            let monitors: Vec<String> =
+                monitors.iter().filter(|m| !known.is_some_and(|file| file.has(m))).cloned().collect();
+            let is_old = old.is_some_and(|old| known.is_some_and(|file| file.no == old));
+            let settled = ghosts.iter().any(|ghost| Some(ghost.no) == old);
+            if monitors.is_empty() || (is_old && !settled) {
+                continue;
+            }
+            let outcome = self.is_explained(path, old, ghosts, &sibling).and_then(|explained| {
+                if !explained {
+                    let cursor = Cursor::at_start(monitors.clone());
+                    let no = self.attach(sibling.id, &sibling.path, path, cursor, now)?;
+                    if let Some(file) = self.files.get_mut(&no).filter(|file| !pass.at.contains_key(&file.id)) {
+                        file.place = Place::Retired;
+                    }
+                }
+                Ok(())
+            });
+            if let Err(error) = outcome {
+                let example = format!("{}: {error}", sibling.path.display());
+                tracing::warn!(path = %sibling.path.display(), %error, "a rotated file cannot be read");
+                self.faults.extend(monitors.iter().map(|monitor| TailFault {
+                    monitor: monitor.clone(),
+                    reason: FaultReason::FileUnreadable,
+                    count: 1,
+                    example: example.clone(),
+                }));
+            }
+        }
+    }
+
+    fn is_explained(
+        &mut self,
+        path: &Path,
+        old: Option<FileNo>,
+        ghosts: &[TailFile],
+        sibling: &Sibling,
+    ) -> io::Result<bool> {
+        let (copy, metadata) = open_regular(&sibling.path)?;
+        let size = metadata.len();
+        let of = |original: &TailFile| -> io::Result<bool> {
+            let head = original.head;
+            let alike = head.length > 0
+                && size >= u64::from(head.length)
+                && original.id != sibling.id
+                && Mark::read(&copy, 0, head.length)? == head;
+            Ok(alike && (size < original.furthest() || original.continues_in(&copy, size)?))
+        };
+        for original in ghosts.iter().chain(old.and_then(|no| self.files.get(&no))) {
+            if of(original)? {
+                return Ok(true);
+            }
+        }
+        // The present file under the path, perhaps being copied this moment.
+        let (handle, metadata) = open_regular(path)?;
+        let id = Look::of(&metadata).id;
+        let present = TailFile::opened(0, id, handle, path, path, Timestamp(0));
+        Ok(id != sibling.id && metadata.len() >= size && present.begins_like(&copy, size)?)
+    }
+
+    /// Moves the cursors of a generation whose content is gone from its inode to the copy that was
+    /// made of it; what no copy holds is lost, and counted. Returns what it was.
+    fn settle_turned(&mut self, no: FileNo, listing: &[Sibling], pass: &Pass, now: Timestamp) -> Option<TailFile> {
+        let file = self.files.get_mut(&no)?;
+        let ghost = file.take_generation();
+        self.changed.files.insert(no);
+        if !pass.at.contains_key(&ghost.id) {
+            self.forget(no);
+        }
+        self.give_to_copy(&ghost, listing, pass, now);
+        Some(ghost)
+    }
+
+    fn give_to_copy(&mut self, ghost: &TailFile, listing: &[Sibling], pass: &Pass, now: Timestamp) {
+        let holds = |sibling: &&Sibling| {
+            sibling.id != ghost.id
+                && open_regular(&sibling.path)
+                    .and_then(|(copy, metadata)| ghost.continues_in(&copy, metadata.len()))
+                    .unwrap_or(false)
+        };
+        let copy = listing.iter().filter(holds).max_by_key(|sibling| sibling.size);
+        let given = copy.map(|sibling| {
+            for cursor in &ghost.cursors {
+                let no = self.attach(sibling.id, &sibling.path, &ghost.origin, cursor.clone(), now)?;
+                if let Some(file) = self.files.get_mut(&no).filter(|file| !pass.at.contains_key(&file.id)) {
+                    file.place = Place::Retired;
+                }
+            }
+            io::Result::Ok(())
+        });
+        match given {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                tracing::warn!(path = %ghost.path.display(), %error, "the copy of a truncated file cannot be read");
+                self.count_lost(ghost);
+            }
+            None => self.count_lost(ghost),
+        }
+    }
+
+    fn count_lost(&mut self, ghost: &TailFile) {
+        for cursor in &ghost.cursors {
+            let lost = ghost.size.saturating_sub(cursor.offset);
+            if lost > 0 {
+                let example = format!("{}: {lost} bytes were gone before they were read", ghost.path.display());
+                self.faults.extend(cursor.monitors.keys().map(|monitor| TailFault {
+                    monitor: monitor.clone(),
+                    reason: FaultReason::BytesLost,
+                    count: lost,
+                    example: example.clone(),
+                }));
+            }
+        }
+    }
+
+    /// Looks for a file without a handle that is not at a watched path: under its last name, under
+    /// another name beside its origin, or in a copy. Returns what it was if a copy has it now.
+    fn find_elsewhere(&mut self, no: FileNo, listing: &[Sibling], pass: &Pass, now: Timestamp) -> Option<TailFile> {
+        let file = self.files.get_mut(&no)?;
+        let names: Vec<_> = listing.iter().filter(|s| s.id == file.id).map(|s| s.path.clone()).collect();
+        for name in std::iter::once(file.path.clone()).chain(names) {
+            match file.verify(&name) {
+                Ok(Some(true)) => {
+                    file.path = name;
+                    file.place = Place::Retired;
+                    file.changed_at = now;
+                    self.changed.files.insert(no);
+                    return None;
+                }
+                Ok(Some(false)) => return self.settle_turned(no, listing, pass, now),
+                Ok(None) | Err(_) => {}
+            }
+        }
+        let in_copy = listing.iter().any(|sibling| {
+            open_regular(&sibling.path)
+                .and_then(|(copy, metadata)| file.continues_in(&copy, metadata.len()))
+                .unwrap_or(false)
+        });
+        if in_copy {
+            return self.settle_turned(no, listing, pass, now);
+        }
+        match file.place {
+            Place::Missing(since) if now.since(since) >= MISSING_FOR => {
+                let ghost = file.take_generation();
+                self.forget(no);
+                self.count_lost(&ghost);
+            }
+            Place::Missing(_) => {}
+            Place::Watched | Place::Retired => file.place = Place::Missing(now),
+        }
+        None
+    }
+
+    /// Looks after the files that are at no watched path.
+    pub(super) fn tend_unplaced(&mut self, pass: &mut Pass, now: Timestamp) {
+        let unplaced: Vec<FileNo> =
+            self.files.values().filter(|file| !pass.at.contains_key(&file.id)).map(|file| file.no).collect();
+        for no in unplaced {
+            let Some(file) = self.files.get_mut(&no) else { continue };
+            let Some(look) = file.handle.as_ref().map(|h| h.metadata().map(|m| Look::of(&m))) else {
+                let listing = siblings(&file.origin).unwrap_or_default();
+                self.find_elsewhere(no, &listing, pass, now);
+                continue;
+            };
+            let unchanged = file.look.zip(look.ok()).is_some_and(|(before, now)| before.same_content(&now));
+            if unchanged {
+                if file.size == file.scanned {
+                    file.caught_up_at = Some(now);
+                }
+                file.closing = file.caught_up_at.is_some() && now.since(file.changed_at) >= LINGER;
+                continue;
+            }
+            let path = file.path.clone();
+            match file.verify(&path) {
+                Ok(Some(true)) => file.changed_at = now,
+                Ok(Some(false)) => {
+                    let listing = siblings(&file.origin).unwrap_or_default();
+                    self.settle_turned(no, &listing, pass, now);
+                }
+                Ok(None) => {}
+                Err(error) => tracing::debug!(path = %path.display(), %error, "cannot look at a rotated file"),
+            }
+        }
+    }
+
+    /// Notes what stands beside each path while the file there is still the known one: a later
+    /// turn-over then tells the generations in between from what was always there.
+    pub(super) fn refresh_siblings(&mut self, pass: &Pass, now: Timestamp) {
+        for path in pass.found.keys() {
+            let Some(track) = self.tracks.get(path) else { continue };
+            let Some(parent) = path.parent().and_then(|parent| parent.metadata().ok()) else { continue };
+            let changed = (parent.mtime(), parent.mtime_nsec());
+            if track.listed == Some(changed) || track.held.is_some() {
+                continue;
+            }
+            let current = track.current;
+            let Ok(listing) = siblings(path) else { continue };
+            let there = path.metadata().ok().map(|metadata| Look::of(&metadata).id);
+            let (stays, blank) = match current.and_then(|no| self.files.get_mut(&no)) {
+                None => (current.is_none() && there.is_none(), false),
+                Some(file) => {
+                    let blank = file.was_blank;
+                    (there == Some(file.id) && matches!(file.verify(path), Ok(Some(true))), blank)
+                }
+            };
+            if !stays {
+                continue;
+            }
+            if blank {
+                // Written, rotated away and empty again since the last look: it only seems unchanged.
+                self.take_generations_between(path, current, &[], &listing, pass, now);
+            }
+            let seen = listing.iter().map(Sibling::birth).collect();
+            if let Some(track) = self.tracks.get_mut(path) {
+                // A directory's time is coarse: so shortly after a change another could bear the same.
+                let settled = now.0 - changed.0.saturating_mul(1000) >= DIRECTORY_SETTLES.as_millis() as i64;
+                track.listed = settled.then_some(changed);
+                if track.seen != seen {
+                    track.seen = seen;
+                    self.changed.tracks.insert(path.clone());
+                }
+            }
+        }
+    }
+}
