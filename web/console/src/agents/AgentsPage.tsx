@@ -77,7 +77,7 @@ export function Component() {
                 { title: t('agent.config'), key: 'config', render: (_, agent) => <Config agent={agent} /> },
                 { title: t('agent.faults'), key: 'faults', align: 'end', render: (_, agent) => (faultsOf(agent) > 0 ? <Tag color="error">{faultsOf(agent)}</Tag> : 0) },
                 { title: t('agent.memory'), key: 'memory', align: 'end', responsive: ['lg'], render: (_, agent) => bytes(agent.process.residentBytes) },
-                { title: t('form.labels'), key: 'labels', responsive: ['xl'], render: (_, agent) => <KeyTags keys={agent.facts.labels} /> },
+                { title: t('form.labels'), key: 'labels', responsive: ['xxl'], render: (_, agent) => <KeyTags keys={agent.facts.labels} /> },
                 { title: t('agent.lastSeen'), key: 'seen', render: (_, agent) => <TimeText value={agent.lastSeenAt} /> },
               ]}
             />

@@ -27,14 +27,25 @@ export function AlertTable({ alerts, loading, compact = false, filtered = false 
         <>
           <Link to={link(`alerts/${alert.id}`)} data-testid={`alert-${alert.id}`}>{alert.ruleTitle || alert.rule}</Link>
           {compact && Object.keys(alert.keys).length > 0 && <KeyTags keys={alert.keys} />}
-          <div className="muted" style={{ overflowWrap: 'anywhere', minWidth: 160 }}>{alert.summary}</div>
+          <div className="muted" style={{ overflowWrap: 'anywhere', whiteSpace: 'normal', minWidth: compact ? 0 : 220, maxWidth: 480 }}>{alert.summary}</div>
         </>
       ),
     },
     ...(compact ? [] : [{ title: t('alert.keys'), key: 'keys', render: (_: unknown, alert: Alert) => <KeyTags keys={alert.keys} /> }, { title: t('kind.monitors'), key: 'monitor', render: (_: unknown, alert: Alert) => <Link to={link(`monitors/${alert.monitor}`)}>{alert.monitor}</Link> }]),
-    { title: t('state.state'), key: 'status', render: (_, alert) => <AlertStatusTag status={alert.status} /> },
-    { title: t('alert.started'), key: 'started', render: (_, alert) => <TimeText value={alert.startedAt} /> },
-    ...(compact ? [] : [{ title: t('alert.ended'), key: 'ended', render: (_: unknown, alert: Alert) => <TimeText value={alert.endedAt} /> }]),
+    {
+      title: t('state.state'),
+      key: 'status',
+      width: compact ? 130 : undefined,
+      render: (_, alert) => (
+        <>
+          <AlertStatusTag status={alert.status} />
+          {compact && <div className="muted"><TimeText value={alert.startedAt} /></div>}
+        </>
+      ),
+    },
+    ...(compact ? [] : [
+      { title: t('alert.started'), key: 'started', render: (_: unknown, alert: Alert) => <TimeText value={alert.startedAt} /> },
+      { title: t('alert.ended'), key: 'ended', render: (_: unknown, alert: Alert) => <TimeText value={alert.endedAt} /> }]),
   ];
   return (
     <Table

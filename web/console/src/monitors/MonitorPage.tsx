@@ -107,7 +107,8 @@ function Status({ name }: { name: string }) {
   if (status.error) return <div className="span-12"><Failure error={status.error} retry={() => void status.refetch()} /></div>;
   return (
     <>
-      <Card size="small" className="span-6" title={t('monitor.agents')} extra={status.data?.completeThrough ? <span className="muted">{t('monitor.completeThrough')} <TimeText value={status.data.completeThrough} absolute /></span> : undefined}>
+      <Card size="small" className="span-6" title={t('monitor.agents')}>
+        {status.data?.completeThrough && <div style={{ marginBottom: 8 }}><span className="muted">{t('monitor.completeThrough')}</span> <TimeText value={status.data.completeThrough} absolute /></div>}
         <Table
           size="small"
           rowKey="id"

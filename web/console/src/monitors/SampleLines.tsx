@@ -24,19 +24,11 @@ export function SampleLines({ lines, marks, onSelect }: Props) {
   const [cursor, setCursor] = useState<{ line: number; span: Span }>();
   const [focused, setFocused] = useState<number>();
 
-  const pointed = (line: number, element: HTMLElement) => {
-    const selection = window.getSelection();
+  const pointed = (line: number, element: HTMLElement, target: EventTarget) => {
     const text = lines[line] ?? '';
-    if (!onSelect || !selection || selection.rangeCount === 0) return;
-    const range = selection.getRangeAt(0);
-    if (!element.contains(range.startContainer) || !element.contains(range.endContainer)) return;
-    const before = document.createRange();
-    before.selectNodeContents(element);
-    before.setEnd(range.startContainer, range.startOffset);
-    const from = before.toString().length;
-    const span = range.collapsed ? wordAt(text, from) : trimmed(text, { from, to: from + range.toString().length });
-    if (!span) return;
-    selection.removeAllRanges();
+    const span = draggedOver(text, element) ?? wordUnder(text, target);
+    if (!onSelect || !span) return;
+    window.getSelection()?.removeAllRanges();
     setCursor({ line, span });
     onSelect(line, span);
   };
@@ -74,7 +66,7 @@ export function SampleLines({ lines, marks, onSelect }: Props) {
               data-testid={`sample-line-${line}`}
               onFocus={() => setFocused(line)}
               onBlur={() => setFocused(undefined)}
-              onMouseUp={(event) => pointed(line, event.currentTarget)}
+              onMouseUp={(event) => pointed(line, event.currentTarget, event.target)}
               onKeyDown={(event) => pressed(line, event)}
             >
               <MarkedText text={text} mark={mark} />
@@ -86,14 +78,33 @@ export function SampleLines({ lines, marks, onSelect }: Props) {
   );
 }
 
+/** What is selected of the line, where that is more than a caret. */
+function draggedOver(text: string, element: HTMLElement): Span | undefined {
+  const selection = window.getSelection();
+  if (!selection || selection.rangeCount === 0) return undefined;
+  const range = selection.getRangeAt(0);
+  if (range.collapsed || !element.contains(range.startContainer) || !element.contains(range.endContainer)) return undefined;
+  const before = document.createRange();
+  before.selectNodeContents(element);
+  before.setEnd(range.startContainer, range.startOffset);
+  const from = before.toString().length;
+  return trimmed(text, { from, to: from + range.toString().length });
+}
+
+/** The word pointed at; a touch sets no caret, so it is told from the element. */
+function wordUnder(text: string, target: EventTarget): Span | undefined {
+  const from = target instanceof HTMLElement ? Number(target.dataset['from']) : Number.NaN;
+  return wordAt(text, from);
+}
+
 function MarkedText({ text, mark }: { text: string; mark: LineMark | undefined }) {
   const part = (from: number, to: number) =>
-    tokens(text.slice(from, to)).map((token) => <span key={from + token.from}>{text.slice(from + token.from, from + token.to)}</span>);
+    tokens(text.slice(from, to)).map((token) => <span key={from + token.from} data-from={from + token.from}>{text.slice(from + token.from, from + token.to)}</span>);
   if (!mark) return <>{part(0, text.length)}</>;
   return (
     <>
       {part(0, mark.from)}
-      <mark className={mark.chosen ? 'picked' : undefined}>{text.slice(mark.from, mark.to)}</mark>
+      <mark className={mark.chosen ? 'picked' : undefined} data-from={mark.from}>{text.slice(mark.from, mark.to)}</mark>
       {part(mark.to, text.length)}
     </>
   );

@@ -32,9 +32,9 @@ export function tokens(line: string): Token[] {
   return found;
 }
 
-/** The word at an offset, or the one that ends there. */
+/** The word that holds an offset. */
 export function wordAt(line: string, offset: number): Span | undefined {
-  return words(line).find(({ from, to }) => from <= offset && offset <= to);
+  return words(line).find(({ from, to }) => from <= offset && offset < to);
 }
 
 /** Without the white space at its ends; nothing when nothing else is in it. */

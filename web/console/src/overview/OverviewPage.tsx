@@ -74,7 +74,7 @@ function Tile({ to, title, value, suffix, note, danger = false }: { to: string; 
     <Link to={to} className="span-3 half-on-phone" style={{ display: 'block' }}>
       <Card size="small" hoverable style={{ height: '100%' }}>
         <Statistic title={title} value={value} suffix={suffix} styles={danger ? { content: { color: '#f5222d' } } : undefined} />
-        <div className="muted" style={{ minHeight: 24, marginTop: 4, fontSize: 12 }}>{note}</div>
+        <div className={typeof note === 'string' ? 'muted' : undefined} style={{ minHeight: 24, marginTop: 4, fontSize: 12 }}>{note}</div>
       </Card>
     </Link>
   );
