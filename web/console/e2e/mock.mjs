@@ -153,7 +153,7 @@ function respond(method, path, query, body) {
   const key = `${collection}/${name}`;
   if (!name) return [200, { items: [...stored.entries()].filter(([one]) => one.startsWith(`${collection}/`)).map(([, one]) => one), next: null }];
   if (action === 'windows') return stored.has(key) ? [200, windows(stored.get(key).spec, query)] : problem(404, 'no such monitor');
-  if (action === 'status') return [200, { completeThrough: iso(now() - 9e5), agents: AGENTS.map(({ id, facts, health }) => ({ id, hostname: facts.hostname, health, through: iso(now() - (health === 'lost' ? 9e5 : 2000)) })), faults: [{ reason: 'not_a_number', lastHour: 3, example: AGENTS[0].monitors[0].examples.not_a_number }] }];
+  if (action === 'status') return [200, { files: 3, completeThrough: iso(now() - 9e5), agents: AGENTS.map(({ id, facts, health }) => ({ id, hostname: facts.hostname, health, through: iso(now() - (health === 'lost' ? 9e5 : 2000)) })), faults: [{ reason: 'not_a_number', lastHour: 3, example: AGENTS[0].monitors[0].examples.not_a_number }] }];
   if (action === 'test-send') return collection === 'contacts' ? problem(503, 'smtp.example.com cannot be reached: connection refused') : [200, { answer: '{"errcode":0,"errmsg":"ok"}' }];
   if (method === 'GET') return stored.has(key) ? [200, stored.get(key)] : problem(404, `there is no ${PLURALS[collection]} \`${name}\``);
   if (method === 'DELETE') {

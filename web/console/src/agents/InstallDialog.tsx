@@ -16,7 +16,7 @@ export function InstallDialog({ onClose }: { onClose: () => void }) {
   const { t } = useTranslation();
   const { workspace } = useSession();
   const client = useQueryClient();
-  const [made, setMade] = useState<EnrolmentToken & { token: string; install: string }>();
+  const [made, setMade] = useState<EnrolmentToken & { token: string; install?: string | null }>();
   const [error, setError] = useState<unknown>();
   const [busy, setBusy] = useState(false);
 
@@ -45,9 +45,9 @@ export function InstallDialog({ onClose }: { onClose: () => void }) {
       {error !== undefined && <Failure error={error} />}
       {made ? (
         <div className="stack" style={{ gap: 12 }}>
-          <div>{t('agent.installHelp')}</div>
-          <pre className="block mono" data-testid="install-command">{made.install}</pre>
-          <CopyButton text={made.install} />
+          <div>{t(made.install ? 'agent.installHelp' : 'agent.noCommand')}</div>
+          <pre className="block mono" data-testid="install-command">{made.install ?? made.token}</pre>
+          <CopyButton text={made.install ?? made.token} />
           <Alert type="warning" showIcon title={t('agent.tokenOnce')} />
           <div className="muted">{t('agent.uninstall')}</div>
         </div>

@@ -150,9 +150,9 @@ export interface Windows {
 
 export interface MonitorStatus {
   completeThrough?: string | null;
-  agents: { id: string; hostname: string; through?: string | null; health: AgentHealth }[];
+  agents: { id: string; hostname?: string | null; through?: string | null; health?: AgentHealth | null }[];
   faults: { reason: string; lastHour: number; example?: string | null }[];
-  files?: unknown;
+  files: number;
 }
 
 export interface TrialLine {

@@ -3,6 +3,7 @@
 import { Alert, Form, Input, Tabs, type GetRef } from 'antd';
 import { Component, useRef, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
+import { ApiError } from '@/api/client';
 import type { Problem, Resource } from '@/api/types';
 import { Failure } from '@/parts/Failure';
 import { DraftProvider, type Draft } from './draft';
@@ -23,7 +24,7 @@ export function DocumentEditor<S>({ draft, onReadable, children }: Props<S>) {
   return (
     <DraftProvider value={draft as unknown as Draft}>
       <Form layout="vertical" component="div">
-        {draft.error !== undefined && <div style={{ marginBottom: 12 }}><Failure error={draft.error} /></div>}
+        {draft.error !== undefined && <div style={{ marginBottom: 12 }}><Failure error={draft.error} hint={draft.error instanceof ApiError && draft.error.status === 412 ? t(draft.creating ? 'error.taken' : 'error.stale') : undefined} /></div>}
         <Tabs
           activeKey={tab}
           onChange={(next) => {

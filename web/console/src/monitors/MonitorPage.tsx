@@ -70,7 +70,7 @@ function Figures({ name, spec }: { name: string; spec: MonitorSpec }) {
   const [by, setBy] = useState<string[]>(spec.group_by ?? []);
   const query = useWindows({ monitor: name, range, by });
   const status = useStatus(name);
-  const hosts = new Map((status.data?.agents ?? []).map(({ id, hostname }) => [id, hostname]));
+  const hosts = new Map((status.data?.agents ?? []).map(({ id, hostname }) => [id, hostname ?? id]));
   const chosen = stats.find((one) => one.name === stat) ?? stats[0];
 
   return (
@@ -108,7 +108,12 @@ function Status({ name }: { name: string }) {
   return (
     <>
       <Card size="small" className="span-6" title={t('monitor.agents')}>
-        {status.data?.completeThrough && <div style={{ marginBottom: 8 }}><span className="muted">{t('monitor.completeThrough')}</span> <TimeText value={status.data.completeThrough} absolute /></div>}
+        {status.data && (
+          <div className="row" style={{ marginBottom: 8, gap: 16 }}>
+            <span><span className="muted">{t('monitor.completeThrough')}</span> <TimeText value={status.data.completeThrough} absolute /></span>
+            <span><span className="muted">{t('agent.files')}</span> {status.data.files}</span>
+          </div>
+        )}
         <Table
           size="small"
           rowKey="id"
@@ -118,8 +123,8 @@ function Status({ name }: { name: string }) {
           scroll={{ x: 'max-content' }}
           locale={{ emptyText: <Nothing title={t('monitor.noAgents')} help={t('monitor.noAgentsHelp')} /> }}
           columns={[
-            { title: t('agent.host'), key: 'host', render: (_, agent) => <Link to={link(`agents?id=${agent.id}`)}>{agent.hostname || agent.id}</Link> },
-            { title: t('agent.health'), key: 'health', render: (_, agent) => <HealthTag health={agent.health} /> },
+            { title: t('agent.host'), key: 'host', render: (_, agent) => <Link to={link(`agents?id=${agent.id}`)}>{agent.hostname ?? agent.id}</Link> },
+            { title: t('agent.health'), key: 'health', render: (_, agent) => (agent.health ? <HealthTag health={agent.health} /> : '–') },
             { title: t('monitor.through'), key: 'through', render: (_, agent) => <TimeText value={agent.through} /> },
           ]}
         />

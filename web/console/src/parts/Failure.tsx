@@ -9,14 +9,13 @@ export function useFailureText() {
   return (error: unknown): string => {
     if (error instanceof ApiError) {
       if (error.status === 0) return t('error.network');
-      if (error.status === 412) return t('error.stale');
       return error.message;
     }
     return error instanceof Error ? error.message : String(error);
   };
 }
 
-export function Failure({ error, retry }: { error: unknown; retry?: () => void }) {
+export function Failure({ error, hint, retry }: { error: unknown; hint?: string; retry?: () => void }) {
   const { t } = useTranslation();
   const text = useFailureText();
   const problems = error instanceof ApiError ? error.problems : [];
@@ -34,7 +33,7 @@ export function Failure({ error, retry }: { error: unknown; retry?: () => void }
               <li key={index}>{problem.path && <code>{problem.path}</code>} {problem.message}</li>
             ))}
           </ul>
-        ) : undefined
+        ) : hint
       }
       action={retry && <Button size="small" onClick={retry}>{t('action.retry')}</Button>}
     />
