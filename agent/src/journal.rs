@@ -41,7 +41,11 @@ pub enum JournalError {
              what it holds and was not sent yet is then not counted", path = path.display(), directory = directory.display())]
     Damaged { path: PathBuf, at: u64, directory: PathBuf },
     #[error("the journal in {path} cannot be used", path = path.display())]
-    Io { path: PathBuf, #[source] source: io::Error },
+    Io {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
 }
 
 /// What the server must be told, or told again.
@@ -185,8 +189,7 @@ impl Journal {
         if self.is_full() {
             return Err(JournalError::Full { limit: self.limit });
         }
-        self.write(payloads, changes)
-            .map_err(|source| JournalError::Io { path: self.directory.clone(), source })?;
+        self.write(payloads, changes).map_err(|source| JournalError::Io { path: self.directory.clone(), source })?;
         self.positions.apply(changes);
         Ok(())
     }
@@ -251,8 +254,7 @@ impl Journal {
         let acked = after.min(self.last).max(self.checkpoint.acked);
         let incarnation = fresh.max(self.checkpoint.incarnation + 1);
         let next = Checkpoint { incarnation, base: acked, acked, ..self.checkpoint.clone() };
-        self.write_checkpoint(next)
-            .map_err(|source| JournalError::Io { path: self.directory.clone(), source })?;
+        self.write_checkpoint(next).map_err(|source| JournalError::Io { path: self.directory.clone(), source })?;
         self.acknowledge(0);
         Ok(Resume::Anew)
     }

@@ -155,9 +155,9 @@ impl Tailer {
             let (origin, path) = (file.origin.clone(), file.path.clone());
             for cursor in &mut file.cursors {
                 let before = cursor.monitors.len();
-                cursor.monitors.retain(|monitor, _| {
-                    watches.get(monitor).is_some_and(|w| w.wants(&origin) || w.wants(&path))
-                });
+                cursor
+                    .monitors
+                    .retain(|monitor, _| watches.get(monitor).is_some_and(|w| w.wants(&origin) || w.wants(&path)));
                 if cursor.monitors.len() != before {
                     self.changed.files.insert(*no);
                 }

@@ -34,6 +34,14 @@ fn only_segment(dir: &Path) -> PathBuf {
     Segment::path_of(dir, 1)
 }
 
+impl Journal {
+    /// Stands for a disk that is full.
+    pub(crate) fn refuse_writes(&mut self, refuse: bool) {
+        let path = &self.segments.back().unwrap().path;
+        self.writer = if refuse { File::open(path) } else { File::options().write(true).open(path) }.unwrap();
+    }
+}
+
 #[test]
 fn survives_a_restart() {
     let dir = tempfile::tempdir().unwrap();
@@ -136,14 +144,14 @@ fn a_failed_write_leaves_it_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = open(dir.path());
     append(&mut journal, 1);
-    // A handle that cannot be written to stands for a disk that cannot.
     let path = only_segment(dir.path());
-    let writer = std::mem::replace(&mut journal.writer, File::open(&path).unwrap());
+    journal.refuse_writes(true);
     assert!(matches!(journal.append(&[payload(2)], &mark(2)), Err(JournalError::Io { .. })));
     assert_eq!((journal.positions().next, journal.last_sequence()), (1, 1));
     // Half of a frame, as a full disk leaves it.
-    fs::OpenOptions::new().append(true).open(&path).unwrap().write_all_at(&[1, 2, 3], 0).ok();
-    journal.writer = writer;
+    let length = journal.stats().bytes;
+    File::options().write(true).open(&path).unwrap().write_all_at(&[1; 900], length).unwrap();
+    journal.refuse_writes(false);
     append(&mut journal, 2);
     drop(journal);
     assert_eq!(unsent(&open(dir.path()), 0).len(), 2);

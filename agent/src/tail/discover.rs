@@ -96,9 +96,8 @@ impl Tailer {
                 match pattern {
                     PathPattern::Path(path) => want(Path::new(path), true),
                     PathPattern::Glob(glob) => {
-                        let found = walked
-                            .entry(glob.clone())
-                            .or_insert_with(|| glob::expand(glob, MAX_FILES_PER_PATTERN));
+                        let found =
+                            walked.entry(glob.clone()).or_insert_with(|| glob::expand(glob, MAX_FILES_PER_PATTERN));
                         found.paths.iter().for_each(|path| want(path, false));
                         if found.cut {
                             let why = format!("finds more than {MAX_FILES_PER_PATTERN} files; the rest is not read");

@@ -65,8 +65,7 @@ mod tests {
         let (mut at, mut end, mut skipping) = (0, 0, false);
         while end < data.len() {
             end = (end + piece).min(data.len());
-            let cutting =
-                cut_lines(&data[at..end], skipping, limit, &mut |line, cut| lines.push((line.to_vec(), cut)));
+            let cutting = cut_lines(&data[at..end], skipping, limit, &mut |line, cut| lines.push((line.to_vec(), cut)));
             at += cutting.consumed;
             skipping = cutting.skipping;
         }

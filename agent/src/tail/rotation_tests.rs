@@ -282,7 +282,10 @@ proptest! {
 
 #[test]
 fn double_rotation_between_polls() {
-    run(&["trade.log"], vec![Step::Write(3), Step::Poll, Step::Write(2), Step::Rename, Step::Write(2), Step::Rename, Step::Write(1)]);
+    run(
+        &["trade.log"],
+        vec![Step::Write(3), Step::Poll, Step::Write(2), Step::Rename, Step::Write(2), Step::Rename, Step::Write(1)],
+    );
 }
 
 #[test]

@@ -1,0 +1,223 @@
+//! The thread that reads, counts and journals: polls the [`Tailer`], feeds the compiled monitors, and
+//! at every flush makes of all that was counted, and of the positions it came from, one record.
+//!
+//! While the journal is full, or its disk, reading pauses: the log files are the buffer. What was
+//! gathered stays in memory and is written first when there is room.
+
+mod flush;
+mod monitors;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nightjar_model::delta::FaultReason;
+use nightjar_model::{Span, Timestamp};
+
+use self::flush::Gathered;
+use self::monitors::Running;
+use crate::guard::Guard;
+use crate::pipeline::{HostFacts, Pipeline};
+use crate::shared::{Applied, Reports, Shared};
+use crate::tail::{GRACE_MILLIS, Sink, Tailer};
+
+/// Between two looks at the files.
+const POLL_EVERY: Duration = Duration::from_millis(400);
+const POLL_AT_MOST_EVERY: Duration = Duration::from_secs(10);
+/// A look may take this part of one core.
+const POLL_SHARE: u32 = 300;
+/// Read before flushing or looking for rotation is considered again.
+const BUDGET_BYTES: usize = 8 << 20;
+/// So many keys in open windows make a flush.
+const MAX_PENDING_KEYS: usize = 20_000;
+/// With so many records waiting for the server, flushes are made rarer: fewer records of the same windows.
+const MANY_UNACKED: u64 = 256;
+const SLOW_FLUSH: Duration = Duration::from_secs(15);
+const MINUTE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Gatherer {
+    shared: Arc<Shared>,
+    workspace: String,
+    host: HostFacts,
+    flush_interval: Duration,
+    tailer: Tailer,
+    /// By slot; a slot keeps its monitor through changes of it.
+    monitors: Vec<Option<Running>>,
+    /// Refused and not running in an earlier form either: how often, and why.
+    refused: BTreeMap<String, (u64, String)>,
+    /// Counted since the last record, by monitor.
+    faults: BTreeMap<(String, FaultReason), u64>,
+    /// Taken out of the monitors, not yet in the journal.
+    gathered: Gathered,
+    /// To be told once the positions it begins with are in the journal.
+    applying: Option<Applied>,
+    last_flush: Timestamp,
+    last_discovery: Instant,
+    /// The last minute for which watermarks were recorded.
+    minute: Timestamp,
+    paused: bool,
+}
+
+impl Gatherer {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        workspace: String,
+        host: HostFacts,
+        flush_interval: Span,
+        guard: Guard,
+    ) -> Self {
+        let now = shared.clock.now();
+        let tailer = Tailer::new(shared.journal().positions(), guard, now);
+        Self {
+            shared,
+            workspace,
+            host,
+            flush_interval: flush_interval.0,
+            tailer,
+            monitors: Vec::new(),
+            refused: BTreeMap::new(),
+            faults: BTreeMap::new(),
+            gathered: Gathered::default(),
+            applying: None,
+            last_flush: now,
+            last_discovery: Instant::now(),
+            minute: closed_minute(now),
+            paused: false,
+        }
+    }
+
+    /// Gathers until it is asked to stop, and then flushes once more.
+    pub(crate) fn run(mut self) {
+        let mut wait = Duration::ZERO;
+        loop {
+            let configuration = self.shared.wait(wait);
+            if self.shared.is_stopping() {
+                break;
+            }
+            if let Some(configuration) = configuration {
+                self.apply(configuration);
+            }
+            wait = self.round();
+        }
+        let now = self.shared.clock.now();
+        self.flush(now, true);
+        tracing::info!("what was counted is in the journal");
+    }
+
+    /// Looks at the files, reads what is new, flushes if it is time; says how long there is nothing to do.
+    fn round(&mut self) -> Duration {
+        let cost = self.discover();
+        loop {
+            let now = self.shared.clock.now();
+            let more = !self.is_paused() && self.read(now);
+            self.flush_if_due(now);
+            if !more || self.shared.is_stopping() {
+                break;
+            }
+            if self.last_discovery.elapsed() >= POLL_EVERY {
+                self.discover();
+            }
+        }
+        let now = self.shared.clock.now();
+        let until_minute = self.minute.saturating_add(2 * MINUTE + Duration::from_millis(GRACE_MILLIS as u64 + 2));
+        (cost * POLL_SHARE).clamp(POLL_EVERY, POLL_AT_MOST_EVERY).min(until_minute.since(now).max(POLL_EVERY / 8))
+    }
+
+    fn discover(&mut self) -> Duration {
+        let begun = Instant::now();
+        self.tailer.discover(self.shared.clock.now());
+        for fault in self.tailer.take_faults() {
+            if let Some(running) = self.monitors.iter_mut().flatten().find(|m| m.name == fault.monitor) {
+                running.tail_fault(fault.reason, fault.count, &fault.example);
+            }
+        }
+        self.last_discovery = Instant::now();
+        begun.elapsed()
+    }
+
+    fn read(&mut self, now: Timestamp) -> bool {
+        let mut feed = Feed { monitors: &mut self.monitors, now };
+        self.tailer.read(BUDGET_BYTES, now, &mut feed)
+    }
+
+    fn is_paused(&mut self) -> bool {
+        let full = self.shared.journal().is_full();
+        let paused = full || self.gathered.is_stuck();
+        if paused != self.paused {
+            self.paused = paused;
+            match (paused, full) {
+                (true, true) => tracing::warn!("the journal is at its limit: reading pauses until the server is back"),
+                (true, false) => tracing::warn!("the journal cannot be written: reading pauses until it can"),
+                (false, _) => tracing::info!("reading goes on"),
+            }
+        }
+        paused
+    }
+
+    fn flush_if_due(&mut self, now: Timestamp) {
+        let minute = closed_minute(now);
+        let minute_over = minute > self.minute;
+        let pending: usize = self.monitors.iter().flatten().map(|m| m.pipeline.pending_keys()).sum();
+        let many = self.shared.journal().stats().unacked_records >= MANY_UNACKED;
+        let interval = if many { self.flush_interval.max(SLOW_FLUSH) } else { self.flush_interval };
+        // A clock that was set back must not stop the flushes.
+        let due = now.since(self.last_flush) >= interval || now < self.last_flush;
+        if minute_over || due || pending >= MAX_PENDING_KEYS || self.gathered.is_stuck() || self.applying.is_some() {
+            self.flush(now, minute_over);
+            if minute_over || minute < self.minute {
+                self.minute = minute;
+            }
+            self.publish();
+        }
+    }
+
+    fn publish(&mut self) {
+        let mut monitors: Vec<_> =
+            self.monitors.iter().flatten().map(|m| m.report(self.tailer.files_of(&m.name))).collect();
+        monitors.extend(self.refused.iter().map(|(name, (count, why))| monitors::refused_report(name, *count, why)));
+        let paused = self.paused;
+        self.shared.report(Reports { monitors, paused });
+    }
+}
+
+/// The start of the latest minute whose lines have all been written, given writers' buffers.
+fn closed_minute(now: Timestamp) -> Timestamp {
+    Timestamp(now.0 - GRACE_MILLIS).floor(MINUTE).saturating_sub(MINUTE)
+}
+
+/// Lines from the tailer into the monitors.
+struct Feed<'a> {
+    monitors: &'a mut [Option<Running>],
+    now: Timestamp,
+}
+
+impl Feed<'_> {
+    fn pipeline(&mut self, slot: usize) -> Option<&mut Pipeline> {
+        self.monitors.get_mut(slot)?.as_mut().map(|running| &mut running.pipeline)
+    }
+}
+
+impl Sink for Feed<'_> {
+    fn line(&mut self, monitors: &[usize], line: &[u8], cut: bool, path: &Path) {
+        let now = self.now;
+        for slot in monitors {
+            if let Some(pipeline) = self.pipeline(*slot) {
+                pipeline.feed(line, cut, path, now);
+            }
+        }
+    }
+
+    fn last_time(&self, monitor: usize) -> Option<Timestamp> {
+        self.monitors.get(monitor)?.as_ref()?.pipeline.last_event_time()
+    }
+
+    fn fault(&mut self, monitor: usize, reason: FaultReason, count: u64, example: &str) {
+        if let Some(running) = self.monitors.get_mut(monitor).and_then(Option::as_mut) {
+            running.tail_fault(reason, count, example);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Making journal records of what was counted.
+
+use std::time::Duration;
+
+use nightjar_model::Timestamp;
+use nightjar_model::delta::{FAULT_KEYS, FAULTS_MONITOR, LINES_FIELD, MonitorDelta, Partial, Watermark, WindowDelta};
+use nightjar_model::names::MonitorKey;
+use nightjar_model::protocol::encode_gathered;
+
+use super::{Gatherer, MINUTE};
+use crate::journal::JournalError;
+use crate::tail::PositionChanges;
+
+/// A record's payload holds at most about this much, uncompressed.
+const PAYLOAD_BYTES: usize = 4 << 20;
+const LEVEL: i32 = 3;
+
+/// What was taken out of the monitors and the tailer and is not in the journal yet.
+#[derive(Default)]
+pub(super) struct Gathered {
+    deltas: Vec<MonitorDelta>,
+    changes: PositionChanges,
+    /// Made of the above, and refused by the journal: nothing is added until it is in.
+    stuck: Option<Stuck>,
+}
+
+struct Stuck {
+    payloads: Vec<Vec<u8>>,
+    changes: PositionChanges,
+}
+
+impl Gathered {
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stuck.is_some()
+    }
+}
+
+impl Gatherer {
+    /// Takes what was counted out of the monitors, together with the positions it came from.
+    pub(super) fn collect(&mut self) {
+        for running in self.monitors.iter_mut().flatten() {
+            self.gathered.deltas.extend(running.pipeline.drain());
+            for (reason, count) in running.take_faults().collect::<Vec<_>>() {
+                *self.faults.entry((running.name.clone(), reason)).or_default() += count;
+            }
+        }
+        self.gathered.changes.extend(self.tailer.take_changes());
+    }
+
+    /// Makes a record of all that was counted, unless there is nothing to tell. `minute_over`: that no
+    /// more is to come for the last minute is worth telling alone.
+    pub(super) fn flush(&mut self, now: Timestamp, minute_over: bool) {
+        self.last_flush = now;
+        if let Some(stuck) = self.gathered.stuck.take()
+            && !self.append(stuck.payloads, stuck.changes)
+        {
+            return;
+        }
+        self.collect();
+        let faults = self.fault_delta(now);
+        self.gathered.deltas.extend(faults);
+        let nothing = self.gathered.deltas.is_empty() && self.gathered.changes.is_empty();
+        if nothing && !minute_over && self.applying.is_none() {
+            return;
+        }
+        let watermarks = self.watermarks();
+        if !nothing || !watermarks.is_empty() {
+            let deltas = std::mem::take(&mut self.gathered.deltas);
+            let changes = std::mem::take(&mut self.gathered.changes);
+            if !self.append(payloads(deltas, &watermarks), changes) {
+                return;
+            }
+        }
+        if let Some(applied) = self.applying.take() {
+            self.shared.applied.send_replace(applied);
+        }
+    }
+
+    fn append(&mut self, payloads: Vec<Vec<u8>>, changes: PositionChanges) -> bool {
+        let outcome = self.shared.journal().append(&payloads, &changes);
+        match outcome {
+            Ok(()) => {
+                self.shared.appended.notify_one();
+                true
+            }
+            Err(error) => {
+                if let (JournalError::Io { source, .. }, false) = (&error, self.paused) {
+                    tracing::error!(%error, cause = %source, "a record cannot be written; it is kept in memory");
+                }
+                self.gathered.stuck = Some(Stuck { payloads, changes });
+                false
+            }
+        }
+    }
+
+    /// The watermarks that moved. What is told stays told: they never go back.
+    fn watermarks(&mut self) -> Vec<Watermark> {
+        let mut moved = Vec::new();
+        for running in self.monitors.iter_mut().flatten() {
+            let Some(through) = self.tailer.through(&running.name) else { continue };
+            if running.watermark.is_none_or(|before| through > before) {
+                running.watermark = Some(through);
+                moved.push(Watermark { monitor: MonitorKey::new(&self.workspace, &running.name), through });
+            }
+        }
+        moved
+    }
+
+    fn fault_delta(&mut self, now: Timestamp) -> Option<MonitorDelta> {
+        let start = now.floor(MINUTE);
+        let window = |((monitor, reason), count): ((String, nightjar_model::delta::FaultReason), u64)| WindowDelta {
+            start,
+            keys: vec![monitor, reason.name().to_owned(), self.host.hostname.clone()],
+            partials: vec![Partial::lines(count)],
+        };
+        let faults = std::mem::take(&mut self.faults).into_iter().filter(|(_, count)| *count > 0);
+        let windows: Vec<WindowDelta> = faults.map(window).collect();
+        (!windows.is_empty()).then(|| MonitorDelta {
+            monitor: MonitorKey::new(&self.workspace, FAULTS_MONITOR),
+            width: MINUTE,
+            group_by: FAULT_KEYS.map(str::to_owned).to_vec(),
+            fields: vec![LINES_FIELD.to_owned()],
+            windows,
+        })
+    }
+}
+
+/// Encodes in as many pieces as keep each within what travels. Watermarks are in the last: they hold
+/// once all of it is there.
+fn payloads(deltas: Vec<MonitorDelta>, watermarks: &[Watermark]) -> Vec<Vec<u8>> {
+    let mut pieces: Vec<Vec<MonitorDelta>> = vec![Vec::new()];
+    let mut room = PAYLOAD_BYTES;
+    for mut delta in deltas {
+        loop {
+            let fits = windows_that_fit(&delta, room);
+            let rest = delta.windows.split_off(fits);
+            let more = !rest.is_empty();
+            let next = MonitorDelta { windows: rest, ..empty_like(&delta) };
+            if !delta.windows.is_empty() {
+                room = room.saturating_sub(delta.windows.iter().map(window_bytes).sum());
+                if let Some(piece) = pieces.last_mut() {
+                    piece.push(delta);
+                }
+            }
+            if !more {
+                break;
+            }
+            pieces.push(Vec::new());
+            room = PAYLOAD_BYTES;
+            delta = next;
+        }
+    }
+    let last = pieces.len() - 1;
+    let encode = |(index, piece): (usize, &Vec<MonitorDelta>)| {
+        let encoded = encode_gathered(piece, if index == last { watermarks } else { &[] });
+        // Compressing into memory cannot fail but for want of memory.
+        zstd::bulk::compress(&encoded, LEVEL).unwrap_or_default()
+    };
+    pieces.iter().enumerate().map(encode).collect()
+}
+
+fn empty_like(delta: &MonitorDelta) -> MonitorDelta {
+    MonitorDelta {
+        monitor: delta.monitor.clone(),
+        width: delta.width.max(Duration::from_millis(1)),
+        group_by: delta.group_by.clone(),
+        fields: delta.fields.clone(),
+        windows: Vec::new(),
+    }
+}
+
+/// An upper bound of what a window takes when encoded.
+fn window_bytes(window: &WindowDelta) -> usize {
+    24 + window.keys.iter().map(|key| key.len() + 4).sum::<usize>() + window.partials.len() * 72
+}
+
+fn windows_that_fit(delta: &MonitorDelta, room: usize) -> usize {
+    let mut used = 0;
+    let fitting = delta.windows.iter().take_while(|window| {
+        used += window_bytes(window);
+        used <= room
+    });
+    let count = fitting.count();
+    // A piece holds at least one window, however large.
+    if count == 0 && room == PAYLOAD_BYTES { 1 } else { count }
+}
+
+#[cfg(test)]
+mod tests {
+    use nightjar_model::protocol::decode_gathered;
+
+    use super::*;
+
+    fn delta(windows: usize, key_bytes: usize) -> MonitorDelta {
+        let window = |no: usize| WindowDelta {
+            start: Timestamp(0),
+            keys: vec![format!("{no:0key_bytes$}")],
+            partials: vec![Partial::lines(1)],
+        };
+        MonitorDelta {
+            monitor: MonitorKey::new("w", "m"),
+            width: MINUTE,
+            group_by: vec!["k".into()],
+            fields: vec!["*".into()],
+            windows: (0..windows).map(window).collect(),
+        }
+    }
+
+    #[test]
+    fn large_ones_are_cut_and_nothing_is_lost() {
+        let watermarks = [Watermark { monitor: MonitorKey::new("w", "m"), through: Timestamp(9) }];
+        let payloads = payloads(vec![delta(3, 8), delta(60_000, 200), delta(2, 8)], &watermarks);
+        assert!(payloads.len() > 2);
+        let mut windows = 0;
+        for (index, payload) in payloads.iter().enumerate() {
+            let encoded = zstd::stream::decode_all(payload.as_slice()).unwrap();
+            assert!(encoded.len() <= PAYLOAD_BYTES);
+            let (deltas, marks) = decode_gathered("w", &encoded).unwrap();
+            assert_eq!(marks.is_empty(), index + 1 < payloads.len());
+            windows += deltas.iter().map(|d| d.windows.len()).sum::<usize>();
+        }
+        assert_eq!(windows, 60_005);
+    }
+}

@@ -1,0 +1,273 @@
+//! The gathering thread's rounds, driven step by step on a clock that the tests set.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use nightjar_model::Clock;
+use nightjar_model::delta::{FAULTS_MONITOR, MonitorDelta, Watermark};
+use nightjar_model::protocol::decode_gathered;
+
+use super::*;
+use crate::journal::Journal;
+use crate::shared::Configuration;
+
+/// 2026-11-20T12:00:00Z
+const NOON: i64 = 1_795_176_000_000;
+
+struct Hands(AtomicI64);
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::Relaxed))
+    }
+}
+
+struct Rig {
+    dir: tempfile::TempDir,
+    clock: Arc<Hands>,
+    shared: Arc<Shared>,
+    gatherer: Gatherer,
+    /// The last sequence taken out of the journal.
+    taken: u64,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self::in_dir(tempfile::tempdir().unwrap(), NOON, 64 << 20)
+    }
+
+    fn in_dir(dir: tempfile::TempDir, now: i64, limit: u64) -> Self {
+        let clock = Arc::new(Hands(AtomicI64::new(now)));
+        let journal = Journal::open(&dir.path().join("journal"), limit, 1).unwrap();
+        let shared = Arc::new(Shared::new(clock.clone(), journal));
+        let host =
+            HostFacts { hostname: "h1".into(), ip: String::new(), labels: BTreeMap::new(), zone: chrono_tz::UTC };
+        let gatherer = Gatherer::new(shared.clone(), "w".into(), host, Span::from_secs(2), Guard::default());
+        Self { dir, clock, shared, gatherer, taken: 0 }
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(self.log(name)).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    fn spec(&self, name: &str) -> String {
+        serde_json::json!({
+            "type": "minute_multi_key",
+            "source": { "log": { "paths": [ { "path": self.log(name) } ] } },
+            "columns": [
+                { "name": "k", "pick": { "split": { "by": ",", "index": 1 } } },
+                { "name": "v", "pick": { "split": { "by": ",", "index": 2 } } },
+            ],
+            "group_by": ["k"],
+            "stats": [ { "name": "n", "fn": "lines" }, { "name": "s", "fn": "sum", "column": "v" } ],
+        })
+        .to_string()
+    }
+
+    fn apply(&mut self, version: &str, monitors: &[(&str, String)]) {
+        let monitors = monitors.iter().map(|(name, text)| ((*name).to_owned(), text.clone())).collect();
+        self.gatherer.apply(Configuration { version: version.into(), monitors });
+    }
+
+    fn at(&mut self, millis_past_noon: i64) {
+        self.clock.0.store(NOON + millis_past_noon, Ordering::Relaxed);
+        self.gatherer.round();
+    }
+
+    /// What is new in the journal.
+    fn records(&mut self) -> (Vec<MonitorDelta>, Vec<Watermark>) {
+        let (mut deltas, mut watermarks) = (Vec::new(), Vec::new());
+        while let Some(record) = self.shared.journal().next_after(self.taken).unwrap() {
+            self.taken = record.sequence;
+            let encoded = zstd::stream::decode_all(record.payload.as_slice()).unwrap();
+            let (d, w) = decode_gathered("w", &encoded).unwrap();
+            deltas.extend(d);
+            watermarks.extend(w);
+        }
+        (deltas, watermarks)
+    }
+
+    fn count_of(&mut self, monitor: &str) -> u64 {
+        let (deltas, _) = self.records();
+        let windows = deltas.iter().filter(|d| d.monitor.name == monitor).flat_map(|d| &d.windows);
+        windows.map(|w| w.partials[0].count).sum()
+    }
+}
+
+#[test]
+fn counts_and_says_when_a_minute_is_complete() {
+    let mut rig = Rig::new();
+    let spec = rig.spec("a.log");
+    rig.apply("1", &[("m", spec)]);
+    assert_eq!(rig.shared.applied.borrow().version, "1");
+    rig.write("a.log", "2026-11-20 12:00:05,x,2\n2026-11-20 12:00:06,x,3\n2026-11-20 12:00:07,y,9\n");
+    rig.at(8_000);
+    let (deltas, watermarks) = rig.records();
+    assert_eq!(deltas.len(), 1);
+    let sums: Vec<_> = deltas[0].windows.iter().map(|w| (w.keys[0].as_str(), w.partials[0].count)).collect();
+    assert!(sums.contains(&("x", 2)) && sums.contains(&("y", 1)), "{sums:?}");
+    assert_eq!(watermarks.last().unwrap().through, Timestamp(NOON + 7_000));
+    // Nothing new is nothing to tell, until the minute is over.
+    for millis in (10_000..60_900).step_by(1_000) {
+        rig.at(millis);
+    }
+    assert_eq!(rig.records(), (vec![], vec![]));
+    rig.at(61_001);
+    let (deltas, watermarks) = rig.records();
+    assert_eq!((deltas.len(), watermarks.len()), (0, 1));
+    assert!(watermarks[0].through >= Timestamp(NOON + 60_000));
+}
+
+#[test]
+fn wakes_right_after_the_minute() {
+    let mut rig = Rig::new();
+    rig.at(60_800);
+    rig.clock.0.store(NOON + 60_900, Ordering::Relaxed);
+    let wait = rig.gatherer.round();
+    assert!(wait <= Duration::from_millis(102), "{wait:?}");
+    rig.at(61_003);
+    assert!(rig.gatherer.round() >= POLL_EVERY);
+}
+
+#[test]
+fn a_refused_monitor_stops_nobody_and_its_earlier_form_goes_on() {
+    let mut rig = Rig::new();
+    let (a, b) = (rig.spec("a.log"), rig.spec("b.log"));
+    rig.apply("1", &[("a", a), ("b", b.clone())]);
+    let broken = rig.spec("a.log").replace("\"index\":1", "\"index\":-1");
+    rig.apply("2", &[("a", broken.clone()), ("b", b), ("c", broken)]);
+    let applied = rig.shared.applied.borrow().clone();
+    assert_eq!(applied.version, "2");
+    let refused: Vec<_> = applied.problems.iter().map(|p| (p.monitor.as_str(), p.path.as_str())).collect();
+    assert_eq!(refused, [("a", "spec.columns[0].pick.split.index"), ("c", "spec.columns[0].pick.split.index")]);
+    rig.write("a.log", "2026-11-20 12:00:05,x,2\n");
+    rig.write("b.log", "2026-11-20 12:00:05,x,2\n");
+    rig.at(8_000);
+    let (deltas, _) = rig.records();
+    let mut names: Vec<_> = deltas.iter().map(|d| d.monitor.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names, [FAULTS_MONITOR, "a", "b"]);
+    let faults = deltas.iter().filter(|d| d.monitor.name == FAULTS_MONITOR).flat_map(|d| &d.windows);
+    let keys: Vec<_> = faults.map(|w| w.keys.join(" ")).collect();
+    assert_eq!(keys, ["a config_refused h1", "c config_refused h1"]);
+    let reports = rig.shared.reports().monitors;
+    assert!(reports.iter().any(|r| r.monitor == "c" && r.faults["config_refused"] == 1 && r.lines == 0));
+}
+
+#[test]
+fn a_change_keeps_what_was_counted_and_goes_on_where_it_was() {
+    let mut rig = Rig::new();
+    let spec = rig.spec("a.log");
+    rig.apply("1", &[("m", spec.clone())]);
+    rig.write("a.log", "2026-11-20 12:00:05,x,2\n");
+    // Read, not yet flushed.
+    rig.gatherer.discover();
+    rig.gatherer.read(Timestamp(NOON + 6_000));
+    rig.write("a.log", "2026-11-20 12:00:06,y,2\n");
+    rig.apply("2", &[("m", spec.replace("\"group_by\":[\"k\"]", "\"group_by\":[\"k\",\"$host\"]"))]);
+    rig.at(8_000);
+    let (deltas, _) = rig.records();
+    let columns: Vec<_> = deltas.iter().map(|d| (d.group_by.len(), d.windows.len())).collect();
+    assert_eq!(columns, [(1, 1), (2, 1)]);
+    rig.apply("3", &[]);
+    rig.write("a.log", "2026-11-20 12:00:07,y,2\n");
+    rig.at(12_000);
+    assert_eq!(rig.count_of("m"), 0);
+    assert!(rig.shared.journal().positions().files.is_empty());
+}
+
+#[test]
+fn killed_at_any_time_it_counts_each_line_once() {
+    let mut rig = Rig::new();
+    let spec = rig.spec("a.log");
+    rig.apply("1", &[("m", spec.clone())]);
+    let mut written = 0;
+    let mut counted = 0;
+    for round in 0..40_i64 {
+        for _ in 0..round % 4 {
+            written += 1;
+            rig.write("a.log", "2026-11-20 12:00:05,x,1\n");
+        }
+        match round % 5 {
+            0 => {
+                std::fs::rename(rig.log("a.log"), rig.log(&format!("a.log.{round}"))).unwrap_or(());
+                rig.write("a.log", &format!("2026-11-20 12:00:05,x,{round}\n"));
+                written += 1;
+            }
+            1 => rig.at(round * 1_000),
+            // Read, and killed before the flush.
+            2 => {
+                rig.gatherer.discover();
+                rig.gatherer.read(Timestamp(NOON));
+                counted += rig.count_of("m");
+                let taken = rig.taken;
+                let dir = std::mem::replace(&mut rig.dir, tempfile::tempdir().unwrap());
+                drop(rig);
+                rig = Rig::in_dir(dir, NOON + round * 1_000, 64 << 20);
+                rig.taken = taken;
+                rig.apply("1", &[("m", spec.clone())]);
+            }
+            _ => {}
+        }
+    }
+    rig.at(50_000);
+    counted += rig.count_of("m");
+    assert_eq!(counted, written);
+}
+
+#[test]
+fn with_the_journal_full_the_files_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rig = Rig::in_dir(dir, NOON, 64 << 10);
+    let spec = rig.spec("a.log");
+    rig.apply("1", &[("m", spec)]);
+    let mut written = 0;
+    let mut millis = 0;
+    while !rig.shared.journal().is_full() {
+        for key in 0..200 {
+            rig.write("a.log", &format!("2026-11-20 12:00:05,key-{}-{written},{key}\n", written * 7919 % 10_007));
+            written += 1;
+        }
+        millis += 2_000;
+        rig.at(millis);
+    }
+    rig.write("a.log", "2026-11-20 12:00:05,late,1\n");
+    written += 1;
+    let before = rig.shared.journal().last_sequence();
+    rig.at(millis + 2_000);
+    rig.at(millis + 4_000);
+    assert_eq!(rig.shared.journal().last_sequence(), before);
+    assert!(rig.shared.reports().paused);
+    let counted = rig.count_of("m");
+    rig.shared.acknowledge(before);
+    rig.at(millis + 6_000);
+    rig.at(millis + 21_000);
+    assert!(!rig.shared.reports().paused);
+    assert_eq!(counted + rig.count_of("m"), written);
+}
+
+#[test]
+fn a_disk_that_refuses_loses_nothing() {
+    let mut rig = Rig::new();
+    let spec = rig.spec("a.log");
+    rig.apply("1", &[("m", spec)]);
+    rig.write("a.log", "2026-11-20 12:00:05,x,2\n");
+    rig.shared.journal().refuse_writes(true);
+    rig.at(6_000);
+    rig.write("a.log", "2026-11-20 12:00:06,x,2\n");
+    rig.at(9_000);
+    assert_eq!(rig.count_of("m"), 0);
+    assert!(rig.shared.reports().paused);
+    rig.shared.journal().refuse_writes(false);
+    rig.at(12_000);
+    rig.at(15_000);
+    assert_eq!(rig.count_of("m"), 2);
+    assert!(!rig.shared.reports().paused);
+}

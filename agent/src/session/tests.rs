@@ -1,0 +1,346 @@
+//! The whole agent against a server of the tests' own, over a real connection.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Mutex;
+
+use nightjar_model::agents::{AgentTask, AgentTaskResult};
+use nightjar_model::delta::{MonitorDelta, Watermark};
+use nightjar_model::protocol::decode_gathered;
+use nightjar_model::protocol::wire::agents_server::{Agents, AgentsServer};
+use tokio::task::JoinHandle;
+use tokio_stream::Stream;
+use tonic::Response;
+
+use super::*;
+use crate::AgentConfig;
+
+/// What the server of a test does and has seen.
+#[derive(Default)]
+struct State {
+    tokens: Vec<String>,
+    hellos: Vec<wire::Hello>,
+    beats: Vec<wire::Heartbeat>,
+    acks: Vec<wire::ConfigAck>,
+    answers: Vec<wire::TaskAnswer>,
+    /// Taken, by incarnation.
+    taken: BTreeMap<u64, u64>,
+    deltas: Vec<MonitorDelta>,
+    watermarks: Vec<Watermark>,
+    config: wire::Config,
+    task: Option<AgentTask>,
+    /// So many records are refused for a moment.
+    busy: u32,
+    /// So many sessions are cut before a record is acknowledged.
+    cuts: u32,
+    /// A session says that it has taken so much more than it has.
+    wrong_by: u64,
+}
+
+#[derive(Clone, Default)]
+struct Server(Arc<Mutex<State>>);
+
+type Answers = Pin<Box<dyn Stream<Item = Result<wire::ToAgent, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Agents for Server {
+    async fn enrol(&self, request: Request<wire::EnrolRequest>) -> Result<Response<wire::EnrolResponse>, Status> {
+        let token =
+            request.metadata().get("authorization").and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        self.0.lock().unwrap().tokens.push(token.clone());
+        if token != "Bearer right" {
+            return Err(Status::unauthenticated("no such token"));
+        }
+        let (agent_id, workspace, key) = ("a-1".into(), "w".into(), "key-1".into());
+        Ok(Response::new(wire::EnrolResponse { agent_id, workspace, key }))
+    }
+
+    type SessionStream = Answers;
+
+    async fn session(&self, request: Request<Streaming<wire::FromAgent>>) -> Result<Response<Answers>, Status> {
+        if request.metadata().get("authorization").is_none_or(|key| key != "Bearer key-1") {
+            return Err(Status::unauthenticated("no such key"));
+        }
+        let (out, answers) = mpsc::channel(16);
+        let server = self.clone();
+        let mut incoming = request.into_inner();
+        TaskSpawner::spawn(async move {
+            let mut incarnation = 0;
+            while let Ok(Some(message)) = incoming.message().await {
+                let Some(body) = message.body else { continue };
+                for answer in server.answer(body, &mut incarnation) {
+                    let Some(body) = answer else { return };
+                    let sent = out.send(Ok(wire::ToAgent { body: Some(body) })).await;
+                    if sent.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+    }
+}
+
+struct TaskSpawner;
+
+impl TaskSpawner {
+    fn spawn(work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        tokio_util::task::TaskTracker::new().spawn(work)
+    }
+}
+
+impl Server {
+    /// What to answer; `None` ends the session.
+    fn answer(&self, body: from_agent::Body, incarnation: &mut u64) -> Vec<Option<to_agent::Body>> {
+        let mut state = self.0.lock().unwrap();
+        match body {
+            from_agent::Body::Hello(hello) => {
+                *incarnation = hello.incarnation;
+                let wrong = std::mem::take(&mut state.wrong_by);
+                let taken_sequence = state.taken.get(incarnation).copied().unwrap_or(0) + wrong;
+                state.hellos.push(hello);
+                let welcome = wire::Welcome { now_ms: 0, taken_sequence };
+                let mut answers =
+                    vec![Some(to_agent::Body::Welcome(welcome)), Some(to_agent::Body::Config(state.config.clone()))];
+                if let Some(task) = state.task.take() {
+                    let task_json = serde_json::to_string(&task).unwrap();
+                    answers.push(Some(to_agent::Body::Task(wire::TaskRequest {
+                        id: "t1".into(),
+                        task_json,
+                        timeout_ms: 5000,
+                    })));
+                }
+                answers
+            }
+            from_agent::Body::Record(record) => {
+                if state.busy > 0 {
+                    state.busy -= 1;
+                    let (retry_after_ms, reason) = (10, "full".into());
+                    return vec![Some(to_agent::Body::Busy(wire::Busy {
+                        sequence: record.sequence,
+                        retry_after_ms,
+                        reason,
+                    }))];
+                }
+                let taken = state.taken.entry(*incarnation).or_default();
+                // What follows one that was refused is out of order until that comes again.
+                if record.sequence == *taken + 1 {
+                    *taken += 1;
+                    let encoded = zstd::stream::decode_all(record.payload.as_slice()).unwrap();
+                    let (deltas, watermarks) = decode_gathered("w", &encoded).unwrap();
+                    state.deltas.extend(deltas);
+                    state.watermarks.extend(watermarks);
+                } else if record.sequence > *taken {
+                    return Vec::new();
+                }
+                if state.cuts > 0 {
+                    state.cuts -= 1;
+                    return vec![None];
+                }
+                vec![Some(to_agent::Body::Ack(wire::Ack { sequence: record.sequence }))]
+            }
+            from_agent::Body::Heartbeat(beat) => {
+                state.beats.push(beat);
+                Vec::new()
+            }
+            from_agent::Body::ConfigAck(ack) => {
+                state.acks.push(ack);
+                Vec::new()
+            }
+            from_agent::Body::TaskAnswer(answer) => {
+                state.answers.push(answer);
+                Vec::new()
+            }
+        }
+    }
+
+    async fn listen(&self, address: &str) -> (String, CancellationToken) {
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let stop = CancellationToken::new();
+        let (service, ended) = (AgentsServer::new(self.clone()), stop.clone());
+        TaskSpawner::spawn(async move {
+            let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
+            let served = tonic::transport::Server::builder().add_service(service);
+            tokio::select! {
+                served = served.serve_with_incoming(incoming) => served.unwrap(),
+                () = ended.cancelled() => {}
+            }
+        });
+        (address, stop)
+    }
+
+    async fn until(&self, what: &str, holds: impl Fn(&State) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !holds(&self.0.lock().unwrap()) {
+            assert!(Instant::now() < deadline, "never came: {what}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn lines(&self) -> u64 {
+        lines(&self.0.lock().unwrap())
+    }
+}
+
+fn lines(state: &State) -> u64 {
+    state.deltas.iter().filter(|d| d.monitor.name == "m").flat_map(|d| &d.windows).map(|w| w.partials[0].count).sum()
+}
+
+fn config_for(log: &Path) -> wire::Config {
+    let spec = serde_json::json!({ "type": "minute", "source": { "log": { "paths": [ { "path": log } ] } } });
+    let monitors = vec![wire::MonitorConfig { name: "m".into(), spec_json: spec.to_string() }];
+    wire::Config { version: "v1".into(), monitors }
+}
+
+fn agent_config(address: &str, data_dir: &Path, token: Option<&str>) -> AgentConfig {
+    AgentConfig {
+        server: format!("http://{address}"),
+        token: token.map(Secret::new),
+        data_dir: data_dir.into(),
+        flush_interval: nightjar_model::Span(Duration::from_millis(100)),
+        ..AgentConfig::default()
+    }
+}
+
+struct Agent {
+    stop: CancellationToken,
+    running: JoinHandle<Result<(), AgentError>>,
+}
+
+impl Agent {
+    fn start(config: AgentConfig) -> Self {
+        let stop = CancellationToken::new();
+        let running = tokio_util::task::TaskTracker::new().spawn(crate::run(config, stop.clone()));
+        Self { stop, running }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.running.await.unwrap().unwrap();
+    }
+}
+
+/// A line with the present time.
+fn write_lines(log: &Path, count: u64) {
+    use nightjar_model::Clock;
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+    let now = nightjar_model::SystemClock.now().to_utc().to_rfc3339();
+    for _ in 0..count {
+        writeln!(file, "{now} something happened").unwrap();
+    }
+}
+
+#[tokio::test]
+async fn enrols_counts_reports_and_does_tasks() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, data) = (dir.path().join("a.log"), dir.path().join("data"));
+    let server = Server::default();
+    {
+        let mut state = server.0.lock().unwrap();
+        state.config = config_for(&log);
+        state.busy = 3;
+        let root = dir.path().to_string_lossy().into_owned();
+        state.task = Some(AgentTask::ListFiles { root, limit: 10 });
+    }
+    let (address, _stop) = server.listen("127.0.0.1:0").await;
+    let agent = Agent::start(agent_config(&address, &data, Some("right")));
+    server.until("configuration in force", |s| s.acks.iter().any(|ack| ack.version == "v1")).await;
+    write_lines(&log, 5);
+    server.until("the lines", |s| lines(s) == 5).await;
+    server
+        .until("a heartbeat of the monitor", |s| s.beats.iter().any(|b| b.monitors.iter().any(|m| m.lines == 5)))
+        .await;
+    server.until("the task's answer", |s| !s.answers.is_empty()).await;
+    let result: AgentTaskResult = serde_json::from_str(&server.0.lock().unwrap().answers[0].result_json).unwrap();
+    assert!(matches!(result, AgentTaskResult::Files(listing) if listing.files.iter().any(|f| f.directory)));
+    // What was written just before it is stopped is counted and sent.
+    write_lines(&log, 2);
+    tokio::time::timeout(Duration::from_secs(30), async {
+        while agent.running.is_finished() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+    agent.stop().await;
+    let counted = server.lines();
+    // Without a token: it has a key. Lines written meanwhile, and any not yet read, are counted now.
+    write_lines(&log, 4);
+    let agent = Agent::start(agent_config(&address, &data, None));
+    server.until("all lines", |s| lines(s) == 11).await;
+    agent.stop().await;
+    assert!((5..=7).contains(&counted));
+    assert_eq!(server.lines(), 11);
+    let state = server.0.lock().unwrap();
+    assert_eq!(state.tokens.len(), 1);
+    assert_eq!(state.hellos[0].facts.as_ref().unwrap().version, env!("CARGO_PKG_VERSION"));
+    assert_eq!(state.hellos.last().unwrap().incarnation, state.hellos[0].incarnation);
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_doubles_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, data) = (dir.path().join("a.log"), dir.path().join("data"));
+    let server = Server::default();
+    server.0.lock().unwrap().config = config_for(&log);
+    let (address, stop) = server.listen("127.0.0.1:0").await;
+    let agent = Agent::start(agent_config(&address, &data, Some("right")));
+    server.until("configuration in force", |s| !s.acks.is_empty()).await;
+    // Taken, and the session cut before the agent hears of it.
+    server.0.lock().unwrap().cuts = 2;
+    for _ in 0..4 {
+        write_lines(&log, 10);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    server.until("the lines", |s| lines(s) == 40).await;
+    stop.cancel();
+    write_lines(&log, 10);
+    agent.stop().await;
+    // Started while the server is away, it goes by the configuration it has kept.
+    let agent = Agent::start(agent_config(&address, &data, None));
+    write_lines(&log, 10);
+    let (_, _stop) = server.listen(&address).await;
+    server.until("the lines", |s| lines(s) == 60).await;
+    agent.stop().await;
+    assert_eq!(server.lines(), 60);
+}
+
+#[tokio::test]
+async fn numbers_anew_for_a_server_with_another_past() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, data) = (dir.path().join("a.log"), dir.path().join("data"));
+    let server = Server::default();
+    {
+        let mut state = server.0.lock().unwrap();
+        state.config = config_for(&log);
+        state.wrong_by = 1000;
+    }
+    let (address, _stop) = server.listen("127.0.0.1:0").await;
+    let agent = Agent::start(agent_config(&address, &data, Some("right")));
+    server.until("configuration in force", |s| !s.acks.is_empty()).await;
+    write_lines(&log, 3);
+    server.until("the lines", |s| lines(s) == 3).await;
+    agent.stop().await;
+    let state = server.0.lock().unwrap();
+    assert!(state.hellos[1].incarnation > state.hellos[0].incarnation);
+}
+
+#[tokio::test]
+async fn refusals_say_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::default();
+    let (address, _stop) = server.listen("127.0.0.1:0").await;
+    let outcome = async |token: Option<&str>| {
+        let config = agent_config(&address, dir.path(), token);
+        crate::run(config, CancellationToken::new()).await.unwrap_err().to_string()
+    };
+    let refused = outcome(Some("wrong")).await;
+    assert!(refused.contains("used up or expired") && !refused.contains("Bearer"), "{refused}");
+    assert!(outcome(None).await.contains("--token-file"));
+    let config = AgentConfig { server: "nowhere".into(), ..agent_config(&address, dir.path(), None) };
+    let error = crate::run(config, CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(error, AgentError::Config(_)));
+}
