@@ -9,9 +9,14 @@ use std::path::Path;
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("new");
     let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&fresh)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&fresh, path));
+    if let Err(error) = written {
+        // On a full disk, half a file would take room that others need.
+        if let Err(error) = fs::remove_file(&fresh) {
+            tracing::debug!(path = %fresh.display(), %error, "an unfinished file stays");
+        }
+        return Err(error);
+    }
     sync_directory(path.parent().unwrap_or(Path::new(".")))
 }
 

@@ -57,7 +57,7 @@ pub(crate) struct Gatherer {
     applying: Option<Applied>,
     last_flush: Timestamp,
     last_discovery: Instant,
-    /// The last minute for which watermarks were recorded.
+    /// The last minute after which all was flushed at once.
     minute: Timestamp,
     paused: bool,
 }
@@ -104,7 +104,7 @@ impl Gatherer {
             wait = self.round();
         }
         let now = self.shared.clock.now();
-        self.flush(now, true);
+        self.flush(now);
         tracing::info!("what was counted is in the journal");
     }
 
@@ -167,7 +167,7 @@ impl Gatherer {
         // A clock that was set back must not stop the flushes.
         let due = now.since(self.last_flush) >= interval || now < self.last_flush;
         if minute_over || due || pending >= MAX_PENDING_KEYS || self.gathered.is_stuck() || self.applying.is_some() {
-            self.flush(now, minute_over);
+            self.flush(now);
             if minute_over || minute < self.minute {
                 self.minute = minute;
             }

@@ -31,6 +31,9 @@ use crate::tail::{PositionChanges, Positions};
 /// Records not acknowledged are indexed in memory, at most so many.
 const MAX_RECORDS: usize = 100_000;
 const CHECKPOINT: &str = "checkpoint";
+/// Room that is given up where a checkpoint finds the disk full: without one nothing can be dropped.
+const RESERVE: &str = "reserve";
+const RESERVE_BYTES: usize = 256 << 10;
 
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -84,6 +87,8 @@ pub struct Journal {
     /// The last ordinal written.
     last: u64,
     unacked: VecDeque<Place>,
+    /// The last append failed: what can be dropped is dropped at once.
+    short: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +142,7 @@ impl Journal {
         if segments.is_empty() {
             segments.push_back(Segment::create(directory, last + 1).map_err(fail)?);
         }
+        Self::keep_reserve(directory);
         let tail = segments.back().map(|s| s.path.clone()).unwrap_or_default();
         let writer = File::options().read(true).write(true).open(&tail).map_err(fail)?;
         Ok(Self {
@@ -149,6 +155,7 @@ impl Journal {
             positions: recovered.positions,
             last,
             unacked: recovered.unacked,
+            short: false,
         })
     }
 
@@ -189,13 +196,18 @@ impl Journal {
         if self.is_full() {
             return Err(JournalError::Full { limit: self.limit });
         }
-        self.write(payloads, changes).map_err(|source| JournalError::Io { path: self.directory.clone(), source })?;
+        let written = self.write(payloads, changes);
+        self.short = written.is_err();
+        written.map_err(|source| JournalError::Io { path: self.directory.clone(), source })?;
         self.positions.apply(changes);
         Ok(())
     }
 
     fn write(&mut self, payloads: &[Vec<u8>], changes: &PositionChanges) -> io::Result<()> {
-        if self.segments.back().is_none_or(|segment| segment.length >= self.segment_limit) {
+        let ended = |segment: &Segment| {
+            segment.length >= self.segment_limit || (self.short && segment.is_done(self.checkpoint.acked))
+        };
+        if self.segments.back().is_none_or(ended) {
             self.roll()?;
         }
         let Some(segment) = self.segments.back_mut() else { return Err(io::ErrorKind::NotFound.into()) };
@@ -284,13 +296,16 @@ impl Journal {
             self.writer = File::options().read(true).write(true).open(&segment.path)?;
             self.segments.push_back(segment);
         }
-        self.drop_segments()
+        self.drop_segments()?;
+        Self::keep_reserve(&self.directory);
+        Ok(())
     }
 
     fn drop_acknowledged(&mut self) -> io::Result<()> {
-        let done = |segment: &Segment| segment.last > 0 && segment.last <= self.checkpoint.acked;
-        let droppable = self.segments.iter().take(self.segments.len() - 1).any(done);
-        let all_done = self.segments.back().is_some_and(|s| done(s) && s.length >= self.segment_limit);
+        let acked = self.checkpoint.acked;
+        let droppable = self.segments.iter().rev().skip(1).any(|segment| segment.is_done(acked));
+        let ended = |s: &Segment| s.is_done(acked) && (s.length >= self.segment_limit || self.short);
+        let all_done = self.segments.back().is_some_and(ended);
         if droppable || all_done { self.roll_or_drop(all_done) } else { Ok(()) }
     }
 
@@ -305,7 +320,7 @@ impl Journal {
     /// Only what the checkpoint on disk makes superfluous.
     fn drop_segments(&mut self) -> io::Result<()> {
         let needed_after = self.checkpoint.acked.min(self.checkpoint.through);
-        while self.segments.len() > 1 && self.segments.front().is_some_and(|s| s.last > 0 && s.last <= needed_after) {
+        while self.segments.len() > 1 && self.segments.front().is_some_and(|s| s.is_done(needed_after)) {
             if let Some(segment) = self.segments.pop_front() {
                 fs::remove_file(&segment.path)?;
             }
@@ -317,8 +332,26 @@ impl Journal {
         next.through = self.last;
         next.positions = Positions::default();
         let whole = Checkpoint { positions: self.positions.clone(), ..next.clone() };
-        write_whole(&self.directory.join(CHECKPOINT), &frame::pack(&whole)?)?;
+        let (path, bytes) = (self.directory.join(CHECKPOINT), frame::pack(&whole)?);
+        if let Err(error) = write_whole(&path, &bytes) {
+            let reserve = self.directory.join(RESERVE);
+            if error.kind() != io::ErrorKind::StorageFull || !reserve.exists() {
+                return Err(error);
+            }
+            fs::remove_file(&reserve)?;
+            write_whole(&path, &bytes)?;
+        }
         self.checkpoint = next;
         Ok(())
+    }
+
+    /// Puts room aside. Where there is none now, there may be at the next segment.
+    fn keep_reserve(directory: &Path) {
+        let path = directory.join(RESERVE);
+        if !path.exists()
+            && let Err(error) = write_whole(&path, &[0; RESERVE_BYTES])
+        {
+            tracing::debug!(%error, "no room could be put aside for the journal");
+        }
     }
 }

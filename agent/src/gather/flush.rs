@@ -7,6 +7,7 @@ use nightjar_model::delta::{FAULT_KEYS, FAULTS_MONITOR, LINES_FIELD, MonitorDelt
 use nightjar_model::names::MonitorKey;
 use nightjar_model::protocol::encode_gathered;
 
+use super::monitors::Running;
 use super::{Gatherer, MINUTE};
 use crate::journal::JournalError;
 use crate::tail::PositionChanges;
@@ -29,6 +30,13 @@ struct Stuck {
     changes: PositionChanges,
 }
 
+/// A watermark that is further than was told.
+struct Moved {
+    slot: usize,
+    through: Timestamp,
+    over_a_minute: bool,
+}
+
 impl Gathered {
     pub(super) fn is_stuck(&self) -> bool {
         self.stuck.is_some()
@@ -47,9 +55,9 @@ impl Gatherer {
         self.gathered.changes.extend(self.tailer.take_changes());
     }
 
-    /// Makes a record of all that was counted, unless there is nothing to tell. `minute_over`: that no
-    /// more is to come for the last minute is worth telling alone.
-    pub(super) fn flush(&mut self, now: Timestamp, minute_over: bool) {
+    /// Makes a record of all that was counted, unless there is nothing to tell. That a minute is over
+    /// for a monitor is worth telling alone.
+    pub(super) fn flush(&mut self, now: Timestamp) {
         self.last_flush = now;
         if let Some(stuck) = self.gathered.stuck.take()
             && !self.append(stuck.payloads, stuck.changes)
@@ -60,11 +68,10 @@ impl Gatherer {
         let faults = self.fault_delta(now);
         self.gathered.deltas.extend(faults);
         let nothing = self.gathered.deltas.is_empty() && self.gathered.changes.is_empty();
-        if nothing && !minute_over && self.applying.is_none() {
-            return;
-        }
-        let watermarks = self.watermarks();
-        if !nothing || !watermarks.is_empty() {
+        let moved = self.moved_watermarks();
+        let minute_over = moved.iter().any(|moved| moved.over_a_minute);
+        if !nothing || minute_over {
+            let watermarks: Vec<Watermark> = moved.into_iter().map(|moved| self.tell(moved)).collect();
             let deltas = std::mem::take(&mut self.gathered.deltas);
             let changes = std::mem::take(&mut self.gathered.changes);
             if !self.append(payloads(deltas, &watermarks), changes) {
@@ -93,17 +100,25 @@ impl Gatherer {
         }
     }
 
-    /// The watermarks that moved. What is told stays told: they never go back.
-    fn watermarks(&mut self) -> Vec<Watermark> {
-        let mut moved = Vec::new();
-        for running in self.monitors.iter_mut().flatten() {
-            let Some(through) = self.tailer.through(&running.name) else { continue };
-            if running.watermark.is_none_or(|before| through > before) {
-                running.watermark = Some(through);
-                moved.push(Watermark { monitor: MonitorKey::new(&self.workspace, &running.name), through });
-            }
+    /// The watermarks that moved since they were last told. They never go back.
+    fn moved_watermarks(&self) -> Vec<Moved> {
+        let moved = |(slot, running): (usize, &Option<Running>)| {
+            let running = running.as_ref()?;
+            let through = self.tailer.through(&running.name)?;
+            let before = running.watermark;
+            let over_a_minute = before.is_none_or(|before| through.floor(MINUTE) > before.floor(MINUTE));
+            before.is_none_or(|before| through > before).then_some(Moved { slot, through, over_a_minute })
+        };
+        self.monitors.iter().enumerate().filter_map(moved).collect()
+    }
+
+    fn tell(&mut self, moved: Moved) -> Watermark {
+        let mut name = String::new();
+        if let Some(running) = self.monitors.get_mut(moved.slot).and_then(Option::as_mut) {
+            running.watermark = Some(moved.through);
+            name.clone_from(&running.name);
         }
-        moved
+        Watermark { monitor: MonitorKey::new(&self.workspace, name), through: moved.through }
     }
 
     fn fault_delta(&mut self, now: Timestamp) -> Option<MonitorDelta> {

@@ -124,7 +124,7 @@ impl Gatherer {
         tracing::info!(%version, monitors = count, problems = problems.len(), "configuration in force");
         self.applying = Some(Applied { version, problems });
         let now = self.shared.clock.now();
-        self.flush(now, false);
+        self.flush(now);
         self.publish();
     }
 

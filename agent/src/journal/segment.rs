@@ -24,6 +24,11 @@ impl Segment {
         directory.join(format!("{first:020}.seg"))
     }
 
+    /// Whether all it holds is at or before `ordinal`.
+    pub(super) fn is_done(&self, ordinal: u64) -> bool {
+        self.last > 0 && self.last <= ordinal
+    }
+
     pub(super) fn create(directory: &Path, first: u64) -> io::Result<Self> {
         use std::os::unix::fs::OpenOptionsExt;
         let path = Self::path_of(directory, first);

@@ -158,6 +158,24 @@ fn a_failed_write_leaves_it_as_it_was() {
 }
 
 #[test]
+fn short_of_room_it_drops_what_it_may_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(dir.path());
+    assert_eq!(fs::metadata(dir.path().join(RESERVE)).unwrap().len(), RESERVE_BYTES as u64);
+    (1..=3).for_each(|no| append(&mut journal, no));
+    journal.refuse_writes(true);
+    assert!(journal.append(&[payload(4)], &mark(4)).is_err());
+    journal.acknowledge(2);
+    assert!(only_segment(dir.path()).exists());
+    journal.acknowledge(3);
+    assert!(!only_segment(dir.path()).exists());
+    append(&mut journal, 4);
+    drop(journal);
+    let journal = open(dir.path());
+    assert_eq!((journal.positions().next, unsent(&journal, 3)), (4, vec![(4, payload(4))]));
+}
+
+#[test]
 fn a_server_that_remembers_otherwise_makes_a_new_incarnation() {
     let check = |taken: u64, acked: u64, wanted: Resume, left: &[u64]| {
         let dir = tempfile::tempdir().unwrap();

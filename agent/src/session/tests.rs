@@ -13,6 +13,7 @@ use nightjar_model::protocol::wire::agents_server::{Agents, AgentsServer};
 use tokio::task::JoinHandle;
 use tokio_stream::Stream;
 use tonic::Response;
+use tonic::transport::{Identity as TlsIdentity, ServerTlsConfig};
 
 use super::*;
 use crate::AgentConfig;
@@ -157,13 +158,21 @@ impl Server {
     }
 
     async fn listen(&self, address: &str) -> (String, CancellationToken) {
+        self.listen_with(address, None).await
+    }
+
+    async fn listen_with(&self, address: &str, tls: Option<ServerTlsConfig>) -> (String, CancellationToken) {
         let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let stop = CancellationToken::new();
         let (service, ended) = (AgentsServer::new(self.clone()), stop.clone());
         TaskSpawner::spawn(async move {
             let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
-            let served = tonic::transport::Server::builder().add_service(service);
+            let mut builder = tonic::transport::Server::builder();
+            if let Some(tls) = tls {
+                builder = builder.tls_config(tls).unwrap();
+            }
+            let served = builder.add_service(service);
             tokio::select! {
                 served = served.serve_with_incoming(incoming) => served.unwrap(),
                 () = ended.cancelled() => {}
@@ -343,4 +352,36 @@ async fn refusals_say_what_to_do() {
     let config = AgentConfig { server: "nowhere".into(), ..agent_config(&address, dir.path(), None) };
     let error = crate::run(config, CancellationToken::new()).await.unwrap_err();
     assert!(matches!(error, AgentError::Config(_)));
+}
+
+#[tokio::test]
+async fn only_a_certificate_that_is_trusted_will_do() {
+    const CERTIFICATE: &str = include_str!("testdata/cert.pem");
+    const KEY: &str = include_str!("testdata/key.pem");
+    const FINGERPRINT: &str = "3e4561f4294294d636eb3c7de02369a1810fee6e531e473048e60735dbcb0bd0";
+    let server = Server::default();
+    let tls = ServerTlsConfig::new().identity(TlsIdentity::from_pem(CERTIFICATE, KEY));
+    let (address, _stop) = server.listen_with("127.0.0.1:0", Some(tls)).await;
+    let dir = tempfile::tempdir().unwrap();
+    let ca_file = dir.path().join("ca.pem");
+    std::fs::write(&ca_file, CERTIFICATE).unwrap();
+    let base = AgentConfig { server: format!("https://{address}"), ..agent_config(&address, dir.path(), None) };
+    let ask = async |config: AgentConfig| {
+        let dialer = Dialer::new(&config).unwrap();
+        let channel = dialer.connect().await.map_err(|error| chain(&error))?;
+        let asked = ask_to_enrol(channel, &Secret::new("right"), &AgentFacts::default()).await;
+        asked.map(|identity| identity.id.0).map_err(|error| chain(&error))
+    };
+    let enrolled = Ok("a-1".to_owned());
+    assert_eq!(ask(AgentConfig { ca_file: Some(ca_file.clone()), ..base.clone() }).await, enrolled);
+    assert_eq!(ask(AgentConfig { fingerprint: Some(FINGERPRINT.into()), ..base.clone() }).await, enrolled);
+    let wrong = AgentConfig { fingerprint: Some("00".repeat(32)), ..base.clone() };
+    let error = ask(wrong).await.unwrap_err();
+    assert!(error.contains("not the pinned one") && error.contains(&FINGERPRINT.to_lowercase()), "{error}");
+    let port = address.rsplit(':').next().unwrap();
+    let elsewhere = AgentConfig { server: format!("https://127.0.0.2:{port}"), ca_file: Some(ca_file), ..base.clone() };
+    assert!(ask(elsewhere).await.is_err());
+    std::fs::write(dir.path().join("empty.pem"), "").unwrap();
+    let broken = Dialer::new(&AgentConfig { ca_file: Some(dir.path().join("empty.pem")), ..base });
+    assert!(matches!(broken, Err(AgentError::Tls(_))));
 }

@@ -220,10 +220,10 @@ impl Tailer {
 
     fn attach_found(&mut self, pass: &mut Pass, now: Timestamp) {
         for path in pass.found.keys().cloned().collect::<Vec<_>>() {
-            if let Err(error) = self.attach_path(&path, pass, now) {
-                if error.kind() != io::ErrorKind::NotFound {
-                    self.unreadable_path(pass, &path, &error, now);
-                }
+            if let Err(error) = self.attach_path(&path, pass, now)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                self.unreadable_path(pass, &path, &error, now);
             }
         }
     }

@@ -99,7 +99,7 @@ impl Walk {
                 if kind.is_dir() && !name.starts_with('.') {
                     self.descend(entry.path(), pattern, depth + 1);
                 }
-            } else if matches_name(part, name) && !(name.starts_with('.') && !part.starts_with('.')) {
+            } else if (part.starts_with('.') || !name.starts_with('.')) && matches_name(part, name) {
                 if !rest.is_empty() {
                     self.descend(entry.path(), rest, depth + 1);
                 } else if !kind.is_dir() {
