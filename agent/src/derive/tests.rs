@@ -74,7 +74,7 @@ fn a_value_of_a_json_line() {
     ];
     check(&lines, "200", 0, r#"{"json":{"pointer":"/req/status"}}"#, &[Some("500")]);
     check(&lines, "/pay", 0, r#"{"json":{"pointer":"/req/path"}}"#, &[Some("/x\"y")]);
-    check(&lines, "a", 3, r#"{"json":{"pointer":"/tags/0"}}"#, &[Some("c")]);
+    check(&lines, "a", 4, r#"{"json":{"pointer":"/tags/0"}}"#, &[Some("c")]);
 }
 
 #[test]

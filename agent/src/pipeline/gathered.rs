@@ -16,21 +16,21 @@ impl Pipeline {
     /// Makes this pipeline, compiled of the same monitor, count pieces for `whole`. A part has no limit
     /// on keys: which keys are over it is for the whole to say.
     pub(crate) fn into_part_of(mut self, whole: &Self) -> Self {
-        self.core.windows = whole.core.windows.sibling(usize::MAX);
+        self.counter.windows = whole.counter.windows.sibling(usize::MAX);
         self
     }
 
     /// What a part gathered since the last call; `spare` is reused for what comes next.
     pub(crate) fn take_gathered(&mut self, spare: Option<Gathered>) -> Gathered {
-        let mut windows = spare.map_or_else(|| self.core.windows.sibling(usize::MAX), |spare| spare.windows);
+        let mut windows = spare.map_or_else(|| self.counter.windows.sibling(usize::MAX), |spare| spare.windows);
         windows.clear();
-        let windows = std::mem::replace(&mut self.core.windows, windows);
+        let windows = std::mem::replace(&mut self.counter.windows, windows);
         Gathered { windows, counters: self.tally.take() }
     }
 
     /// Adds what a part gathered. Pieces have to come in their order.
     pub(crate) fn absorb(&mut self, gathered: &Gathered) {
-        let over_limit = self.core.windows.merge(&gathered.windows);
+        let over_limit = self.counter.windows.merge(&gathered.windows);
         self.tally.absorb(&gathered.counters);
         self.tally.add(FaultReason::KeyOverLimit, over_limit);
     }

@@ -37,12 +37,12 @@ enum Picker {
     /// Found by one of the cuts.
     Cut,
     Split {
-        by: Finder<'static>,
+        by: Box<Finder<'static>>,
         index: usize,
     },
     Between {
-        left: Finder<'static>,
-        right: Finder<'static>,
+        left: Box<Finder<'static>>,
+        right: Box<Finder<'static>>,
         nth: u32,
     },
     Regex {
@@ -142,14 +142,10 @@ impl Picker {
     fn compile(pick: &Pick, problems: &mut Problems) -> Self {
         match pick {
             Pick::Split(_) if single_byte_split(pick).is_some() => Self::Cut,
-            Pick::Split(split) => {
-                Self::Split { by: Finder::new(split.by.as_bytes()).into_owned(), index: split.index as usize }
+            Pick::Split(split) => Self::Split { by: finder(&split.by), index: split.index as usize },
+            Pick::Between(between) => {
+                Self::Between { left: finder(&between.left), right: finder(&between.right), nth: between.nth }
             }
-            Pick::Between(between) => Self::Between {
-                left: Finder::new(between.left.as_bytes()).into_owned(),
-                right: Finder::new(between.right.as_bytes()).into_owned(),
-                nth: between.nth,
-            },
             Pick::Json(json) => Self::Json(Pointer::parse(&json.pointer)),
             Pick::Regex(pick) => {
                 let compiled = Regex::new(&pick.pattern);
@@ -192,6 +188,10 @@ impl Picker {
         }
         .map_or(Found::Missing, |(start, end)| Found::Line(start as u32, end as u32))
     }
+}
+
+fn finder(text: &str) -> Box<Finder<'static>> {
+    Box::new(Finder::new(text.as_bytes()).into_owned())
 }
 
 fn nth_part(line: &[u8], by: &Finder<'_>, index: usize) -> Option<(usize, usize)> {

@@ -1,4 +1,6 @@
 use expect_test::{Expect, expect};
+use nightjar_model::delta::FaultReason;
+use nightjar_model::protocol::MAX_KEY_BYTES;
 use proptest::prelude::*;
 
 use super::*;
@@ -264,7 +266,7 @@ const EVERYTHING: &str = r#"
       - { name: d, pick: { json: { pointer: /a/0 } } }
       - { name: e, pick: { split: { by: "，", index: 0 } } }
       - { name: f, pick: { regex: { pattern: '' , group: 0 } } }
-    filter: { exclude: [{ column: e, in: [x] }] }
+    filter: { exclude: [{ column: e, in: [never written] }] }
     group_by: [c, e, f]
     stats: [{ name: s, fn: sum, column: a }, { name: m, fn: max, column: b }, { name: n, fn: min, column: d }]
 "#;
@@ -285,6 +287,8 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn no_bytes_break_it_and_every_line_is_accounted_for(
         lines in prop::collection::vec(line(), 0..20),
@@ -299,10 +303,14 @@ proptest! {
         let windows = pipeline.drain().map_or_else(Vec::new, |delta| delta.windows);
         prop_assert_eq!(windows.len(), pending);
         let counted: u64 = windows.iter().map(|window| window.partials[0].count).sum();
-        let dropped: u64 = [FaultReason::TimeUnreadable, FaultReason::ColumnMissing]
-            .iter()
-            .filter_map(|reason| pipeline.counters().faults.get(reason))
-            .sum();
+        let faults = &pipeline.counters().faults;
+        let dropping = [
+            FaultReason::TimeUnreadable,
+            FaultReason::ColumnMissing,
+            FaultReason::TimeInFuture,
+            FaultReason::TimeTooOld,
+        ];
+        let dropped: u64 = dropping.iter().filter_map(|reason| faults.get(reason)).sum();
         prop_assert_eq!(counted + dropped, lines.len() as u64);
         prop_assert!(windows.iter().flat_map(|w| &w.keys).all(|key| key.len() <= MAX_KEY_BYTES));
     }
