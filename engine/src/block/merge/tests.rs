@@ -1,0 +1,126 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use nightjar_model::Decimal;
+use nightjar_model::delta::Partial;
+use proptest::prelude::*;
+
+use super::super::read::{self, Wanted};
+use super::super::write::BlockWriter;
+use super::super::{Block, BlockMeta};
+use super::*;
+use crate::storage::Storage;
+
+type Key = (u32, u32, i64, u32);
+
+fn rows(seed: &BTreeMap<Key, (u64, Option<i128>)>) -> Vec<Row> {
+    let row = |((table, series, time, field), (count, value)): (&Key, &(u64, Option<i128>))| {
+        let partial = match value {
+            Some(value) => Partial { count: *count, sum: Decimal(*value), min: Decimal(*value), max: Decimal(*value) },
+            None => Partial::lines(*count),
+        };
+        Row { table: *table, series: *series, time: *time, field: *field, partial }
+    };
+    seed.iter().map(row).collect()
+}
+
+fn seeds() -> impl Strategy<Value = BTreeMap<Key, (u64, Option<i128>)>> {
+    // Sums saturate at the ends of the range: those travel too.
+    let value = prop_oneof![
+        Just(None),
+        any::<i64>().prop_map(|v| Some(i128::from(v))),
+        Just(Some(i128::MAX)),
+        Just(Some(i128::MIN))
+    ];
+    proptest::collection::btree_map((0u32..3, 0u32..6, 0i64..50, 0u32..2), (1u64..100, value), 0..200)
+}
+
+async fn all(cursors: Vec<Cursor>, step: usize) -> Vec<Row> {
+    let (mut merge, mut out) = (Merge::new(cursors), Vec::new());
+    loop {
+        let before = out.len();
+        merge.next(step, &mut out).await.expect("merged");
+        if out.len() == before {
+            return out;
+        }
+    }
+}
+
+async fn write(storage: &Arc<Storage>, id: u64, rows: &[Row]) -> BlockMeta {
+    let mut writer = BlockWriter::new(storage, id, i64::MIN, i64::MAX, 0).expect("writer");
+    writer.write(rows).await.expect("written");
+    writer.finish(Vec::new()).await.expect("finished")
+}
+
+fn merged(sources: &[Vec<Row>]) -> Vec<(Key, Partial)> {
+    let mut expected: BTreeMap<Key, Partial> = BTreeMap::new();
+    for row in sources.iter().flatten() {
+        expected.entry(row.key()).or_default().merge(&row.partial);
+    }
+    expected.into_iter().collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    #[test]
+    fn merging_is_the_sum_of_all(seeds in proptest::collection::vec(seeds(), 0..4), step in 1usize..40) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
+        runtime.block_on(async {
+            let dir = tempfile::tempdir().expect("tempdir");
+            let storage = Arc::new(Storage::local(dir.path()).expect("storage"));
+            let sources: Vec<Vec<Row>> = seeds.iter().map(rows).collect();
+            let mut cursors = Vec::new();
+            for (id, source) in sources.iter().enumerate() {
+                // Half from memory, half from blocks.
+                cursors.push(if id % 2 == 0 { Cursor::rows(source.clone()) } else {
+                    let meta = write(&storage, id as u64, source).await;
+                    assert_eq!(read::series(&storage, &meta).await.expect("series"), source.iter().map(|row| row.series).collect());
+                    Cursor::block(BlockRows::open(&storage, &meta, Wanted::ALL).await.expect("open"))
+                });
+            }
+            let out: Vec<(Key, Partial)> = all(cursors, step).await.into_iter().map(|row| (row.key(), row.partial)).collect();
+            assert_eq!(out, merged(&sources));
+        });
+    }
+}
+
+#[tokio::test]
+async fn only_what_is_wanted_is_read() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let storage = Arc::new(Storage::local(dir.path()).expect("storage"));
+    // More than a row group, so that groups and pages are left out.
+    let mut source = Vec::new();
+    for (table, series) in [(1, 10), (1, 11), (2, 20)] {
+        source.extend((0..60_000).map(|time| Row { table, series, time, field: 0, partial: Partial::lines(1) }));
+    }
+    let meta = write(&storage, 1, &source).await;
+    let check = async |wanted: Wanted| {
+        let rows =
+            all(vec![Cursor::block(BlockRows::open(&storage, &meta, wanted.clone()).await.expect("open"))], 1000).await;
+        let expected: Vec<Row> = source
+            .iter()
+            .filter(|row| {
+                wanted.table.is_none_or(|t| t == row.table) && (wanted.from..wanted.until).contains(&row.time)
+            })
+            .filter(|row| wanted.series.as_ref().is_none_or(|s| s.contains(row.series)))
+            .copied()
+            .collect();
+        assert_eq!(rows.len(), expected.len(), "{wanted:?}");
+        assert!(rows == expected);
+    };
+    check(Wanted::ALL).await;
+    check(Wanted { table: Some(2), figures: false, ..Wanted::ALL }).await;
+    check(Wanted { series: Some([11].into_iter().collect()), ..Wanted::ALL }).await;
+    check(Wanted { from: 30_000, until: 30_010, ..Wanted::ALL }).await;
+    check(Wanted {
+        table: Some(1),
+        series: Some([10, 20].into_iter().collect()),
+        from: 59_990,
+        until: 60_010,
+        figures: true,
+    })
+    .await;
+    check(Wanted { table: Some(3), ..Wanted::ALL }).await;
+    let block = Block { meta };
+    assert!(block.has(1) && !block.has(3));
+}

@@ -1,0 +1,142 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const MINUTE: i64 = 60_000;
+
+fn key() -> MonitorKey {
+    MonitorKey::new("w", "m")
+}
+
+fn agent(name: &str) -> AgentId {
+    AgentId(name.into())
+}
+
+fn expect(tracker: &mut Tracker, at: i64, agents: &[&str]) -> Vec<Closed> {
+    let expectation = Expectation {
+        monitor: key(),
+        width: Duration::from_secs(60),
+        agents: agents.iter().map(|name| agent(name)).collect(),
+    };
+    tracker.expect(Timestamp(at), &[expectation])
+}
+
+fn pass(tracker: &mut Tracker, name: &str, through: i64) -> Option<i64> {
+    tracker.watermark(&agent(name), &key(), Timestamp(through)).map(|t| t.0 / MINUTE)
+}
+
+/// `C`, `R`, or `P` with the missing agents, for each minute of the range.
+fn check(tracker: &Tracker, minutes: std::ops::Range<i64>, expected: &str) {
+    let track = tracker.track(&key()).expect("tracked");
+    let states: Vec<String> = minutes
+        .map(|minute| {
+            let one = track.completeness(minute * MINUTE, (minute + 1) * MINUTE, MINUTE);
+            let missing: Vec<&str> = one.missing.iter().map(|agent| agent.0.as_str()).collect();
+            match one.state {
+                CompletenessState::Complete => "C".into(),
+                CompletenessState::Revised => "R".into(),
+                CompletenessState::Partial => format!("P{}", missing.join("+")),
+            }
+        })
+        .collect();
+    assert_eq!(states.join(" "), expected);
+}
+
+#[test]
+fn a_window_waits_for_every_agent_from_the_one_after_it_was_named() {
+    let mut tracker = Tracker::default();
+    assert!(expect(&mut tracker, 10 * MINUTE + 5, &["a", "b"]).is_empty());
+    check(&tracker, 9..13, "P P Pa+b Pa+b");
+    assert_eq!(pass(&mut tracker, "a", 13 * MINUTE), None);
+    check(&tracker, 9..14, "P P Pb Pb Pa+b");
+    assert_eq!(pass(&mut tracker, "b", 12 * MINUTE + 59_999), Some(12));
+    check(&tracker, 9..14, "P P C Pb Pa+b");
+    assert_eq!(tracker.track(&key()).expect("tracked").progress().complete_through, Some(Timestamp(12 * MINUTE)));
+    // An earlier watermark takes nothing back; one of a stranger counts for nothing.
+    assert_eq!(pass(&mut tracker, "b", MINUTE), None);
+    assert_eq!(pass(&mut tracker, "x", 99 * MINUTE), None);
+    check(&tracker, 11..13, "C Pb");
+}
+
+#[test]
+fn a_late_delta_revises_a_complete_window_only() {
+    let mut tracker = Tracker::default();
+    expect(&mut tracker, 0, &["a"]);
+    pass(&mut tracker, "a", 3 * MINUTE);
+    tracker.delta(&key(), 2 * MINUTE);
+    tracker.delta(&key(), 3 * MINUTE);
+    check(&tracker, 0..4, "P C R Pa");
+    pass(&mut tracker, "a", 4 * MINUTE);
+    check(&tracker, 0..4, "P C R C");
+    let track = tracker.track(&key()).expect("tracked");
+    assert_eq!(track.completeness(MINUTE, 4 * MINUTE, MINUTE).state, CompletenessState::Revised);
+    assert_eq!(track.completeness(MINUTE, 5 * MINUTE, MINUTE).state, CompletenessState::Partial);
+}
+
+#[test]
+fn history_stays_when_the_fleet_changes() {
+    let mut tracker = Tracker::default();
+    expect(&mut tracker, 0, &["a", "b"]);
+    pass(&mut tracker, "a", 10 * MINUTE);
+    pass(&mut tracker, "b", 7 * MINUTE + 1);
+    // b leaves in minute 8: 7 and 8 were b's too and stay without it, 9 is a's alone.
+    let closed = expect(&mut tracker, 8 * MINUTE + 5, &["a"]);
+    assert_eq!(closed, [(key(), Timestamp(10 * MINUTE))]);
+    check(&tracker, 6..11, "C Pb Pb C Pa");
+    // c joins: what is past is not c's.
+    expect(&mut tracker, 10 * MINUTE + 1, &["a", "c"]);
+    check(&tracker, 6..12, "C Pb Pb C Pa Pa+c");
+    // Nobody is expected for a while: nothing completes, and then it goes on.
+    pass(&mut tracker, "a", 11 * MINUTE);
+    pass(&mut tracker, "c", 12 * MINUTE);
+    assert!(expect(&mut tracker, 13 * MINUTE, &[]).is_empty());
+    check(&tracker, 10..16, "C Pa Pa+c Pa+c P P");
+    expect(&mut tracker, 20 * MINUTE, &["a"]);
+    assert_eq!(pass(&mut tracker, "a", 22 * MINUTE), Some(22));
+    check(&tracker, 18..23, "P P P C Pa");
+}
+
+#[test]
+fn unnamed_monitors_are_expected_of_nobody_and_the_same_again_is_no_change() {
+    let mut tracker = Tracker::default();
+    let named = |agents: &[&str]| {
+        let agents = agents.iter().map(|name| agent(name)).collect();
+        vec![Expectation { monitor: key(), width: Duration::from_secs(60), agents }]
+    };
+    assert!(!tracker.differs(&[]) && !tracker.differs(&named(&[])));
+    assert!(tracker.differs(&named(&["a"])));
+    tracker.expect(Timestamp(0), &named(&["a"]));
+    assert!(!tracker.differs(&named(&["a"])) && tracker.differs(&named(&["a", "b"])));
+    assert!(tracker.differs(&[]) && tracker.differs(&named(&[])));
+    tracker.expect(Timestamp(0), &[]);
+    assert!(tracker.track(&key()).expect("kept").agents.is_empty());
+    assert!(!tracker.differs(&[]));
+}
+
+proptest! {
+    /// Whatever happens, a complete window never becomes partial, and the marks survive storing.
+    #[test]
+    fn complete_stays_complete(steps in proptest::collection::vec((0usize..4, 0i64..6, any::<[bool; 3]>()), 1..60)) {
+        let names = ["a", "b", "c"];
+        let (mut tracker, mut now) = (Tracker::default(), 0);
+        let mut complete = BTreeSet::new();
+        for (what, minutes, chosen) in steps {
+            now += 20_000 * minutes;
+            let agents: Vec<&str> = names.iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(name, _)| *name).collect();
+            match what {
+                0 => { expect(&mut tracker, now, &agents); }
+                1 => tracker.delta(&key(), (now - minutes * MINUTE).div_euclid(MINUTE) * MINUTE),
+                _ => for name in agents { pass(&mut tracker, name, now - 10_000); },
+            }
+            let stored = serde_json::to_string(&tracker).expect("stored");
+            prop_assert_eq!(&serde_json::from_str::<Tracker>(&stored).expect("read"), &tracker);
+            let Some(track) = tracker.track(&key()) else { continue };
+            let is_complete = |minute: i64| track.state(minute * MINUTE) != CompletenessState::Partial;
+            prop_assert!(complete.iter().all(|minute| is_complete(*minute)));
+            complete.extend((0..now / MINUTE + 1).filter(|minute| is_complete(*minute)));
+            prop_assert!(complete.iter().all(|minute| (minute + 1) * MINUTE <= now), "nothing is complete before it ends");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Opening: manifest, series index, log. Blocks are only looked for, not read, so it takes as long with
+//! a month of windows as with a day.
+
+use std::fs::{self, OpenOptions};
+use std::path::Path;
+use std::sync::{Arc, Mutex, RwLock};
+use std::thread::JoinHandle;
+
+use nightjar_model::ports::MonitorCatalog;
+use nightjar_model::{Clock, Problems};
+use tokio::sync::{Notify, Semaphore, mpsc};
+
+use super::{QUEUE_KIB, Shared};
+use crate::block::Block;
+use crate::committer;
+use crate::config::EngineConfig;
+use crate::error::{EngineError, Result};
+use crate::manifest::Manifest;
+use crate::query_pool::QueryPool;
+use crate::series;
+use crate::state::State;
+use crate::storage::Storage;
+use crate::wal::{self, Wal};
+
+/// Requests that wait for the committer; their bytes have a bound of their own.
+const QUEUE: usize = 1024;
+
+pub(super) fn open(
+    config: EngineConfig,
+    clock: Arc<dyn Clock>,
+    catalog: Arc<dyn MonitorCatalog>,
+) -> Result<(Arc<Shared>, JoinHandle<()>)> {
+    check(&config)?;
+    let started = std::time::Instant::now();
+    let dir = config.data_dir.clone();
+    fs::create_dir_all(&dir).map_err(EngineError::io("make", &dir))?;
+    let lock = lock(&dir)?;
+    let manifest = Manifest::load(&dir)?;
+    let storage = Arc::new(Storage::local(&dir.join("blocks"))?);
+    storage.reconcile(&manifest.blocks)?;
+    let index = series::file::load(&dir, manifest.series_file, config.max_series)?;
+    let mut state = State::new(index, manifest.sequences.clone(), manifest.completeness.clone(), config.retention.0);
+    state.blocks = Arc::new(manifest.blocks.iter().map(|meta| Arc::new(Block { meta: meta.clone() })).collect());
+    let recovered = wal::recover(&dir.join("wal"), manifest.wal, |record| drop(state.apply(&record)))?;
+    let wal = Wal::create(&dir.join("wal"), recovered.next, recovered.bytes)?;
+    let pool = QueryPool::new(&config)?;
+    tracing::info!(
+        blocks = state.blocks.len(),
+        series = state.index.len(),
+        log_records = recovered.records,
+        milliseconds = started.elapsed().as_millis() as u64,
+        "the engine is open"
+    );
+    metrics::gauge!("nightjar_engine_blocks").set(state.blocks.len() as f64);
+    metrics::gauge!("nightjar_engine_series").set(state.index.len() as f64);
+    metrics::gauge!("nightjar_engine_memtable_bytes").set(state.memtable_bytes() as f64);
+    metrics::gauge!("nightjar_engine_wal_bytes").set(wal.bytes() as f64);
+
+    let (requests, queue) = mpsc::channel(QUEUE);
+    let shared = Arc::new(Shared {
+        config,
+        clock,
+        catalog,
+        dir,
+        storage,
+        state: RwLock::new(state),
+        manifest: Mutex::new(manifest),
+        leaving: Mutex::default(),
+        turn: Semaphore::new(1),
+        flush_wanted: Notify::new(),
+        compact_wanted: Notify::new(),
+        requests,
+        pool,
+        listeners: RwLock::default(),
+        queue: Arc::new(Semaphore::new(QUEUE_KIB)),
+        _lock: lock,
+    });
+    let of_thread = Arc::clone(&shared);
+    let thread = std::thread::Builder::new()
+        .name("engine-log".into())
+        .spawn(move || committer::run(&of_thread, wal, queue))
+        .map_err(EngineError::io("start a thread for", &shared.dir))?;
+    Ok((shared, thread))
+}
+
+fn check(config: &EngineConfig) -> Result<()> {
+    let mut problems = Problems::new();
+    config.validate(&mut problems);
+    let list: Vec<String> =
+        problems.into_vec().into_iter().map(|problem| format!("{} {}", problem.path, problem.message)).collect();
+    if list.is_empty() { Ok(()) } else { Err(EngineError::Config(list.join("; "))) }
+}
+
+fn lock(dir: &Path) -> Result<fs::File> {
+    let path = dir.join("lock");
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(EngineError::io("open", &path))?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(EngineError::Locked(dir.to_owned())),
+        Err(errno) => Err(EngineError::Io { what: "lock", path, source: errno.into() }),
+    }
+}

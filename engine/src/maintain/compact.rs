@@ -1,0 +1,176 @@
+//! Compaction: the blocks of a stretch of time become one, those of a past day become the day's.
+//!
+//! What is read from the one is what was read from the many: rows of one key merge as readers merge them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+
+use nightjar_model::{Result, Timestamp};
+
+use crate::block::merge::{Cursor, Merge};
+use crate::block::read::{BlockRows, Wanted};
+use crate::block::write::BlockWriter;
+use crate::block::{Block, BlockMeta};
+use crate::engine::Shared;
+
+const DAY: i64 = 86_400_000;
+const HOUR: i64 = 3_600_000;
+
+/// Blocks of a stretch that is not over yet are merged when there are as many.
+const MANY: usize = 4;
+
+/// After a stretch has ended, late windows may still come for this long.
+const GRACE: i64 = HOUR / 4;
+
+/// Blocks to become one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Job {
+    from: i64,
+    until: i64,
+    inputs: Vec<u64>,
+}
+
+/// What is to be done first; `None` when nothing is.
+pub(crate) fn plan(blocks: &[&BlockMeta], now: Timestamp) -> Option<Job> {
+    let mut days: BTreeMap<i64, Vec<&BlockMeta>> = BTreeMap::new();
+    let mut spans: BTreeMap<(i64, i64), Vec<&BlockMeta>> = BTreeMap::new();
+    for block in blocks {
+        days.entry(block.from.div_euclid(DAY) * DAY).or_default().push(block);
+        spans.entry((block.from, block.until)).or_default().push(block);
+    }
+    let quiet = |inputs: &[&BlockMeta], until: i64| {
+        let newest = inputs.iter().map(|block| block.created).max().unwrap_or(0);
+        inputs.len() >= MANY || (now.0 >= until + GRACE && now.0 >= newest + GRACE)
+    };
+    let job = |from: i64, until: i64, inputs: &[&BlockMeta]| Job {
+        from,
+        until,
+        inputs: inputs.iter().map(|block| block.id).collect(),
+    };
+    for (day, inputs) in days {
+        let until = day + DAY;
+        // A day is written once, and again only for a good many late blocks or when no more come.
+        let past = now.0 >= until + 2 * HOUR;
+        if past && inputs.len() > 1 && inputs.iter().all(|block| block.until <= until) && quiet(&inputs, until) {
+            return Some(job(day, until, &inputs));
+        }
+    }
+    let span = spans.iter().find(|((_, until), inputs)| inputs.len() > 1 && quiet(inputs, *until));
+    span.map(|((from, until), inputs)| job(*from, *until, inputs))
+}
+
+/// Does all there is to do.
+pub(crate) async fn compact(shared: &Arc<Shared>) -> Result<()> {
+    loop {
+        let blocks = Arc::clone(&shared.state.read().unwrap_or_else(PoisonError::into_inner).blocks);
+        let metas: Vec<&BlockMeta> = blocks.iter().map(|block| &block.meta).collect();
+        let Some(job) = plan(&metas, shared.clock.now()) else { break };
+        let inputs: Vec<Arc<Block>> =
+            blocks.iter().filter(|block| job.inputs.contains(&block.meta.id)).cloned().collect();
+        drop(blocks);
+        run(shared, job, inputs).await?;
+    }
+    shared.sweep().await
+}
+
+async fn run(shared: &Arc<Shared>, job: Job, inputs: Vec<Arc<Block>>) -> Result<()> {
+    let started = std::time::Instant::now();
+    let (work, id) = (Arc::clone(shared), shared.reserve_block());
+    let (from, until) = (job.from, job.until);
+    let merged = shared.pool.run("compact", async move {
+        let mut cursors = Vec::with_capacity(inputs.len());
+        for block in &inputs {
+            cursors.push(Cursor::block(BlockRows::open(&work.storage, &block.meta, Wanted::ALL).await?));
+        }
+        let mut writer = BlockWriter::new(&work.storage, id, from, until, work.clock.now().0)?;
+        let (mut merge, mut rows) = (Merge::new(cursors), Vec::new());
+        loop {
+            rows.clear();
+            merge.next(16 * 1024, &mut rows).await?;
+            if rows.is_empty() {
+                return writer.finish(work.names()).await;
+            }
+            writer.write(&rows).await?;
+        }
+    });
+    let merged = merged.await?;
+    let _turn = shared.turn().await?;
+    // Retention may have taken some meanwhile.
+    let here = {
+        let manifest = shared.manifest.lock().unwrap_or_else(PoisonError::into_inner);
+        job.inputs.iter().all(|id| manifest.blocks.iter().any(|block| block.id == *id))
+    };
+    if !here {
+        shared.discard(&[merged]).await;
+        return Ok(());
+    }
+    let (gone, fresh) = (job.inputs.clone(), merged.clone());
+    let committed = shared
+        .commit(move |manifest| {
+            manifest.blocks.retain(|block| !gone.contains(&block.id));
+            manifest.blocks.push(fresh);
+            Ok(())
+        })
+        .await;
+    match committed {
+        Ok(None) => {
+            metrics::counter!("nightjar_engine_compactions_total").increment(1);
+            metrics::histogram!("nightjar_engine_compaction_seconds").record(started.elapsed());
+            shared.replace_blocks(&job.inputs, vec![merged], |_| ());
+            Ok(())
+        }
+        Ok(Some(error)) => {
+            // In force, but the files must stay until it is known to last: the next start deletes them.
+            shared.replace_blocks(&job.inputs, vec![merged], |_| ());
+            shared
+                .leaving
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .retain(|block| !job.inputs.contains(&block.meta.id));
+            Err(error.into())
+        }
+        Err(error) => {
+            shared.discard(&[merged]).await;
+            Err(error)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(id: u64, from_hours: i64, hours: i64, created_hours: i64) -> BlockMeta {
+        let (from, created) = (from_hours * HOUR, created_hours * HOUR);
+        BlockMeta { id, from, until: from + hours * HOUR, rows: 1, bytes: 1, created, tables: vec![] }
+    }
+
+    fn check(blocks: &[BlockMeta], now_hours: i64, expected: Option<(i64, i64, &[u64])>) {
+        let blocks: Vec<&BlockMeta> = blocks.iter().collect();
+        let found = plan(&blocks, Timestamp(now_hours * HOUR));
+        let expected = expected.map(|(from, until, inputs)| Job {
+            from: from * HOUR,
+            until: until * HOUR,
+            inputs: inputs.to_vec(),
+        });
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn spans_when_they_are_over_or_many_days_when_they_are_past() {
+        check(&[], 100, None);
+        check(&[block(1, 0, 2, 1)], 100, None);
+        let two = [block(1, 0, 2, 1), block(2, 0, 2, 1)];
+        check(&two, 1, None);
+        check(&two, 3, Some((0, 2, &[1, 2])));
+        check(&[two[0].clone(), two[1].clone(), block(3, 0, 2, 1), block(4, 0, 2, 1)], 1, Some((0, 2, &[1, 2, 3, 4])));
+        let spans = [block(1, 0, 2, 1), block(2, 2, 2, 3)];
+        check(&spans, 25, None);
+        check(&spans, 26, Some((0, 24, &[1, 2])));
+        // A late block waits until no more come.
+        let late = [block(1, 0, 24, 26), block(2, 4, 2, 30)];
+        check(&late, 30, None);
+        check(&late, 31, Some((0, 24, &[1, 2])));
+        check(&[block(1, 0, 24, 26), block(2, 24, 24, 50)], 100, None);
+    }
+}

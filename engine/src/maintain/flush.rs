@@ -1,0 +1,118 @@
+//! Flush: from memory to blocks, and the log shorter by what they hold.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+
+use nightjar_model::{Error, Result};
+use tokio::sync::oneshot;
+
+use super::blocking;
+use crate::block::write::BlockWriter;
+use crate::block::{BlockMeta, Row};
+use crate::committer::Request;
+use crate::engine::Shared;
+use crate::error::EngineError;
+use crate::series::file;
+use crate::state::Frozen;
+
+/// Whether it is time, for the periodic one.
+pub(crate) fn due(shared: &Shared) -> bool {
+    let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
+    let old = |oldest| shared.clock.now().since(oldest) >= shared.config.flush_every.0;
+    state.frozen.is_some()
+        || state.active.bytes() as u64 >= shared.config.memtable_bytes
+        || state.oldest.is_some_and(old)
+}
+
+pub(crate) async fn flush(shared: &Arc<Shared>) -> Result<()> {
+    let _turn = shared.turn().await?;
+    let started = std::time::Instant::now();
+    let Some(frozen) = frozen(shared).await? else { return Ok(()) };
+    let of_rows = Arc::clone(&frozen);
+    let rows = blocking(move || of_rows.memtable.rows()).await?;
+    let (blocks, outcome) = write_blocks(shared, rows).await;
+    if let Err(error) = outcome {
+        shared.discard(&blocks).await;
+        return Err(error);
+    }
+    let written = blocks.clone();
+    let (state, of_commit) = (Arc::clone(&frozen), Arc::clone(shared));
+    let committed = shared
+        .commit(move |manifest| {
+            let (bytes, extent) = {
+                let state = of_commit.state.read().unwrap_or_else(PoisonError::into_inner);
+                (state.index.encode_since(manifest.series_stored), state.index.extent())
+            };
+            manifest.series_file = file::append(&of_commit.dir, manifest.series_file, &bytes)?;
+            manifest.series_stored = extent;
+            manifest.wal = state.wal;
+            manifest.sequences = state.sequences.clone();
+            manifest.completeness = state.tracker.clone();
+            manifest.blocks.extend(written);
+            Ok(())
+        })
+        .await;
+    let not_lasting = match committed {
+        Ok(not_lasting) => not_lasting,
+        Err(error) => {
+            shared.discard(&blocks).await;
+            return Err(error);
+        }
+    };
+    metrics::counter!("nightjar_engine_flushes_total").increment(1);
+    metrics::histogram!("nightjar_engine_flush_seconds").record(started.elapsed());
+    shared.replace_blocks(&[], blocks, |state| state.frozen = None);
+    if let Some(error) = not_lasting {
+        return Err(error.into());
+    }
+    let dropped = ask(shared, |done| Request::DropBefore(frozen.wal.segment, done)).await?;
+    shared.compact_wanted.notify_one();
+    Ok(dropped?)
+}
+
+/// What is to be written: what the last attempt could not, else what is in memory now.
+async fn frozen(shared: &Shared) -> Result<Option<Arc<Frozen>>> {
+    let waiting = {
+        let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
+        if state.frozen.is_none() && state.oldest.is_none() {
+            return Ok(None);
+        }
+        state.frozen.clone()
+    };
+    match waiting {
+        Some(frozen) => Ok(Some(frozen)),
+        None => Ok(Some(ask(shared, Request::Freeze).await??)),
+    }
+}
+
+async fn ask<T>(
+    shared: &Shared,
+    request: impl FnOnce(oneshot::Sender<Result<T, EngineError>>) -> Request,
+) -> Result<Result<T, EngineError>> {
+    let (done, answer) = oneshot::channel();
+    shared.requests.send(request(done)).await.map_err(|_| Error::from(EngineError::Closed))?;
+    answer.await.map_err(|_| Error::from(EngineError::Closed))
+}
+
+/// The blocks that came to be, also when not all did.
+async fn write_blocks(shared: &Arc<Shared>, rows: Vec<Row>) -> (Vec<BlockMeta>, Result<()>) {
+    let span = shared.config.block_span.0.as_millis() as i64;
+    let mut spans: BTreeMap<i64, Vec<Row>> = BTreeMap::new();
+    for row in rows {
+        spans.entry(row.time.div_euclid(span) * span).or_default().push(row);
+    }
+    let mut written = Vec::new();
+    for (from, rows) in spans {
+        let (work, id) = (Arc::clone(shared), shared.reserve_block());
+        let block = shared.pool.run("flush", async move {
+            let mut writer = BlockWriter::new(&work.storage, id, from, from + span, work.clock.now().0)?;
+            writer.write(&rows).await?;
+            writer.finish(work.names()).await
+        });
+        match block.await {
+            Ok(meta) => written.push(meta),
+            Err(error) => return (written, Err(error)),
+        }
+    }
+    (written, Ok(()))
+}

@@ -1,0 +1,246 @@
+//! The series index on disk: chunks appended at each flush, each complete in itself.
+//!
+//! `length u32 · crc32 u32 · protobuf`, little-endian, one after the other. The manifest says which file
+//! and how many bytes of it count; what is beyond is from a flush that did not finish.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nightjar_model::names::MonitorKey;
+use prost::Message;
+use serde::{Deserialize, Serialize};
+
+use super::{Series, SeriesIndex};
+use crate::error::{EngineError, Result};
+
+/// How many bytes of which file count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SeriesFile {
+    pub(crate) generation: u64,
+    pub(crate) bytes: u64,
+}
+
+/// What of an index is in the file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stored {
+    pub(crate) tables: u32,
+    pub(crate) fields: u32,
+    /// Series with an id below.
+    pub(crate) series: u32,
+}
+
+const CHUNK_SERIES: usize = 50_000;
+
+#[derive(Clone, PartialEq, Message)]
+struct Chunk {
+    #[prost(string, repeated, tag = "1")]
+    strings: Vec<String>,
+    #[prost(message, repeated, tag = "2")]
+    tables: Vec<TableMessage>,
+    #[prost(string, repeated, tag = "3")]
+    fields: Vec<String>,
+    #[prost(message, repeated, tag = "4")]
+    series: Vec<SeriesMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TableMessage {
+    #[prost(string, tag = "1")]
+    workspace: String,
+    #[prost(string, tag = "2")]
+    name: String,
+    #[prost(int64, tag = "3")]
+    width_ms: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct SeriesMessage {
+    #[prost(uint32, tag = "1")]
+    id: u32,
+    #[prost(uint32, tag = "2")]
+    table: u32,
+    /// Places in the chunk's strings: a column, its value, and so on.
+    #[prost(uint32, repeated, tag = "3")]
+    labels: Vec<u32>,
+}
+
+impl SeriesIndex {
+    /// All there is, as [`Stored`] counts it.
+    pub(crate) fn extent(&self) -> Stored {
+        Stored { tables: self.tables.len() as u32, fields: self.fields.len() as u32, series: self.next }
+    }
+
+    /// What came after `since`, encoded.
+    pub(crate) fn encode_since(&self, since: Stored) -> Vec<u8> {
+        let mut fresh: Vec<(u32, &Arc<Series>)> =
+            self.series.iter().filter(|(id, _)| **id >= since.series).map(|(id, series)| (*id, series)).collect();
+        fresh.sort_unstable_by_key(|(id, _)| *id);
+        let table = |table: &super::Table| TableMessage {
+            workspace: table.monitor.workspace.clone(),
+            name: table.monitor.name.clone(),
+            width_ms: table.width,
+        };
+        let head = Chunk {
+            tables: self.tables.iter().skip(since.tables as usize).map(table).collect(),
+            fields: self.fields.iter().skip(since.fields as usize).map(|field| field.to_string()).collect(),
+            ..Chunk::default()
+        };
+        let mut bytes = Vec::new();
+        if !head.tables.is_empty() || !head.fields.is_empty() {
+            push(&head, &mut bytes);
+        }
+        for part in fresh.chunks(CHUNK_SERIES) {
+            let mut chunk = Chunk::default();
+            let mut places = hashbrown::HashMap::<&str, u32>::new();
+            for (id, series) in part {
+                let mut labels = Vec::with_capacity(series.labels.len() * 2);
+                for text in series.labels.iter().flat_map(|(column, value)| [column, value]) {
+                    labels.push(*places.entry(text).or_insert_with(|| {
+                        chunk.strings.push(text.to_string());
+                        chunk.strings.len() as u32 - 1
+                    }));
+                }
+                chunk.series.push(SeriesMessage { id: *id, table: series.table, labels });
+            }
+            push(&chunk, &mut bytes);
+        }
+        bytes
+    }
+
+    fn take_chunk(&mut self, chunk: Chunk) -> Option<()> {
+        for table in chunk.tables {
+            self.table_id(&MonitorKey::new(table.workspace, table.name), table.width_ms);
+        }
+        for field in chunk.fields {
+            self.field_id(&field);
+        }
+        for series in chunk.series {
+            let mut labels = Vec::with_capacity(series.labels.len() / 2);
+            for pair in series.labels.chunks_exact(2) {
+                let column = self.intern(chunk.strings.get(pair[0] as usize)?);
+                let value = self.intern(chunk.strings.get(pair[1] as usize)?);
+                labels.push((column, value));
+            }
+            self.tables.get(series.table as usize)?;
+            self.insert(series.id, Arc::new(Series { table: series.table, labels: labels.into() }));
+        }
+        Some(())
+    }
+}
+
+fn push(chunk: &Chunk, bytes: &mut Vec<u8>) {
+    let payload = chunk.encode_to_vec();
+    bytes.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(&crc32fast::hash(&payload).to_le_bytes());
+    bytes.extend_from_slice(&payload);
+}
+
+pub(crate) fn path(dir: &Path, generation: u64) -> PathBuf {
+    dir.join(format!("series-{generation:06}.idx"))
+}
+
+/// Reads the index that `file` is about.
+pub(crate) fn load(dir: &Path, file: SeriesFile, max_series: u32) -> Result<SeriesIndex> {
+    let mut index = SeriesIndex::new(max_series);
+    if file.bytes == 0 {
+        return Ok(index);
+    }
+    let path = path(dir, file.generation);
+    let bytes = fs::read(&path).map_err(EngineError::io("read", &path))?;
+    let corrupt = |at: usize, reason: &str| EngineError::Corrupt {
+        path: path.clone(),
+        reason: format!("{reason} at offset {at}"),
+    };
+    let length = usize::try_from(file.bytes).unwrap_or(usize::MAX);
+    let mut rest = bytes.get(..length).ok_or_else(|| corrupt(bytes.len(), "it is shorter than it was"))?;
+    while !rest.is_empty() {
+        let at = length - rest.len();
+        let chunk = split_chunk(&mut rest).ok_or_else(|| corrupt(at, "the checksum does not fit"))?;
+        index.take_chunk(chunk).ok_or_else(|| corrupt(at, "an entry refers to what is not there"))?;
+    }
+    Ok(index)
+}
+
+fn split_chunk(rest: &mut &[u8]) -> Option<Chunk> {
+    let (length, tail) = rest.split_first_chunk::<4>()?;
+    let (crc, tail) = tail.split_first_chunk::<4>()?;
+    let (payload, tail) = tail.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    *rest = tail;
+    (crc32fast::hash(payload).to_le_bytes() == *crc).then(|| Chunk::decode(payload).ok())?
+}
+
+/// Writes `bytes` behind what counts, and answers what counts then.
+pub(crate) fn append(dir: &Path, file: SeriesFile, bytes: &[u8]) -> Result<SeriesFile> {
+    if bytes.is_empty() {
+        return Ok(file);
+    }
+    let path = path(dir, file.generation);
+    let write = || {
+        let handle = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
+        handle.set_len(file.bytes)?;
+        handle.write_all_at(bytes, file.bytes)?;
+        handle.sync_all()?;
+        File::open(dir)?.sync_all()
+    };
+    write().map_err(EngineError::io("write to", &path))?;
+    Ok(SeriesFile { bytes: file.bytes + bytes.len() as u64, ..file })
+}
+
+/// Writes the whole index into a file of the next generation.
+pub(crate) fn rewrite(dir: &Path, file: SeriesFile, bytes: &[u8]) -> Result<SeriesFile> {
+    let next = SeriesFile { generation: file.generation + 1, bytes: bytes.len() as u64 };
+    let path = path(dir, next.generation);
+    let write = || {
+        let mut handle = File::create(&path)?;
+        handle.write_all(bytes)?;
+        handle.sync_all()?;
+        File::open(dir)?.sync_all()
+    };
+    write().map_err(EngineError::io("write", &path))?;
+    Ok(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn add(index: &mut SeriesIndex, values: &[(u8, u8)]) {
+        for (monitor, value) in values {
+            let table = index.table_id(&MonitorKey::new("w", monitor.to_string()), 60_000);
+            index.field_id(&format!("f{monitor}"));
+            index.series_id(table, &[("k", &value.to_string())]);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn what_was_stored_is_loaded(first: Vec<(u8, u8)>, second: Vec<(u8, u8)>, lost: Vec<u8>) {
+            let dir = tempfile::tempdir().expect("tempdir");
+            let mut index = SeriesIndex::new(1_000_000);
+            add(&mut index, &first);
+            let mut file = append(dir.path(), SeriesFile::default(), &index.encode_since(Stored::default())).expect("append");
+            let stored = index.extent();
+            // A flush that did not finish leaves bytes behind.
+            append(dir.path(), file, &lost).expect("append");
+            add(&mut index, &second);
+            file = append(dir.path(), file, &index.encode_since(stored)).expect("append");
+            let loaded = load(dir.path(), file, 1_000_000).expect("load");
+            prop_assert_eq!(loaded.encode_since(Stored::default()), index.encode_since(Stored::default()));
+            prop_assert_eq!(loaded.extent(), index.extent());
+        }
+
+        #[test]
+        fn garbage_is_an_error_not_a_panic(bytes in proptest::collection::vec(any::<u8>(), 1..200)) {
+            let dir = tempfile::tempdir().expect("tempdir");
+            fs::write(path(dir.path(), 0), &bytes).expect("write");
+            let file = SeriesFile { generation: 0, bytes: bytes.len() as u64 };
+            prop_assert!(load(dir.path(), file, 10).is_err());
+        }
+    }
+}

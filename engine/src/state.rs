@@ -1,0 +1,129 @@
+//! Everything the engine knows in memory, and how a record of the log changes it.
+//!
+//! One lock guards it, held for moments and never while waiting. Only the committer applies records, in the
+//! order of the log, so the state is always that of some place in the log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nightjar_model::Timestamp;
+use nightjar_model::delta::{Batch, MonitorDelta};
+
+use crate::block::Block;
+use crate::completeness::{Closed, Tracker};
+use crate::memtable::Memtable;
+use crate::sequences::Sequences;
+use crate::series::SeriesIndex;
+use crate::wal::WalPosition;
+use crate::wal::record::{Body, Record};
+
+/// Windows that start further ahead of the server's clock than this are not taken.
+const AHEAD: Duration = Duration::from_secs(86_400);
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) index: SeriesIndex,
+    pub(crate) active: Memtable,
+    /// When the oldest record came that is not in a block.
+    pub(crate) oldest: Option<Timestamp>,
+    /// Being written to blocks.
+    pub(crate) frozen: Option<Arc<Frozen>>,
+    pub(crate) blocks: Arc<Vec<Arc<Block>>>,
+    pub(crate) sequences: Sequences,
+    pub(crate) tracker: Tracker,
+    retention: Duration,
+}
+
+/// The state at a place of the log.
+#[derive(Debug)]
+pub(crate) struct Frozen {
+    pub(crate) memtable: Memtable,
+    pub(crate) wal: WalPosition,
+    pub(crate) sequences: Sequences,
+    pub(crate) tracker: Tracker,
+}
+
+impl State {
+    pub(crate) fn new(index: SeriesIndex, sequences: Sequences, tracker: Tracker, retention: Duration) -> Self {
+        Self {
+            index,
+            active: Memtable::default(),
+            oldest: None,
+            frozen: None,
+            blocks: Arc::default(),
+            sequences,
+            tracker,
+            retention,
+        }
+    }
+
+    /// Of windows that are not in a block.
+    pub(crate) fn memtable_bytes(&self) -> u64 {
+        (self.active.bytes() + self.frozen.as_ref().map_or(0, |frozen| frozen.memtable.bytes())) as u64
+    }
+
+    /// Applies a record that is in the log. Answers which monitors have come further.
+    pub(crate) fn apply(&mut self, record: &Record) -> Vec<Closed> {
+        self.oldest.get_or_insert(record.at);
+        match &record.body {
+            Body::Batch(batch) => self.apply_batch(record.at, batch),
+            Body::Expect(expected) => self.tracker.expect(record.at, expected),
+        }
+    }
+
+    fn apply_batch(&mut self, at: Timestamp, batch: &Batch) -> Vec<Closed> {
+        self.sequences.take(&batch.agent, batch.incarnation, batch.sequence, at);
+        for delta in &batch.deltas {
+            self.apply_delta(at, delta);
+        }
+        let advance = |watermark: &nightjar_model::delta::Watermark| {
+            let through = self.tracker.watermark(&batch.agent, &watermark.monitor, watermark.through)?;
+            Some((watermark.monitor.clone(), through))
+        };
+        batch.watermarks.iter().filter_map(advance).collect()
+    }
+
+    fn apply_delta(&mut self, at: Timestamp, delta: &MonitorDelta) {
+        let table = self.index.table_id(&delta.monitor, delta.width.as_millis() as i64);
+        let fields: Vec<u32> = delta.fields.iter().map(|field| self.index.field_id(field)).collect();
+        let mut order: Vec<usize> = (0..delta.group_by.len()).collect();
+        order.sort_unstable_by_key(|place| &delta.group_by[*place]);
+        let taken = at.saturating_sub(self.retention)..at.saturating_add(AHEAD);
+        let (mut folded, mut outside) = (0, 0);
+        let mut labels: Vec<(&str, &str)> = Vec::with_capacity(order.len());
+        for window in &delta.windows {
+            if !taken.contains(&window.start) {
+                outside += 1;
+                continue;
+            }
+            labels.clear();
+            labels.extend(order.iter().map(|place| (delta.group_by[*place].as_str(), window.keys[*place].as_str())));
+            let (series, over) = self.index.series_id(table, &labels);
+            folded += u64::from(over);
+            self.tracker.delta(&delta.monitor, window.start.0);
+            self.active.add(table, window.start.0, series, &fields, &window.partials);
+        }
+        if folded > 0 {
+            metrics::counter!("nightjar_engine_series_folded_windows_total").increment(folded);
+        }
+        if outside > 0 {
+            metrics::counter!("nightjar_engine_windows_outside_retention_total").increment(outside);
+        }
+    }
+
+    /// Sets the active memtable aside, to be written to blocks; `wal` is where the log goes on after it.
+    pub(crate) fn freeze(&mut self, wal: WalPosition, now: Timestamp) -> Arc<Frozen> {
+        let before = now.saturating_sub(self.retention);
+        self.tracker.forget_before(before);
+        self.sequences.forget_before(before);
+        let frozen = Arc::new(Frozen {
+            memtable: std::mem::take(&mut self.active),
+            wal,
+            sequences: self.sequences.clone(),
+            tracker: self.tracker.clone(),
+        });
+        self.oldest = None;
+        self.frozen = Some(Arc::clone(&frozen));
+        frozen
+    }
+}

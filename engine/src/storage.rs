@@ -1,0 +1,186 @@
+//! Where blocks are: an object store, and for a local one the care that its files are on disk.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use nightjar_model::{Error, Result};
+use object_store::buffered::BufWriter;
+use object_store::local::LocalFileSystem;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use prost::bytes::Bytes;
+
+use crate::block::BlockMeta;
+use crate::error::EngineError;
+
+/// Footers kept in memory, the most recently used.
+const FOOTERS: usize = 256;
+
+#[derive(Debug)]
+pub(crate) struct Storage {
+    store: Arc<dyn ObjectStore>,
+    root: PathBuf,
+    footers: Mutex<Footers>,
+}
+
+#[derive(Debug, Default)]
+struct Footers {
+    known: HashMap<u64, (ArrowReaderMetadata, u64)>,
+    clock: u64,
+}
+
+impl Storage {
+    /// Blocks in a local directory.
+    pub(crate) fn local(root: &Path) -> Result<Self, EngineError> {
+        std::fs::create_dir_all(root).map_err(EngineError::io("make", root))?;
+        let store = LocalFileSystem::new_with_prefix(root)
+            .map_err(|error| EngineError::Block { path: root.display().to_string(), reason: error.to_string() })?;
+        Ok(Self { store: Arc::new(store), root: root.to_owned(), footers: Mutex::default() })
+    }
+
+    pub(crate) fn writer(&self, id: u64) -> BufWriter {
+        BufWriter::new(Arc::clone(&self.store), name(id))
+    }
+
+    /// Returns once what was written under `name` survives a power failure.
+    pub(crate) async fn make_durable(&self, name: &object_store::path::Path) -> Result<()> {
+        let (root, path) = (self.root.clone(), self.root.join(name.as_ref()));
+        let synced = tokio::task::spawn_blocking(move || {
+            File::open(&path).and_then(|file| file.sync_all()).map_err(EngineError::io("sync", path))?;
+            File::open(&root).and_then(|dir| dir.sync_all()).map_err(EngineError::io("sync", root))
+        });
+        Ok(synced.await.map_err(|error| Error::internal(error.to_string()))??)
+    }
+
+    pub(crate) async fn delete(&self, id: u64) -> Result<()> {
+        self.footers.lock().unwrap_or_else(PoisonError::into_inner).known.remove(&id);
+        match self.store.delete(&name(id)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(store_error(error)),
+        }
+    }
+
+    /// Deletes what no manifest names, and checks that what it names is there.
+    pub(crate) fn reconcile(&self, blocks: &[BlockMeta]) -> Result<(), EngineError> {
+        let mut named: HashMap<PathBuf, &BlockMeta> =
+            blocks.iter().map(|block| (self.root.join(name(block.id).as_ref()), block)).collect();
+        for entry in std::fs::read_dir(&self.root).map_err(EngineError::io("list", &self.root))? {
+            let path = entry.map_err(EngineError::io("list", &self.root))?.path();
+            let Some(block) = named.remove(&path) else {
+                tracing::info!(file = %path.display(), "deleting a block that was not finished or not deleted before");
+                std::fs::remove_file(&path).map_err(EngineError::io("delete", &path))?;
+                continue;
+            };
+            let bytes = std::fs::metadata(&path).map_err(EngineError::io("look at", &path))?.len();
+            if bytes != block.bytes {
+                let reason = format!("it has {bytes} bytes and was written with {}", block.bytes);
+                return Err(EngineError::Block { path: path.display().to_string(), reason });
+            }
+        }
+        match named.into_keys().min() {
+            Some(path) => {
+                let reason = "it is missing: restore it from a backup".to_owned();
+                Err(EngineError::Block { path: path.display().to_string(), reason })
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn reader(&self, block: &BlockMeta) -> BlockFile {
+        BlockFile { store: Arc::clone(&self.store), path: name(block.id), bytes: block.bytes }
+    }
+
+    pub(crate) async fn footer(&self, block: &BlockMeta) -> Result<ArrowReaderMetadata> {
+        if let Some(known) = self.footers.lock().unwrap_or_else(PoisonError::into_inner).get(block.id) {
+            return Ok(known);
+        }
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+        let footer = ArrowReaderMetadata::load_async(&mut self.reader(block), options)
+            .await
+            .map_err(|error| block_error(block.id, error))?;
+        self.footers.lock().unwrap_or_else(PoisonError::into_inner).put(block.id, footer.clone());
+        Ok(footer)
+    }
+}
+
+/// A block's bytes.
+pub(crate) struct BlockFile {
+    store: Arc<dyn ObjectStore>,
+    path: object_store::path::Path,
+    bytes: u64,
+}
+
+impl AsyncFileReader for BlockFile {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
+        let bytes = async move { self.store.get_range(&self.path, range).await.map_err(parquet_error) };
+        bytes.boxed()
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
+        let bytes = async move { self.store.get_ranges(&self.path, &ranges).await.map_err(parquet_error) };
+        bytes.boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
+        let metadata = async move {
+            let reader = ParquetMetaDataReader::new().with_arrow_reader_options(options);
+            let bytes = self.bytes;
+            Ok(Arc::new(reader.load_and_finish(self, bytes).await?))
+        };
+        metadata.boxed()
+    }
+}
+
+fn parquet_error(error: object_store::Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
+}
+
+impl Footers {
+    fn get(&mut self, id: u64) -> Option<ArrowReaderMetadata> {
+        self.clock += 1;
+        let (footer, used) = self.known.get_mut(&id)?;
+        *used = self.clock;
+        Some(footer.clone())
+    }
+
+    fn put(&mut self, id: u64, footer: ArrowReaderMetadata) {
+        self.clock += 1;
+        self.known.insert(id, (footer, self.clock));
+        if self.known.len() > FOOTERS
+            && let Some(oldest) = self.known.iter().min_by_key(|(_, (_, used))| *used).map(|(id, _)| *id)
+        {
+            self.known.remove(&oldest);
+        }
+    }
+}
+
+pub(crate) fn name(id: u64) -> object_store::path::Path {
+    object_store::path::Path::from(format!("{id:012}.parquet"))
+}
+
+pub(crate) fn block_error(id: u64, error: impl std::error::Error) -> Error {
+    let mut message = format!("block {}: {error}", name(id));
+    let mut source = error.source();
+    let mut full = false;
+    while let Some(cause) = source {
+        full |= cause.downcast_ref::<std::io::Error>().is_some_and(crate::error::is_full);
+        message.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    if full { Error::unavailable(message) } else { Error::internal(message) }
+}
+
+fn store_error(error: object_store::Error) -> Error {
+    Error::internal(error.to_string())
+}

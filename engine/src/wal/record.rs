@@ -1,0 +1,282 @@
+//! What a record of the log says: a batch, or who is expected to contribute.
+//!
+//! The completeness of windows follows from these alone, so replaying them gives the same marks again.
+//! A record's first byte is its kind, the rest is protobuf.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use nightjar_model::delta::{Batch, MonitorDelta, Watermark};
+use nightjar_model::names::{AgentId, MonitorKey};
+use nightjar_model::ports::Expectation;
+use nightjar_model::protocol::{MAX_KEY_BYTES, decode_gathered, encode_gathered};
+use nightjar_model::{Error, Timestamp};
+use prost::Message;
+
+const BATCH: u8 = 1;
+const EXPECT: u8 = 2;
+
+/// A record of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// When the server took it.
+    pub(crate) at: Timestamp,
+    pub(crate) body: Body,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Body {
+    Batch(Batch),
+    Expect(Vec<Expectation>),
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct BatchMessage {
+    #[prost(int64, tag = "1")]
+    at_ms: i64,
+    #[prost(string, tag = "2")]
+    agent: String,
+    #[prost(uint64, tag = "3")]
+    incarnation: u64,
+    #[prost(uint64, tag = "4")]
+    sequence: u64,
+    #[prost(message, repeated, tag = "5")]
+    parts: Vec<PartMessage>,
+}
+
+/// What the batch has for one workspace: the protocol's `Gathered`.
+#[derive(Clone, PartialEq, Message)]
+struct PartMessage {
+    #[prost(string, tag = "1")]
+    workspace: String,
+    #[prost(bytes = "vec", tag = "2")]
+    gathered: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ExpectMessage {
+    #[prost(int64, tag = "1")]
+    at_ms: i64,
+    #[prost(message, repeated, tag = "2")]
+    monitors: Vec<ExpectedMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ExpectedMessage {
+    #[prost(string, tag = "1")]
+    workspace: String,
+    #[prost(string, tag = "2")]
+    monitor: String,
+    #[prost(uint64, tag = "3")]
+    width_ms: u64,
+    #[prost(string, repeated, tag = "4")]
+    agents: Vec<String>,
+}
+
+impl Record {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        match &self.body {
+            Body::Batch(batch) => {
+                bytes.push(BATCH);
+                batch_message(self.at, batch).encode_raw(&mut bytes);
+            }
+            Body::Expect(expected) => {
+                bytes.push(EXPECT);
+                let monitors = expected.iter().map(|e| ExpectedMessage {
+                    workspace: e.monitor.workspace.clone(),
+                    monitor: e.monitor.name.clone(),
+                    width_ms: e.width.as_millis() as u64,
+                    agents: e.agents.iter().map(|agent| agent.0.clone()).collect(),
+                });
+                ExpectMessage { at_ms: self.at.0, monitors: monitors.collect() }.encode_raw(&mut bytes);
+            }
+        }
+        bytes
+    }
+
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let (kind, rest) = bytes.split_first().ok_or("an empty record")?;
+        match *kind {
+            BATCH => {
+                let message = BatchMessage::decode(rest).map_err(|error| error.to_string())?;
+                let (mut deltas, mut watermarks) = (Vec::new(), Vec::new());
+                for part in message.parts {
+                    let (d, w) = decode_gathered(&part.workspace, &part.gathered).map_err(|error| error.message)?;
+                    deltas.extend(d);
+                    watermarks.extend(w);
+                }
+                let batch = Batch {
+                    agent: AgentId(message.agent),
+                    incarnation: message.incarnation,
+                    sequence: message.sequence,
+                    deltas,
+                    watermarks,
+                };
+                Ok(Self { at: Timestamp(message.at_ms), body: Body::Batch(batch) })
+            }
+            EXPECT => {
+                let message = ExpectMessage::decode(rest).map_err(|error| error.to_string())?;
+                let expected = message.monitors.into_iter().map(|m| {
+                    (m.width_ms > 0 && m.width_ms <= u64::from(u32::MAX))
+                        .then(|| Expectation {
+                            monitor: MonitorKey::new(m.workspace, m.monitor),
+                            width: Duration::from_millis(m.width_ms),
+                            agents: m.agents.into_iter().map(AgentId).collect(),
+                        })
+                        .ok_or_else(|| "a window's width is out of range".to_owned())
+                });
+                Ok(Self { at: Timestamp(message.at_ms), body: Body::Expect(expected.collect::<Result<_, _>>()?) })
+            }
+            other => Err(format!("a record of unknown kind {other}")),
+        }
+    }
+}
+
+fn batch_message(at: Timestamp, batch: &Batch) -> BatchMessage {
+    let mut parts: BTreeMap<&str, (Vec<MonitorDelta>, Vec<Watermark>)> = BTreeMap::new();
+    let mut workspaces = batch
+        .deltas
+        .iter()
+        .map(|d| &d.monitor)
+        .chain(batch.watermarks.iter().map(|w| &w.monitor))
+        .map(|m| &m.workspace);
+    let encoded = match workspaces.next() {
+        None => Vec::new(),
+        // An agent belongs to one workspace, so this is the only case there is today.
+        Some(first) if workspaces.all(|other| other == first) => {
+            vec![PartMessage { workspace: first.clone(), gathered: encode_gathered(&batch.deltas, &batch.watermarks) }]
+        }
+        Some(_) => {
+            for delta in &batch.deltas {
+                parts.entry(&delta.monitor.workspace).or_default().0.push(delta.clone());
+            }
+            for watermark in &batch.watermarks {
+                parts.entry(&watermark.monitor.workspace).or_default().1.push(watermark.clone());
+            }
+            let part = |(workspace, (deltas, watermarks)): (&str, (Vec<_>, Vec<_>))| PartMessage {
+                workspace: workspace.to_owned(),
+                gathered: encode_gathered(&deltas, &watermarks),
+            };
+            parts.into_iter().map(part).collect()
+        }
+    };
+    BatchMessage {
+        at_ms: at.0,
+        agent: batch.agent.0.clone(),
+        incarnation: batch.incarnation,
+        sequence: batch.sequence,
+        parts: encoded,
+    }
+}
+
+/// Refuses what [`Record::decode`] would refuse: a record that cannot be read back must not be written.
+pub(crate) fn check_batch(batch: &Batch) -> Result<(), Error> {
+    let refuse = |what: &str| Err(Error::invalid(format!("malformed batch: {what}"), Vec::new()));
+    for delta in &batch.deltas {
+        let width = delta.width.as_millis();
+        if delta.monitor.name.is_empty() || width == 0 || width > u128::from(u32::MAX) {
+            return refuse("a delta needs a monitor, and windows from 1 ms to 49 days");
+        }
+        if !(1..=64).contains(&delta.fields.len()) || delta.group_by.len() > 16 {
+            return refuse("a delta has 1 to 64 fields and at most 16 group-by columns");
+        }
+        for window in &delta.windows {
+            if window.keys.len() != delta.group_by.len() || window.partials.len() != delta.fields.len() {
+                return refuse("a window does not fit its delta's columns");
+            }
+            if window.start.0.rem_euclid(width as i64) != 0 {
+                return refuse("a window's start is not a multiple of its width");
+            }
+            if window.keys.iter().any(|key| key.len() > MAX_KEY_BYTES) {
+                return refuse("a key is longer than 256 bytes");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use nightjar_model::Decimal;
+    use nightjar_model::delta::{Partial, WindowDelta};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn delta(workspace: &str, values: &[i64]) -> MonitorDelta {
+        let windows = values.iter().map(|value| {
+            let mut partial = Partial::EMPTY;
+            partial.add(Decimal::from_int(*value));
+            WindowDelta {
+                start: Timestamp(value.rem_euclid(1000) * 60_000),
+                keys: vec![value.to_string()],
+                partials: vec![Partial::lines(1), partial],
+            }
+        });
+        MonitorDelta {
+            monitor: MonitorKey::new(workspace, "m"),
+            width: Duration::from_secs(60),
+            group_by: vec!["k".into()],
+            fields: vec!["*".into(), "v".into()],
+            windows: windows.collect(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn records_travel(a: Vec<i64>, b: Vec<i64>, sequence: u64, two: bool) {
+            let mut deltas = vec![delta("a", &a)];
+            deltas.extend(two.then(|| delta("b", &b)));
+            let watermarks = vec![Watermark { monitor: MonitorKey::new("a", "m"), through: Timestamp(7) }];
+            let batch = Batch { agent: AgentId("x".into()), incarnation: 3, sequence, deltas, watermarks };
+            prop_assert!(check_batch(&batch).is_ok());
+            let record = Record { at: Timestamp(5), body: Body::Batch(batch) };
+            prop_assert_eq!(Record::decode(&record.encode()), Ok(record));
+        }
+
+        #[test]
+        fn garbage_is_an_error_not_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0u8..4) {
+            let _outcome = Record::decode(&bytes);
+            let mut bytes = bytes;
+            bytes.insert(0, kind);
+            let _outcome = Record::decode(&bytes);
+        }
+    }
+
+    #[test]
+    fn expectations_travel() {
+        let expected = Expectation {
+            monitor: MonitorKey::new("w", "m"),
+            width: Duration::from_secs(60),
+            agents: vec![AgentId("a".into()), AgentId("b".into())],
+        };
+        let record = Record { at: Timestamp(1), body: Body::Expect(vec![expected]) };
+        assert_eq!(Record::decode(&record.encode()), Ok(record));
+    }
+
+    #[test]
+    fn what_could_not_be_read_back_is_refused() {
+        let check = |change: fn(&mut MonitorDelta)| {
+            let mut delta = delta("w", &[1]);
+            change(&mut delta);
+            let batch = Batch {
+                agent: AgentId("x".into()),
+                incarnation: 1,
+                sequence: 1,
+                deltas: vec![delta],
+                watermarks: vec![],
+            };
+            assert!(check_batch(&batch).is_err());
+        };
+        check(|d| d.fields.clear());
+        check(|d| d.width = Duration::ZERO);
+        check(|d| d.monitor.name.clear());
+        check(|d| d.windows[0].start.0 += 1);
+        check(|d| d.windows[0].keys.clear());
+        check(|d| d.windows[0].keys[0] = "x".repeat(257));
+        check(|d| d.group_by = vec![String::new(); 17]);
+    }
+}

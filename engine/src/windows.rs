@@ -1,0 +1,240 @@
+//! Windows by monitor, keys and time: what alerting judges and charts show.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError};
+
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use nightjar_model::delta::{FAULT_KEYS, FAULTS_MONITOR, LINES_FIELD, Partial};
+use nightjar_model::kinds::monitor::MonitorSpec;
+use nightjar_model::names::MonitorKey;
+use nightjar_model::query::{Completeness, CompletenessState, SeriesWindows, WindowAnswer, WindowQuery};
+use nightjar_model::{Error, ErrorKind, Result, Timestamp};
+use roaring::RoaringBitmap;
+
+use crate::block::Row;
+use crate::block::read::{BlockRows, Wanted};
+use crate::engine::Shared;
+use crate::snapshot::Snapshot;
+use crate::sql::near;
+
+/// More windows than this in one answer are an error: a coarser step shows as much.
+const MAX_WINDOWS: i64 = 50_000;
+
+/// The shape of a monitor's data.
+pub(crate) struct Shape {
+    pub(crate) group_by: Vec<String>,
+    pub(crate) fields: Vec<String>,
+    pub(crate) width: i64,
+}
+
+impl Shape {
+    fn of(spec: &MonitorSpec) -> Self {
+        Self { group_by: spec.group_by.clone(), fields: spec.fields(), width: spec.width().as_millis() as i64 }
+    }
+
+    fn faults() -> Self {
+        let group_by = FAULT_KEYS.iter().map(|key| (*key).to_owned()).collect();
+        Self { group_by, fields: vec![LINES_FIELD.to_owned()], width: 60_000 }
+    }
+}
+
+/// What of a monitor is wanted, at one moment.
+struct Plan {
+    snapshot: Snapshot,
+    /// Series that the filter keeps, with their group.
+    groups: HashMap<u32, usize>,
+    keys: Vec<Vec<String>>,
+    /// Place of each field's id in the answer.
+    fields: HashMap<u32, usize>,
+    wanted: RoaringBitmap,
+    from: i64,
+    until: i64,
+    step: i64,
+    width: i64,
+}
+
+pub(crate) async fn windows(shared: &Arc<Shared>, query: WindowQuery) -> Result<WindowAnswer> {
+    let started = std::time::Instant::now();
+    let answer = tokio::time::timeout(shared.config.query_timeout.0, read(shared, query)).await;
+    metrics::histogram!("nightjar_engine_query_seconds", "kind" => "windows").record(started.elapsed());
+    answer.unwrap_or_else(|_| {
+        let text = format!(
+            "the windows were not read within {}: ask for less time or fewer keys",
+            shared.config.query_timeout
+        );
+        Err(Error::new(ErrorKind::Timeout, text))
+    })
+}
+
+async fn read(shared: &Arc<Shared>, query: WindowQuery) -> Result<WindowAnswer> {
+    let shape = shape(shared, &query.monitor).await?;
+    let by = by(&shape, &query)?;
+    let step = step(&shape, &query)?;
+    let from = query.from.0.div_euclid(shape.width) * shape.width;
+    let from = if from < query.from.0 { from + shape.width } else { from };
+    let until = query.until.0.max(from);
+    if (until - from) / step > MAX_WINDOWS {
+        return Err(Error::invalid(
+            format!("more than {MAX_WINDOWS} windows: ask for less time or a longer step"),
+            Vec::new(),
+        ));
+    }
+    let plan = plan(shared, &query, &shape, &by, (from, until, step));
+    let completeness = completeness(shared, &plan);
+    let reservation = MemoryConsumer::new("windows").register(shared.pool.memory());
+    let (work, max_series, fields) = (Arc::clone(shared), query.max_series, shape.fields.len());
+    let series =
+        shared.pool.run("windows", async move { gather(&work, plan, fields, max_series, reservation).await }).await?;
+    Ok(WindowAnswer { by, fields: shape.fields, series, completeness })
+}
+
+/// # Errors
+/// `NotFound` for a monitor that is neither defined nor has data.
+async fn shape(shared: &Shared, monitor: &MonitorKey) -> Result<Shape> {
+    if monitor.name == FAULTS_MONITOR {
+        return Ok(Shape::faults());
+    }
+    let defined = shared.catalog.monitors(&monitor.workspace).await?;
+    if let Some((_, spec)) = defined.iter().find(|(name, _)| *name == monitor.name) {
+        return Ok(Shape::of(spec));
+    }
+    let names = defined.iter().map(|(name, _)| name.as_str());
+    Err(Error::not_found(format!("there is no monitor `{}`{}", monitor.name, near::suggestion(&monitor.name, names))))
+}
+
+fn by(shape: &Shape, query: &WindowQuery) -> Result<Vec<String>> {
+    let unknown = query.by.iter().flatten().chain(query.filter.keys()).find(|column| !shape.group_by.contains(column));
+    if let Some(column) = unknown {
+        let known = if shape.group_by.is_empty() { "nothing".to_owned() } else { shape.group_by.join(", ") };
+        return Err(Error::invalid(
+            format!("`{}` is not grouped by `{column}`; it is grouped by {known}", query.monitor.name),
+            Vec::new(),
+        ));
+    }
+    Ok(query.by.clone().unwrap_or_else(|| shape.group_by.clone()))
+}
+
+fn step(shape: &Shape, query: &WindowQuery) -> Result<i64> {
+    let step = query.step.map_or(shape.width, |step| step.as_millis() as i64);
+    if step <= 0 || step % shape.width != 0 {
+        return Err(Error::invalid(format!("the step must be a multiple of {} ms", shape.width), Vec::new()));
+    }
+    Ok(step)
+}
+
+fn plan(
+    shared: &Shared,
+    query: &WindowQuery,
+    shape: &Shape,
+    by: &[String],
+    (from, until, step): (i64, i64, i64),
+) -> Plan {
+    let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
+    let snapshot = state.snapshot(&query.monitor, from, until);
+    let mut wanted = RoaringBitmap::new();
+    for (table, _) in &snapshot.tables {
+        let mut selected = state.index.select(*table, "", |_| true);
+        for (column, matcher) in &query.filter {
+            selected &= state.index.select(*table, column, |value| matcher.accepts(value.unwrap_or_default()));
+        }
+        wanted |= selected;
+    }
+    let (mut groups, mut keys, mut known) = (HashMap::new(), Vec::new(), HashMap::new());
+    for (id, series) in wanted.iter().filter_map(|id| Some((id, state.index.get(id)?))) {
+        let key: Vec<&str> = by.iter().map(|column| series.value(column).map_or("", |value| value)).collect();
+        let group = *known.entry(key).or_insert_with_key(|key| {
+            keys.push(key.iter().map(|part| (*part).to_owned()).collect());
+            keys.len() - 1
+        });
+        groups.insert(id, group);
+    }
+    let place = |(place, name): (usize, &String)| state.index.field(name).map(|id| (id, place));
+    let fields = shape.fields.iter().enumerate().filter_map(place).collect();
+    Plan { snapshot, groups, keys, fields, wanted, from, until, step, width: shape.width }
+}
+
+/// Of every window of the answer that has begun.
+fn completeness(shared: &Shared, plan: &Plan) -> Vec<Completeness> {
+    let now = shared.clock.now().0;
+    let mut all = Vec::new();
+    let mut start = plan.from;
+    while start < plan.until && start <= now {
+        let end = (start + plan.step).min(plan.until);
+        all.push(match &plan.snapshot.track {
+            Some(track) => track.completeness(start, end, plan.width),
+            None => Completeness { time: Timestamp(start), state: CompletenessState::Partial, missing: Vec::new() },
+        });
+        start += plan.step;
+    }
+    all
+}
+
+/// Partials of the fields by time, of one group.
+type Group = BTreeMap<i64, Vec<Partial>>;
+
+async fn gather(
+    shared: &Shared,
+    plan: Plan,
+    fields: usize,
+    max_series: usize,
+    reservation: MemoryReservation,
+) -> Result<Vec<SeriesWindows>> {
+    let mut groups: BTreeMap<usize, Group> = BTreeMap::new();
+    let entry_bytes = 64 + fields * size_of::<Partial>();
+    let mut add = |rows: &[Row]| -> Result<()> {
+        let mut fresh = 0;
+        for row in rows {
+            let (Some(group), Some(field)) = (plan.groups.get(&row.series), plan.fields.get(&row.field)) else {
+                continue;
+            };
+            let time = plan.from + (row.time - plan.from).div_euclid(plan.step) * plan.step;
+            let partials = groups.entry(*group).or_default().entry(time).or_insert_with(|| {
+                fresh += entry_bytes;
+                vec![Partial::EMPTY; fields]
+            });
+            partials[*field].merge(&row.partial);
+        }
+        if groups.len() > max_series {
+            let text = format!("more than {max_series} series: filter them, or keep fewer columns apart");
+            return Err(Error::invalid(text, Vec::new()));
+        }
+        reservation.try_grow(fresh).map_err(|_| {
+            Error::unavailable("the answer needs more memory than queries have now: ask for less time or fewer keys")
+        })
+    };
+    let mut rows = Vec::new();
+    for (table, start, window) in &plan.snapshot.memory {
+        rows.clear();
+        window.rows(*table, *start, |series| plan.wanted.contains(series), &mut rows);
+        add(&rows)?;
+    }
+    let tables: BTreeSet<u32> = plan.snapshot.tables.iter().map(|(table, _)| *table).collect();
+    for block in &plan.snapshot.blocks {
+        for table in tables.iter().filter(|table| block.has(**table)) {
+            let wanted = Wanted {
+                table: Some(*table),
+                series: Some(plan.wanted.clone()),
+                from: plan.from,
+                until: plan.until,
+                figures: fields > 1,
+            };
+            let mut source = BlockRows::open(&shared.storage, &block.meta, wanted).await?;
+            loop {
+                source.next(&mut rows).await?;
+                if rows.is_empty() {
+                    break;
+                }
+                add(&rows)?;
+                // One long read does not keep the others waiting.
+                tokio::task::consume_budget().await;
+            }
+        }
+    }
+    let series = |(group, windows): (usize, Group)| SeriesWindows {
+        keys: plan.keys.get(group).cloned().unwrap_or_default(),
+        windows: windows.into_iter().map(|(time, partials)| (Timestamp(time), partials)).collect(),
+    };
+    let mut answer: Vec<SeriesWindows> = groups.into_iter().map(series).collect();
+    answer.sort_by(|a, b| a.keys.cmp(&b.keys));
+    Ok(answer)
+}

@@ -1,0 +1,197 @@
+//! An engine in a directory of its own, a clock that stands still, and deltas in short.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use nightjar_engine::{Engine, EngineConfig};
+use nightjar_model::delta::{Batch, MonitorDelta, Partial, Watermark, WindowDelta};
+use nightjar_model::kinds::monitor::MonitorSpec;
+use nightjar_model::names::{AgentId, MonitorKey};
+use nightjar_model::ports::{Expectation, Intake, MonitorCatalog, Taken, WindowReader};
+use nightjar_model::query::{SqlFormat, WindowQuery};
+use nightjar_model::{Clock, Decimal, Result, Timestamp};
+
+/// 2026-01-31T08:00:00Z
+pub(crate) const EPOCH: i64 = 1_769_846_400_000;
+pub(crate) const MINUTE: i64 = 60_000;
+
+pub(crate) struct TestClock(AtomicI64);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+impl TestClock {
+    pub(crate) fn set(&self, at: i64) {
+        self.0.store(at, Ordering::SeqCst);
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Catalog(std::sync::Mutex<BTreeMap<String, Vec<(String, Arc<MonitorSpec>)>>>);
+
+#[async_trait]
+impl MonitorCatalog for Catalog {
+    async fn monitors(&self, workspace: &str) -> Result<Vec<(String, Arc<MonitorSpec>)>> {
+        Ok(self.0.lock().expect("catalog").get(workspace).cloned().unwrap_or_default())
+    }
+}
+
+impl Catalog {
+    /// Defines a monitor; `stats` are `(name, fn, column)`.
+    pub(crate) fn define(&self, workspace: &str, name: &str, group_by: &[&str], stats: &[(&str, &str, &str)]) {
+        let stats: Vec<serde_json::Value> = stats
+            .iter()
+            .map(|(name, function, column)| match *column {
+                "" => serde_json::json!({ "name": name, "fn": function }),
+                _ => serde_json::json!({ "name": name, "fn": function, "column": column }),
+            })
+            .collect();
+        let spec = serde_json::json!({
+            "type": if group_by.is_empty() { "minute" } else { "minute_multi_key" },
+            "source": { "log": { "paths": [{ "path": "/x" }] } },
+            "group_by": group_by,
+            "stats": stats,
+        });
+        let spec: MonitorSpec = serde_json::from_value(spec).expect("a monitor");
+        let mut all = self.0.lock().expect("catalog");
+        let of_workspace = all.entry(workspace.to_owned()).or_default();
+        of_workspace.retain(|(known, _)| known != name);
+        of_workspace.push((name.to_owned(), Arc::new(spec)));
+    }
+}
+
+pub(crate) struct Fixture {
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) config: EngineConfig,
+    engine: Option<Arc<Engine>>,
+    _dir: Option<tempfile::TempDir>,
+}
+
+impl Fixture {
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut EngineConfig)) -> Self {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let mut fixture = Self::at(dir.path(), change).await;
+        fixture._dir = Some(dir);
+        fixture
+    }
+
+    pub(crate) async fn at(dir: &Path, change: impl FnOnce(&mut EngineConfig)) -> Self {
+        let mut config = EngineConfig { data_dir: dir.join("engine"), ..EngineConfig::default() };
+        change(&mut config);
+        let catalog = Arc::new(Catalog::default());
+        catalog.define("w", "m", &["k"], &[("count", "lines", ""), ("v_sum", "sum", "v")]);
+        let clock = Arc::new(TestClock(AtomicI64::new(EPOCH)));
+        let mut fixture = Self { clock, catalog, config, engine: None, _dir: None };
+        fixture.open().await;
+        fixture
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        self.engine.as_ref().expect("open")
+    }
+
+    async fn open(&mut self) {
+        self.engine = Some(self.try_open().await.expect("opened"));
+    }
+
+    pub(crate) async fn try_open(&self) -> Result<Arc<Engine>> {
+        let catalog = Arc::clone(&self.catalog) as Arc<dyn MonitorCatalog>;
+        Engine::open(self.config.clone(), Arc::clone(&self.clock) as Arc<dyn Clock>, catalog).await
+    }
+
+    pub(crate) fn crash(&mut self) {
+        self.engine = None;
+    }
+
+    /// Without closing: what is in memory only is gone.
+    pub(crate) async fn crash_and_open(&mut self) {
+        self.crash();
+        self.open().await;
+    }
+
+    pub(crate) async fn task(&self, name: &str) {
+        for task in self.engine().reconcilers().iter().filter(|task| task.name() == name) {
+            task.activate().await.expect("done");
+        }
+    }
+
+    pub(crate) async fn expect(&self, agents: &[&str]) {
+        let agents = agents.iter().map(|agent| AgentId((*agent).into())).collect();
+        let expectation = Expectation { monitor: MonitorKey::new("w", "m"), width: Duration::from_secs(60), agents };
+        self.engine().expect(vec![expectation]).await.expect("expected");
+    }
+
+    pub(crate) async fn take(&self, batch: Batch) -> Result<Taken> {
+        self.engine().take(batch).await
+    }
+
+    pub(crate) async fn csv(&self, sql: &str) -> Result<String> {
+        let answer = self.engine().sql("w", sql, SqlFormat::Csv).await?;
+        Ok(String::from_utf8(answer.body).expect("text").replace("\r\n", "\n"))
+    }
+
+    /// Lines and sum of every window of `m`: by minute after the epoch and key.
+    pub(crate) async fn totals(&self) -> BTreeMap<(i64, String), (u64, Decimal)> {
+        let day = 86_400_000;
+        let query = WindowQuery {
+            monitor: MonitorKey::new("w", "m"),
+            from: Timestamp(EPOCH - 15 * day),
+            until: Timestamp(EPOCH + 15 * day),
+            filter: BTreeMap::new(),
+            by: None,
+            step: None,
+            max_series: 1000,
+        };
+        let answer = self.engine().windows(query).await.expect("windows");
+        let mut totals = BTreeMap::new();
+        for series in answer.series {
+            for (time, partials) in series.windows {
+                let key = ((time.0 - EPOCH) / MINUTE, series.keys[0].clone());
+                totals.insert(key, (partials[0].count, partials[1].sum));
+            }
+        }
+        totals
+    }
+}
+
+/// Of monitor `w/m`: minute after the epoch, key, value; each is a line.
+pub(crate) fn lines(entries: &[(i64, &str, i64)]) -> MonitorDelta {
+    let window = |(minute, key, value): &(i64, &str, i64)| {
+        let mut figures = Partial::EMPTY;
+        figures.add(Decimal::from_int(*value));
+        WindowDelta {
+            start: Timestamp(EPOCH + minute * MINUTE),
+            keys: vec![(*key).to_owned()],
+            partials: vec![Partial::lines(1), figures],
+        }
+    };
+    MonitorDelta {
+        monitor: MonitorKey::new("w", "m"),
+        width: Duration::from_secs(60),
+        group_by: vec!["k".into()],
+        fields: vec!["*".into(), "v".into()],
+        windows: entries.iter().map(window).collect(),
+    }
+}
+
+pub(crate) fn batch(agent: &str, sequence: u64, deltas: Vec<MonitorDelta>) -> Batch {
+    Batch { agent: AgentId(agent.into()), incarnation: 1, sequence, deltas, watermarks: Vec::new() }
+}
+
+/// Read everything up to so many milliseconds after the epoch.
+pub(crate) fn through(mut batch: Batch, millis: i64) -> Batch {
+    batch.watermarks.push(Watermark { monitor: MonitorKey::new("w", "m"), through: Timestamp(EPOCH + millis) });
+    batch
+}

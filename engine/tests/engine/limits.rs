@@ -1,0 +1,152 @@
+//! Bounds, and what happens at them.
+
+use nightjar_engine::Fsync;
+use nightjar_model::names::{AgentId, OTHER_KEY};
+use nightjar_model::ports::{Taken, WindowReader};
+use nightjar_model::query::SqlFormat;
+use nightjar_model::{Error, ErrorKind, Span};
+
+use crate::fixture::{Fixture, batch, lines};
+
+fn keys(count: i64) -> Vec<String> {
+    (0..count).map(|n| format!("key-{n}")).collect()
+}
+
+#[tokio::test]
+async fn memory_at_its_hard_limit_pushes_back_until_a_flush() {
+    let fixture = Fixture::with(|config| {
+        config.memtable_bytes = 1 << 20;
+        config.memtable_hard_limit_bytes = 1 << 20;
+    })
+    .await;
+    let names = keys(200);
+    let mut sequence = 0;
+    let refused: Error = loop {
+        let entries: Vec<(i64, &str, i64)> = names.iter().map(|key| (sequence as i64, key.as_str(), 1)).collect();
+        match fixture.take(batch("a", sequence + 1, vec![lines(&entries)])).await {
+            Ok(_) => sequence += 1,
+            Err(error) => break error,
+        }
+        assert!(sequence < 1000, "1 MiB holds less than this");
+    };
+    assert_eq!(refused.kind, ErrorKind::Unavailable);
+    assert_eq!(fixture.take(batch("a", sequence, vec![])).await.expect("known"), Taken::Repeat);
+    // What the reconciler does by itself, as it is over its budget.
+    fixture.task("engine.flush").await;
+    assert_eq!(fixture.take(batch("a", sequence + 1, vec![])).await.expect("room again"), Taken::New);
+}
+
+#[tokio::test]
+async fn keys_over_the_limit_are_folded() {
+    let fixture = Fixture::with(|config| config.max_series = 3).await;
+    let names = keys(10);
+    let entries: Vec<(i64, &str, i64)> = names.iter().map(|key| (0, key.as_str(), 1)).collect();
+    fixture.take(batch("a", 1, vec![lines(&entries)])).await.expect("taken");
+    let totals = fixture.totals().await;
+    assert_eq!(totals.get(&(0, OTHER_KEY.to_owned())).map(|(count, _)| *count), Some(7));
+    assert_eq!(totals.values().map(|(count, _)| *count).sum::<u64>(), 10);
+}
+
+#[tokio::test]
+async fn only_queries_on_the_own_workspace_run() {
+    let fixture = Fixture::new().await;
+    fixture.catalog.define("other", "secret", &["k"], &[("count", "lines", "")]);
+    fixture.take(batch("a", 1, vec![lines(&[(0, "x", 1)])])).await.expect("taken");
+    for sql in [
+        "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'",
+        "CREATE TABLE t AS SELECT 1",
+        "CREATE VIEW v AS SELECT 1",
+        "DROP TABLE monitor.m",
+        "INSERT INTO monitor.m SELECT * FROM monitor.m",
+        "DELETE FROM monitor.m",
+        "UPDATE monitor.m SET k = 'x'",
+        "COPY (SELECT 1) TO '/tmp/x.csv'",
+        "SET datafusion.execution.batch_size = 1",
+        "SHOW TABLES",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM 'file:///etc/passwd'",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM monitor.secret",
+        "SELECT * FROM other.secret",
+        "SELECT * FROM information_schema.tables",
+        "SELECT * FROM generate_series(1, 1000000000)",
+        "SELECT (SELECT count(*) FROM monitor.secret)",
+        "SELECT 1; SELECT 2",
+        "SELECT",
+        "",
+    ] {
+        let error = fixture.csv(sql).await.expect_err(sql);
+        assert_eq!(error.kind, ErrorKind::InvalidInput, "{sql}: {error}");
+        assert!(!error.message.is_empty() && !error.message.contains("atacktrace"), "{sql}: {error}");
+    }
+    let error = fixture.engine().sql("other", "SELECT * FROM monitor.m", SqlFormat::Json).await.expect_err("not there");
+    assert_eq!(error.kind, ErrorKind::InvalidInput);
+    let there = fixture.engine().sql("other", "SELECT count(*) AS n FROM monitor.secret", SqlFormat::Csv).await;
+    assert_eq!(there.expect("its own").body, b"n\r\n0\r\n");
+}
+
+#[tokio::test]
+async fn rows_memory_and_time_are_limited() {
+    let fixture = Fixture::with(|config| {
+        config.query_row_limit = 50;
+        config.query_memory_bytes = 16 << 20;
+        config.query_spill_bytes = 0;
+    })
+    .await;
+    let names = keys(60);
+    let entries: Vec<(i64, &str, i64)> = names.iter().map(|key| (0, key.as_str(), 1)).collect();
+    fixture.take(batch("a", 1, vec![lines(&entries)])).await.expect("taken");
+    let error = fixture.csv("SELECT * FROM monitor.m").await.expect_err("too many");
+    assert!(error.kind == ErrorKind::InvalidInput && error.message.contains("more than 50 rows"), "{error}");
+    assert_eq!(fixture.csv("SELECT k FROM monitor.m LIMIT 50").await.expect("just so many").lines().count(), 51);
+    // 60^5 combinations, kept apart.
+    let product = "SELECT a.k || b.k || c.k || d.k || e.k AS x, count(*) FROM monitor.m a, monitor.m b, monitor.m c, \
+                   monitor.m d, monitor.m e GROUP BY x ORDER BY x LIMIT 1";
+    let error = fixture.csv(product).await.expect_err("too much memory");
+    assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
+
+    let slow = Fixture::with(|config| config.query_timeout = Span(std::time::Duration::from_millis(100))).await;
+    slow.take(batch("a", 1, vec![lines(&entries)])).await.expect("taken");
+    let product = "SELECT count(*) FROM monitor.m a, monitor.m b, monitor.m c, monitor.m d, monitor.m e, monitor.m f \
+                   WHERE a.k || b.k || c.k || d.k || e.k || f.k = 'no'";
+    let error = slow.csv(product).await.expect_err("too slow");
+    assert_eq!(error.kind, ErrorKind::Timeout, "{error}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_batch_is_refused() {
+    let fixture = Fixture::new().await;
+    let mut delta = lines(&[(0, "x", 1)]);
+    delta.windows[0].start.0 += 1;
+    let error = fixture.take(batch("a", 1, vec![delta])).await.expect_err("not aligned");
+    assert_eq!(error.kind, ErrorKind::InvalidInput);
+    // It took nothing: the sequence is free.
+    assert_eq!(fixture.take(batch("a", 1, vec![])).await.expect("taken"), Taken::New);
+}
+
+#[tokio::test]
+async fn batches_can_share_a_write() {
+    let fixture =
+        Fixture::with(|config| config.fsync = Fsync::Interval(Span(std::time::Duration::from_millis(20)))).await;
+    let takes = (0..20).map(|n| {
+        let mut one = batch("a", 1, vec![lines(&[(0, "x", 1)])]);
+        one.agent = AgentId(format!("agent-{n}"));
+        fixture.take(one)
+    });
+    for taken in futures::future::join_all(takes).await {
+        assert_eq!(taken.expect("taken"), Taken::New);
+    }
+    assert_eq!(fixture.totals().await[&(0, "x".to_owned())].0, 20);
+}
+
+#[tokio::test]
+async fn a_closed_engine_takes_nothing_and_has_everything_in_blocks() {
+    let mut fixture = Fixture::new().await;
+    fixture.take(batch("a", 1, vec![lines(&[(0, "x", 1)])])).await.expect("taken");
+    fixture.engine().close().await.expect("closed");
+    let error = fixture.take(batch("a", 2, vec![])).await.expect_err("closed");
+    assert_eq!(error.kind, ErrorKind::Unavailable);
+    fixture.crash_and_open().await;
+    assert_eq!(fixture.totals().await[&(0, "x".to_owned())].0, 1);
+    assert_eq!(fixture.take(batch("a", 1, vec![])).await.expect("known"), Taken::Repeat);
+}

@@ -1,0 +1,9 @@
+//! The engine through its ports, on real files.
+
+mod completeness;
+mod crash;
+mod disk_full;
+mod fixture;
+mod golden;
+mod limits;
+mod upkeep;

@@ -1,0 +1,80 @@
+//! Compaction, retention, and monitors that change.
+
+use crate::fixture::{EPOCH, Fixture, MINUTE, batch, lines};
+
+const HOUR: i64 = 60 * MINUTE;
+
+fn blocks(fixture: &Fixture) -> usize {
+    std::fs::read_dir(fixture.config.data_dir.join("blocks")).expect("blocks").count()
+}
+
+#[tokio::test]
+async fn blocks_become_spans_then_days_and_then_go() {
+    let mut fixture = Fixture::new().await;
+    for sequence in 1..=3 {
+        // Three spans of two hours each time.
+        let entries = [(0, "x", 1), (130, "x", 2), (250, "y", 3)];
+        fixture.take(batch("a", sequence, vec![lines(&entries)])).await.expect("taken");
+        fixture.engine().flush().await.expect("flushed");
+    }
+    let before = fixture.totals().await;
+    assert_eq!(blocks(&fixture), 9);
+    fixture.clock.set(EPOCH + 7 * HOUR);
+    fixture.task("engine.compact").await;
+    assert_eq!((blocks(&fixture), fixture.totals().await), (3, before.clone()));
+    fixture.clock.set(EPOCH + 30 * HOUR);
+    fixture.task("engine.compact").await;
+    assert_eq!((blocks(&fixture), fixture.totals().await), (1, before.clone()));
+    fixture.crash_and_open().await;
+    assert_eq!((blocks(&fixture), fixture.totals().await), (1, before.clone()));
+    // A fresh key, so that the old ones are no longer all there is.
+    fixture.clock.set(EPOCH + 24 * 22 * HOUR);
+    fixture.take(batch("a", 4, vec![lines(&[(14 * 24 * 60, "new", 1)])])).await.expect("taken");
+    fixture.engine().flush().await.expect("flushed");
+    fixture.task("engine.retain").await;
+    assert_eq!(blocks(&fixture), 1);
+    for _ in 0..2 {
+        let keys = fixture.csv("SELECT k, sum(count) AS c FROM monitor.m GROUP BY k ORDER BY k").await;
+        assert_eq!(keys.expect("answered"), "k,c\nnew,1\n");
+        fixture.crash_and_open().await;
+    }
+    // A key that was forgotten can come again.
+    fixture.take(batch("a", 5, vec![lines(&[(14 * 24 * 60, "x", 1)])])).await.expect("taken");
+    fixture.engine().flush().await.expect("flushed");
+    fixture.crash_and_open().await;
+    let keys = fixture.csv("SELECT k, sum(count) AS c FROM monitor.m GROUP BY k ORDER BY k").await;
+    assert_eq!(keys.expect("answered"), "k,c\nnew,1\nx,1\n");
+}
+
+#[tokio::test]
+async fn windows_past_retention_are_not_taken() {
+    let fixture = Fixture::new().await;
+    let entries = [(-22 * 24 * 60, "x", 1), (0, "x", 1), (2 * 24 * 60, "x", 1)];
+    fixture.take(batch("a", 1, vec![lines(&entries)])).await.expect("taken");
+    assert_eq!(fixture.csv("SELECT count(*) AS n FROM monitor.m").await.expect("answered"), "n\n1\n");
+}
+
+#[tokio::test]
+async fn what_an_old_monitor_did_not_have_is_null() {
+    let fixture = Fixture::new().await;
+    fixture.take(batch("a", 1, vec![lines(&[(0, "x", 4)])])).await.expect("taken");
+    fixture.engine().flush().await.expect("flushed");
+    fixture.catalog.define(
+        "w",
+        "m",
+        &["k", "$host"],
+        &[("count", "lines", ""), ("v_max", "max", "v"), ("u_sum", "sum", "u")],
+    );
+    let mut delta = lines(&[(1, "x", 5)]);
+    delta.group_by = vec!["k".into(), "$host".into()];
+    delta.fields = vec!["*".into(), "u".into()];
+    delta.windows[0].keys.push("h1".into());
+    fixture.take(batch("a", 2, vec![delta])).await.expect("taken");
+    let all = fixture.csv("SELECT time, k, \"$host\", count, v_max, u_sum FROM monitor.m ORDER BY time").await;
+    assert_eq!(
+        all.expect("answered"),
+        "time,k,$host,count,v_max,u_sum\n2026-01-31T08:00:00Z,x,,1,4.0,\n2026-01-31T08:01:00Z,x,h1,1,,5.0\n"
+    );
+    let old = fixture.csv("SELECT count(*) AS n FROM monitor.m WHERE \"$host\" IS NULL").await;
+    assert_eq!(old.expect("answered"), "n\n1\n");
+}
