@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Subcommand};
 
-pub use connection::ClientOptions;
+pub(crate) use connection::ClientOptions;
 use connection::Connection;
 use refusal::{Refused, Unreachable};
 
@@ -26,7 +26,7 @@ const DIFFERENT: u8 = 3;
 const UNREACHABLE: u8 = 4;
 
 #[derive(Debug, Subcommand)]
-pub enum ClientCommand {
+pub(crate) enum ClientCommand {
     /// Write the documents of files and folders; all or none of each file.
     Apply(Client<documents::ApplyArgs>),
     /// Show documents of a kind.
@@ -58,7 +58,7 @@ pub enum ClientCommand {
 
 /// A command that talks to a server.
 #[derive(Debug, Args)]
-pub struct Client<A: Args> {
+pub(crate) struct Client<A: Args> {
     #[command(flatten)]
     args: A,
     #[command(flatten)]
@@ -67,7 +67,7 @@ pub struct Client<A: Args> {
 
 /// The same, for a command made of further ones.
 #[derive(Debug, Args)]
-pub struct ClientOf<C: Subcommand> {
+pub(crate) struct ClientOf<C: Subcommand> {
     #[command(subcommand)]
     command: C,
     #[command(flatten)]
@@ -75,7 +75,7 @@ pub struct ClientOf<C: Subcommand> {
 }
 
 /// Runs a command; what goes wrong is printed, a problem to a line.
-pub async fn run(command: ClientCommand) -> ExitCode {
+pub(crate) async fn run(command: ClientCommand) -> ExitCode {
     match dispatch(command).await {
         Ok(code) => code,
         Err(error) => {

@@ -19,7 +19,7 @@ const DEFAULT_WORKSPACE: &str = "default";
 /// `~/.config/nightjar/config.yaml` (`server`, `token`, `workspace`, `ca_file`).
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Server")]
-pub struct ClientOptions {
+pub(crate) struct ClientOptions {
     /// Address of the server [default: http://127.0.0.1:9700]
     #[arg(long, env = "NIGHTJAR_SERVER", global = true, value_name = "URL")]
     server: Option<String>,
@@ -63,11 +63,11 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn open(options: ClientOptions) -> anyhow::Result<Self> {
         let profile = Profile::load()?;
-        let base = options.server.or(profile.server).unwrap_or_else(|| DEFAULT_SERVER.to_owned());
+        let base = given(options.server).or(profile.server).unwrap_or_else(|| DEFAULT_SERVER.to_owned());
         if !base.starts_with("http://") && !base.starts_with("https://") {
             bail!("--server must start with http:// or https://, not `{base}`");
         }
-        let credentials = match (options.as_user, options.token) {
+        let credentials = match (given(options.as_user), given(options.token)) {
             (Some(name), _) => {
                 let password = password::existing(&format!("Password of {name}: "))?;
                 Credentials::Password { name, password }
@@ -89,7 +89,7 @@ impl Connection {
             client: client.build().context("cannot set up the HTTP client")?,
             base: base.trim_end_matches('/').to_owned(),
             credentials,
-            workspace: options.workspace.or(profile.workspace).unwrap_or_else(|| DEFAULT_WORKSPACE.to_owned()),
+            workspace: given(options.workspace).or(profile.workspace).unwrap_or_else(|| DEFAULT_WORKSPACE.to_owned()),
         })
     }
 
@@ -158,6 +158,11 @@ impl Profile {
             Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
         }
     }
+}
+
+/// An empty environment variable is one that is not set.
+fn given(value: Option<String>) -> Option<String> {
+    value.filter(|value| !value.is_empty())
 }
 
 /// `text` as one segment of a path.

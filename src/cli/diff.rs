@@ -15,7 +15,7 @@ use super::refusal::Refused;
 const CONTEXT: usize = 3;
 
 #[derive(Debug, clap::Args)]
-pub struct DiffArgs {
+pub(crate) struct DiffArgs {
     /// File or folder; `-` is the standard input
     #[arg(long = "file", short = 'f', required = true, value_name = "FILE|DIR")]
     files: Vec<PathBuf>,

@@ -15,7 +15,7 @@ use super::output::{Output, cell, emit, json as shown_json, table, yaml};
 use super::refusal::Refused;
 
 #[derive(Debug, clap::Args)]
-pub struct ApplyArgs {
+pub(crate) struct ApplyArgs {
     /// File or folder; `-` is the standard input
     #[arg(long = "file", short = 'f', required = true, value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
@@ -25,7 +25,7 @@ pub struct ApplyArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct GetArgs {
+pub(crate) struct GetArgs {
     /// Monitor, alert-rules, webhook…
     #[arg(value_parser = parse_kind)]
     kind: Kind,
@@ -44,7 +44,7 @@ pub struct GetArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct DeleteArgs {
+pub(crate) struct DeleteArgs {
     #[arg(value_parser = parse_kind)]
     kind: Kind,
     #[arg(required = true)]
@@ -55,7 +55,7 @@ pub struct DeleteArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct ExportArgs {
+pub(crate) struct ExportArgs {
     /// Only this folder and those under it
     #[arg(long)]
     folder: Option<String>,
@@ -76,40 +76,42 @@ struct ApplyResult {
 }
 
 /// Files may refer to each other in any order: those refused are tried again for as long as others
-/// get through. Each is written whole or not at all.
+/// get through. Each is written whole or not at all; one that is not valid keeps no other back.
 pub(super) async fn apply(connection: &Connection, args: ApplyArgs) -> anyhow::Result<ExitCode> {
-    let files = read_all(&args.files)?;
-    check(&files, &connection.workspace)?;
-    if args.dry_run {
-        // Together: on an empty server one file's references are in another.
-        print_results(&send(connection, &files, true).await?, " (dry run)")?;
-        return Ok(ExitCode::SUCCESS);
+    let mut failed = false;
+    let mut pending = Vec::new();
+    for file in read_all(&args.files)? {
+        match check(std::slice::from_ref(&file), &connection.workspace) {
+            Ok(_) => pending.push(file),
+            Err(refused) => {
+                eprint!("{refused}");
+                failed = true;
+            }
+        }
     }
-    let mut pending = files;
-    loop {
+    if args.dry_run && !pending.is_empty() {
+        // Together: on an empty server one file's references are in another.
+        print_results(&send(connection, &pending, true).await?, " (dry run)")?;
+        pending.clear();
+    }
+    while !pending.is_empty() {
         let before = pending.len();
         let mut refused = Vec::new();
         for file in pending {
             match send(connection, std::slice::from_ref(&file), false).await {
                 Ok(results) => print_results(&results, "")?,
-                Err(error) => match error.downcast::<Refused>() {
-                    Ok(refusal) => refused.push((file, refusal)),
-                    Err(error) => return Err(error),
-                },
+                Err(error) => refused.push((file, error.downcast::<Refused>()?)),
             }
         }
-        let hopeless = refused.len() == before || !refused.iter().any(|(_, refusal)| refusal.status == 422);
-        if refused.is_empty() {
-            return Ok(ExitCode::SUCCESS);
-        }
-        if hopeless {
-            for (file, refusal) in &refused {
-                eprint!("{}: {refusal}", file.name);
-            }
-            return Ok(ExitCode::FAILURE);
+        let again = refused.len() < before && refused.iter().any(|(_, refusal)| refusal.status == 422);
+        if !again {
+            failed |= !refused.is_empty();
+            refused.iter().for_each(|(file, refusal)| eprint!("{}: {refusal}", file.name));
+            break;
         }
         pending = refused.into_iter().map(|(file, _)| file).collect();
     }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 async fn send(connection: &Connection, files: &[DocumentFile], dry_run: bool) -> anyhow::Result<Vec<ApplyResult>> {

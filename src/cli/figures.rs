@@ -11,7 +11,7 @@ use super::connection::Connection;
 use super::output::{cell, emit, json as shown_json, table};
 
 #[derive(Debug, clap::Args)]
-pub struct QueryArgs {
+pub(crate) struct QueryArgs {
     /// e.g. 'select time, goods, count from monitor."trade-create" order by time desc limit 10'
     sql: String,
     #[arg(long, short = 'o', value_enum, default_value_t)]
@@ -19,7 +19,7 @@ pub struct QueryArgs {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum QueryOutput {
+pub(crate) enum QueryOutput {
     #[default]
     Table,
     Json,
@@ -27,13 +27,13 @@ pub enum QueryOutput {
 }
 
 #[derive(Debug, clap::Subcommand)]
-pub enum MonitorCommand {
+pub(crate) enum MonitorCommand {
     /// Print the figures that a monitor would yield on log files; needs no server
     Try(TryArgs),
 }
 
 #[derive(Debug, clap::Args)]
-pub struct TryArgs {
+pub(crate) struct TryArgs {
     /// A file with a Monitor document
     #[arg(long = "file", short = 'f', value_name = "FILE")]
     monitor: PathBuf,
@@ -45,13 +45,13 @@ pub struct TryArgs {
 }
 
 #[derive(Debug, clap::Subcommand)]
-pub enum AlertCommand {
+pub(crate) enum AlertCommand {
     /// Alerts, newest first
     List(AlertListArgs),
 }
 
 #[derive(Debug, clap::Args)]
-pub struct AlertListArgs {
+pub(crate) struct AlertListArgs {
     /// firing, recovered or closed
     #[arg(long)]
     status: Option<String>,
@@ -72,7 +72,7 @@ pub struct AlertListArgs {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum AlertOutput {
+pub(crate) enum AlertOutput {
     #[default]
     Table,
     Json,

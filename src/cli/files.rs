@@ -122,11 +122,7 @@ pub(super) fn check(files: &[DocumentFile], workspace: &str) -> Result<Vec<Vec<R
         }
         checked.push(resources);
     }
-    if problems.is_empty() {
-        Ok(checked)
-    } else {
-        Err(Refused::local("documents are not valid; nothing was sent", problems))
-    }
+    if problems.is_empty() { Ok(checked) } else { Err(Refused::local("what is not valid was not sent", problems)) }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::output::{Output, cell, emit, json as shown_json, table, yaml};
 use super::people::expiry;
 
 #[derive(Debug, clap::Subcommand)]
-pub enum AgentCommand {
+pub(crate) enum AgentCommand {
     /// Agents and how they are
     List {
         #[arg(long, short = 'o', value_enum, default_value_t)]
@@ -24,7 +24,7 @@ pub enum AgentCommand {
 }
 
 #[derive(Debug, clap::Subcommand)]
-pub enum EnrolmentCommand {
+pub(crate) enum EnrolmentCommand {
     /// Make a token; prints it and nothing else
     Create {
         /// How many agents may enrol with it; any number without this

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use serde_json::Value;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Output {
+pub(crate) enum Output {
     #[default]
     Table,
     Yaml,

@@ -13,7 +13,7 @@ use super::output::{cell, emit};
 use super::password;
 
 #[derive(Debug, clap::Subcommand)]
-pub enum UserCommand {
+pub(crate) enum UserCommand {
     /// Make a user, or change one; the password is asked for, piped in, or taken from NIGHTJAR_NEW_PASSWORD
     Add {
         name: String,
@@ -33,7 +33,7 @@ pub enum UserCommand {
 }
 
 #[derive(Debug, clap::Subcommand)]
-pub enum TokenCommand {
+pub(crate) enum TokenCommand {
     /// Make an API token; prints it and nothing else
     Create {
         name: String,
@@ -55,7 +55,7 @@ pub enum TokenCommand {
 }
 
 #[derive(Debug, clap::Subcommand)]
-pub enum WorkspaceCommand {
+pub(crate) enum WorkspaceCommand {
     List,
     Create { name: String },
 }

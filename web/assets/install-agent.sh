@@ -275,9 +275,13 @@ else
     [ "$user" = "$(id -un)" ] || [ "$(id -u)" -eq 0 ] || die "only root can run the agent as another user"
 fi
 
-# The token, readable by the agent alone; it enrols with it once and then has a key of its own.
+# The token, readable by the agent alone. Once enrolled the agent has a key of its own, and the file
+# is left empty.
 token_store=$data_dir/enrolment-token
-(umask 077; printf '%s\n' "$token" >"$token_store.new")
+(
+    umask 077
+    if enrolled; then : >"$token_store.new"; else printf '%s\n' "$token" >"$token_store.new"; fi
+)
 mv -f "$token_store.new" "$token_store"
 chmod 700 "$data_dir"
 if [ "$(id -u)" -eq 0 ]; then chown -R "$user" "$data_dir"; fi
@@ -352,7 +356,12 @@ else
         fi
         printf '%s\n' "$!" >"$pid_file"
     fi
-    alive() { running; }
+    # Its name is not looked at: it may still be on its way from this shell to the agent. A dead
+    # process that nobody has waited for has no command line left.
+    alive() {
+        pid=$(cat "$pid_file" 2>/dev/null) && kill -0 "$pid" 2>/dev/null || return 1
+        [ ! -d "/proc/$$" ] || [ -n "$(tr -d '\0' <"/proc/$pid/cmdline" 2>/dev/null)" ]
+    }
     hint="$log_file"
 fi
 
@@ -363,8 +372,8 @@ fi
 
 # It is up once it has its identity; a token that does not hold shows here and not days later.
 waited=0
-while ! enrolled; do
-    if ! alive && [ "$waited" -ge 2 ]; then
+while [ "$waited" -lt 2 ] || ! enrolled; do
+    if ! alive; then
         [ ! -f "$log_file" ] || tail -n 5 "$log_file" >&2
         die "the agent stopped right after its start; see $hint"
     fi
@@ -375,7 +384,7 @@ while ! enrolled; do
     sleep 1
     waited=$((waited + 1))
 done
-rm -f "$token_store"
+: >"$token_store"
 say "installed and enrolled; it reports to $server"
 }
 

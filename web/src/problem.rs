@@ -25,9 +25,12 @@ pub struct ProblemDocument {
     pub problems: Vec<Problem>,
 }
 
-/// A request that failed.
+/// A request that failed. Boxed: it is the rare half of every handler's result.
 #[derive(Debug, Clone)]
-pub(crate) struct Failure {
+pub(crate) struct Failure(Box<Parts>);
+
+#[derive(Debug, Clone)]
+struct Parts {
     status: StatusCode,
     kind: &'static str,
     title: &'static str,
@@ -41,7 +44,7 @@ pub(crate) type Answer<T = Response> = Result<T, Failure>;
 impl Failure {
     pub(crate) fn of(status: StatusCode, detail: impl Into<String>) -> Self {
         let (kind, title) = describe(status);
-        Self { status, kind, title, detail: detail.into(), problems: Vec::new(), header: None }
+        Self(Box::new(Parts { status, kind, title, detail: detail.into(), problems: Vec::new(), header: None }))
     }
 
     pub(crate) fn invalid(problems: Vec<Problem>) -> Self {
@@ -49,20 +52,25 @@ impl Failure {
             1 => "What was sent has a problem.".to_owned(),
             count => format!("What was sent has {count} problems."),
         };
-        Self { problems, ..Self::of(StatusCode::UNPROCESSABLE_ENTITY, detail) }
+        Self::of(StatusCode::UNPROCESSABLE_ENTITY, detail).with_problems(problems)
     }
 
     pub(crate) fn malformed(detail: impl Into<String>) -> Self {
         Self::of(StatusCode::BAD_REQUEST, detail)
     }
 
+    fn with_problems(mut self, problems: Vec<Problem>) -> Self {
+        self.0.problems = problems;
+        self
+    }
+
     pub(crate) fn with_problem(mut self, path: impl Into<String>, message: impl Into<String>) -> Self {
-        self.problems.push(Problem { path: path.into(), message: message.into() });
+        self.0.problems.push(Problem { path: path.into(), message: message.into() });
         self
     }
 
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.header = Some((name, value));
+        self.0.header = Some((name, value));
         self
     }
 }
@@ -74,7 +82,7 @@ impl From<Error> for Failure {
             tracing::error!(%error, "request failed");
             return Self::of(status, "The server failed; its log says why, under this answer's X-Request-Id.");
         }
-        let failure = Self { problems: error.problems, ..Self::of(status, error.message) };
+        let failure = Self::of(status, error.message).with_problems(error.problems);
         match error.kind {
             ErrorKind::Unavailable => failure.with_header(header::RETRY_AFTER, HeaderValue::from_static("5")),
             _ => failure,
@@ -84,18 +92,19 @@ impl From<Error> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
+        let Parts { status, kind, title, detail, problems, header } = *self.0;
         let document = ProblemDocument {
-            kind: format!("urn:nightjar:problem:{}", self.kind),
-            title: self.title.to_owned(),
-            status: self.status.as_u16(),
-            detail: self.detail,
-            problems: self.problems,
+            kind: format!("urn:nightjar:problem:{kind}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail,
+            problems,
         };
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
-        *response.status_mut() = self.status;
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if let Some((name, value)) = self.header {
+        *response.status_mut() = status;
+        response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if let Some((name, value)) = header {
             response.headers_mut().insert(name, value);
         }
         response

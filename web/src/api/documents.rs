@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use nightjar_model::ports::{ListQuery, Outcome, WriteOptions};
 use nightjar_model::{Kind, Problems, Resource, ResourceKey};
@@ -30,6 +31,22 @@ pub(super) fn routes() -> Routes {
     }
     documents_openapi::describe(routes.get_openapi_mut());
     routes
+}
+
+/// The document that the path names; its kind comes with the route.
+struct Named(ResourceKey);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
+        let refused = |error: String| Failure::malformed(format!("The path cannot be read: {error}"));
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((workspace, name)) = path.map_err(|error| refused(error.body_text()))?;
+        let kind = parts.extensions.get::<Kind>().copied();
+        let kind = kind.ok_or_else(|| nightjar_model::Error::internal("a route of documents names no kind"))?;
+        Ok(Self(ResourceKey::new(kind, workspace, name)))
+    }
 }
 
 async fn list(
@@ -69,14 +86,8 @@ async fn list(
     json_response(&ItemsPage { items, next: page.next })
 }
 
-async fn show(
-    State(shared): State<Arc<Shared>>,
-    Extension(kind): Extension<Kind>,
-    Path((ws, name)): Path<(String, String)>,
-    format: Format,
-    headers: HeaderMap,
-) -> Answer {
-    let resource = shared.services.resources.get(&ResourceKey::new(kind, ws, name)).await?;
+async fn show(State(shared): State<Arc<Shared>>, Named(key): Named, format: Format, headers: HeaderMap) -> Answer {
+    let resource = shared.services.resources.get(&key).await?;
     let tag = etag(&resource);
     if tag.is_some() && headers.get(header::IF_NONE_MATCH) == tag.as_ref() {
         return Ok(StatusCode::NOT_MODIFIED.into_response());
@@ -86,9 +97,8 @@ async fn show(
 
 async fn put(
     State(shared): State<Arc<Shared>>,
-    Extension(kind): Extension<Kind>,
+    Named(key): Named,
     caller: Caller,
-    Path((ws, name)): Path<(String, String)>,
     mut params: Params,
     headers: HeaderMap,
     format: Format,
@@ -100,16 +110,15 @@ async fn put(
         return Err(Failure::malformed("Send one document here; `/apply` takes several."));
     }
     let mut value = documents.swap_remove(0);
-    address(&mut value, kind, &name)?;
-    let resource = Resource::from_value(&value, Some(&ws)).map_err(Failure::invalid)?;
-    let key = resource.key();
+    address(&mut value, &key)?;
+    let resource = Resource::from_value(&value, Some(&key.workspace)).map_err(Failure::invalid)?;
     let mut applied = shared.services.resources.apply(caller.actor(), vec![resource], options).await?;
     let applied = applied.pop().ok_or_else(|| nightjar_model::Error::internal("the store answered nothing"))?;
     let mut response = document(&applied.resource, format)?;
     response.headers_mut().insert("x-nightjar-outcome", HeaderValue::from_static(outcome_name(applied.outcome)));
     if applied.outcome == Outcome::Created && !options.dry_run {
         *response.status_mut() = StatusCode::CREATED;
-        let location = format!("/api/v1/workspaces/{}/{}/{}", key.workspace, kind.plural(), key.name);
+        let location = format!("/api/v1/workspaces/{}/{}/{}", key.workspace, key.kind.plural(), key.name);
         if let Ok(location) = HeaderValue::from_str(&location) {
             response.headers_mut().insert(header::LOCATION, location);
         }
@@ -119,25 +128,19 @@ async fn put(
 
 async fn delete(
     State(shared): State<Arc<Shared>>,
-    Extension(kind): Extension<Kind>,
+    Named(key): Named,
     caller: Caller,
-    Path((ws, name)): Path<(String, String)>,
     mut params: Params,
     headers: HeaderMap,
 ) -> Answer<StatusCode> {
     let options = WriteOptions { dry_run: params.flag("dryRun"), if_match: precondition(&headers)? };
     params.finish()?;
-    shared.services.resources.delete(caller.actor(), &ResourceKey::new(kind, ws, name), options).await?;
+    shared.services.resources.delete(caller.actor(), &key, options).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn versions(
-    State(shared): State<Arc<Shared>>,
-    Extension(kind): Extension<Kind>,
-    Path((ws, name)): Path<(String, String)>,
-    format: Format,
-) -> Answer {
-    let versions = shared.services.resources.versions(&ResourceKey::new(kind, ws, name)).await?;
+async fn versions(State(shared): State<Arc<Shared>>, Named(key): Named, format: Format) -> Answer {
+    let versions = shared.services.resources.versions(&key).await?;
     let items: Vec<Value> = versions.iter().map(Resource::to_value).collect();
     match format {
         Format::Yaml => yaml(&items),
@@ -147,9 +150,8 @@ async fn versions(
 
 async fn restore(
     State(shared): State<Arc<Shared>>,
-    Extension(kind): Extension<Kind>,
+    Named(key): Named,
     caller: Caller,
-    Path((ws, name)): Path<(String, String)>,
     mut params: Params,
     format: Format,
 ) -> Answer {
@@ -158,13 +160,13 @@ async fn restore(
         params.refuse("version", "must be the number of a version, from 1");
     }
     params.finish()?;
-    let key = ResourceKey::new(kind, ws, name);
     let resource = shared.services.resources.restore(caller.actor(), &key, version.unwrap_or_default()).await?;
     document(&resource, format)
 }
 
 /// Puts in what the path says already, and refuses what contradicts it.
-fn address(value: &mut Value, kind: Kind, name: &str) -> Answer<()> {
+fn address(value: &mut Value, key: &ResourceKey) -> Answer<()> {
+    let ResourceKey { kind, name, .. } = key;
     let Some(document) = value.as_object_mut() else {
         return Err(Failure::malformed("A document is an object with `kind`, `metadata` and `spec`."));
     };
@@ -175,7 +177,7 @@ fn address(value: &mut Value, kind: Kind, name: &str) -> Answer<()> {
     }
     if let Some(metadata) = document.entry("metadata").or_insert_with(|| json!({})).as_object_mut() {
         let written = metadata.entry("name").or_insert_with(|| json!(name));
-        if written != name {
+        if written != name.as_str() {
             problems.add("metadata.name", format!("must be `{name}` on this path; a name never changes"));
         }
     }
