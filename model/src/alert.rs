@@ -63,6 +63,7 @@ pub struct Alert {
     pub rule_title: String,
     pub monitor: String,
     pub folder: String,
+    #[schema(value_type = BTreeMap<String, String>)]
     pub keys: AlertKeys,
     pub level: Level,
     pub status: AlertStatus,

@@ -56,11 +56,11 @@ pub(crate) async fn guard(State(shared): State<Arc<Shared>>, mut request: Reques
     match admit(&shared, &mut request).await {
         Ok(()) => next.run(request).await,
         Err(failure) => {
-            let basic = matches!(request.uri().path(), "/docs" | "/metrics");
+            let basic = matches!(request.uri().path(), "/docs" | "/metrics" | "/api/v1/openapi.json");
             let mut response = failure.into_response();
             if response.status() == StatusCode::UNAUTHORIZED {
                 metrics::counter!("nightjar_web_unauthenticated_total").increment(1);
-                // A browser asks for name and password on `Basic`: wanted for pages, not under the console.
+                // A browser asks for name and password on `Basic`: wanted where people look without the console.
                 let scheme =
                     if basic { "Basic realm=\"nightjar\", charset=\"UTF-8\"" } else { "Bearer realm=\"nightjar\"" };
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));

@@ -1,7 +1,9 @@
 //! Subscription: which groups are told of which alerts.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Type};
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::alert_rule::Level;
 use super::{Document, Kind, Reference, references_of};
@@ -42,7 +44,7 @@ impl Default for Target {
 }
 
 /// `all`, or a list of levels.
-#[derive(Debug, Clone, Default, PartialEq, Eq, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Levels {
     #[default]
     All,
@@ -95,6 +97,20 @@ impl<'de> Deserialize<'de> for Levels {
             }
         }
         deserializer.deserialize_any(LevelsVisitor)
+    }
+}
+
+impl PartialSchema for Levels {
+    fn schema() -> RefOr<Schema> {
+        let all = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["all"]));
+        let only = ArrayBuilder::new().items(Ref::from_schema_name(<Level as ToSchema>::name())).min_items(Some(1));
+        OneOfBuilder::new().item(all).item(only).into()
+    }
+}
+
+impl ToSchema for Levels {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((<Level as ToSchema>::name().into_owned(), Level::schema()));
     }
 }
 

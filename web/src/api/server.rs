@@ -103,16 +103,16 @@ async fn docs() -> Response {
     typed("text/html; charset=utf-8", DOCS_PAGE.into()).into_response()
 }
 
-/// The script of `/docs`
+/// The script of `/docs`; the same for everybody
 #[utoipa::path(get, path = "/docs/docs.js", tag = "server", responses((status = 200, body = String, content_type = "text/javascript")),
-    extensions(("x-nightjar-access" = json!("signed-in"))))]
+    extensions(("x-nightjar-access" = json!("open"))))]
 async fn docs_script() -> Response {
     typed("text/javascript; charset=utf-8", DOCS_SCRIPT.into())
 }
 
-/// The style of `/docs`
+/// The style of `/docs`; the same for everybody
 #[utoipa::path(get, path = "/docs/docs.css", tag = "server", responses((status = 200, body = String, content_type = "text/css")),
-    extensions(("x-nightjar-access" = json!("signed-in"))))]
+    extensions(("x-nightjar-access" = json!("open"))))]
 async fn docs_style() -> Response {
     typed("text/css; charset=utf-8", DOCS_STYLE.into())
 }

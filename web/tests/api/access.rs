@@ -50,7 +50,14 @@ async fn strangers_get_nothing_but_what_is_open() {
         assert_eq!(route.access, "open", "{} {} answers {nobody} to strangers", route.method, route.path);
         open.insert(format!("{} {}", route.method, route.path));
     }
-    let expected = ["GET /-/healthy", "GET /-/ready", "GET /install-agent.sh", "POST /api/v1/auth/login"];
+    let expected = [
+        "GET /-/healthy",
+        "GET /-/ready",
+        "GET /docs/docs.css",
+        "GET /docs/docs.js",
+        "GET /install-agent.sh",
+        "POST /api/v1/auth/login",
+    ];
     // Logging in with nothing is refused as well, but because it is not a login.
     let login = server.ask("POST", "/api/v1/auth/login", "", r#"{"name": "x", "password": "y"}"#).await;
     assert_eq!(login.json()["detail"], "the name or the password is wrong");
