@@ -3,11 +3,9 @@
 import { Button, Result } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { createBrowserRouter, Navigate, Outlet, useLocation, useParams, useRouteError, type RouteObject } from 'react-router';
-import { landingWorkspace, SessionProvider, useMe, workspaceLink } from '@/session';
+import { landingWorkspace, useMe, workspaceLink } from '@/session';
 import { Failure } from '@/parts/Failure';
 import { Loading } from '@/parts/Loading';
-import { LoginPage } from '@/shell/LoginPage';
-import { Shell } from '@/shell/Shell';
 
 function SignedIn() {
   const me = useMe();
@@ -16,16 +14,6 @@ function SignedIn() {
   if (me.error) return <div className="page"><Failure error={me.error} retry={() => void me.refetch()} /></div>;
   if (me.data === null) return <Navigate to="/login" replace state={{ from: location.pathname + location.search }} />;
   return <Outlet context={me.data} />;
-}
-
-function Workspace() {
-  const me = useMe().data;
-  if (!me) return null;
-  return (
-    <SessionProvider me={me}>
-      <Shell />
-    </SessionProvider>
-  );
 }
 
 /** An address without a workspace, such as one in a message: opened in the workspace last looked at. */
@@ -85,13 +73,13 @@ const pages: RouteObject[] = [
 ];
 
 export const router = createBrowserRouter([
-  { path: '/login', element: <LoginPage />, errorElement: <Broken /> },
+  { path: '/login', lazy: () => import('@/shell/LoginPage'), errorElement: <Broken />, hydrateFallbackElement: <Loading /> },
   {
     element: <SignedIn />,
     errorElement: <Broken />,
     hydrateFallbackElement: <Loading />,
     children: [
-      { path: '/w/:ws', element: <Workspace />, children: pages },
+      { path: '/w/:ws', lazy: () => import('@/shell/Shell'), children: pages },
       { path: '*', element: <Landing /> },
     ],
   },

@@ -85,7 +85,7 @@ export function AgentDrawer({ agent, onClose }: { agent: AgentView; onClose: () 
           }}
           columns={[
             { title: t('kind.monitors'), key: 'monitor', render: (_, report) => <Link to={link(`monitors/${report.monitor}`)}>{report.monitor}</Link> },
-            { title: t('agent.files'), key: 'files', align: 'end', render: (_, report) => (report.files === 0 ? <Tag color="warning">0</Tag> : report.files) },
+            { title: t('agent.files'), key: 'files', align: 'end', render: (_, report) => (report.files === 0 ? <Tag color="orange">0</Tag> : report.files) },
             { title: t('agent.lines'), key: 'lines', align: 'end', render: (_, report) => report.lines },
             { title: t('agent.faults'), key: 'faults', align: 'end', render: (_, report) => Object.values(report.faults).reduce((a, b) => a + b, 0) },
             { title: t('monitor.through'), key: 'watermark', render: (_, report) => <TimeText value={report.watermark} /> },

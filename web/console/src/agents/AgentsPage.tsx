@@ -72,10 +72,10 @@ export function Component() {
                   ),
                 },
                 { title: t('agent.health'), key: 'health', render: (_, agent) => <><HealthTag health={agent.health} reasons={agent.reasons} />{agent.reasons[0] && <div className="muted" style={{ maxWidth: 260, whiteSpace: 'normal' }}>{agent.reasons[0]}</div>}</> },
-                { title: t('agent.skew'), key: 'skew', align: 'end', render: (_, agent) => (agent.health === 'clock_skew' ? <Tag color="warning">{duration(agent.clockSkewMs)}</Tag> : duration(agent.clockSkewMs)) },
+                { title: t('agent.skew'), key: 'skew', align: 'end', render: (_, agent) => (agent.health === 'clock_skew' ? <Tag color="orange">{duration(agent.clockSkewMs)}</Tag> : duration(agent.clockSkewMs)) },
                 { title: t('agent.version'), key: 'version', render: (_, agent) => agent.facts.version },
                 { title: t('agent.config'), key: 'config', render: (_, agent) => <Config agent={agent} /> },
-                { title: t('agent.faults'), key: 'faults', align: 'end', render: (_, agent) => (faultsOf(agent) > 0 ? <Tag color="error">{faultsOf(agent)}</Tag> : 0) },
+                { title: t('agent.faults'), key: 'faults', align: 'end', render: (_, agent) => (faultsOf(agent) > 0 ? <Tag color="red">{faultsOf(agent)}</Tag> : 0) },
                 { title: t('agent.memory'), key: 'memory', align: 'end', responsive: ['lg'], render: (_, agent) => bytes(agent.process.residentBytes) },
                 { title: t('form.labels'), key: 'labels', responsive: ['xxl'], render: (_, agent) => <KeyTags keys={agent.facts.labels} /> },
                 { title: t('agent.lastSeen'), key: 'seen', render: (_, agent) => <TimeText value={agent.lastSeenAt} /> },
@@ -96,7 +96,7 @@ export function Config({ agent }: { agent: AgentView }) {
   const inForce = agent.configApplied === agent.configWanted;
   return (
     <Tooltip title={`${t('agent.applied')} ${agent.configApplied ?? '–'} · ${t('agent.wanted')} ${agent.configWanted}`}>
-      <Tag color={inForce ? 'success' : 'processing'}>{t(inForce ? 'agent.inForce' : 'agent.pending')}</Tag>
+      <Tag color={inForce ? 'green' : 'blue'}>{t(inForce ? 'agent.inForce' : 'agent.pending')}</Tag>
     </Tooltip>
   );
 }

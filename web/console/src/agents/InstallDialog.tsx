@@ -3,7 +3,7 @@ import { Alert, Button, Form, Input, InputNumber, Modal, Select } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, resourcePath } from '@/api/client';
-import type { EnrolmentToken } from '@/api/types';
+import type { NewEnrolmentToken } from '@/api/types';
 import { CopyButton } from '@/parts/CopyButton';
 import { Failure } from '@/parts/Failure';
 import { useSession } from '@/session';
@@ -16,7 +16,7 @@ export function InstallDialog({ onClose }: { onClose: () => void }) {
   const { t } = useTranslation();
   const { workspace } = useSession();
   const client = useQueryClient();
-  const [made, setMade] = useState<EnrolmentToken & { token: string; install?: string | null }>();
+  const [made, setMade] = useState<NewEnrolmentToken>();
   const [error, setError] = useState<unknown>();
   const [busy, setBusy] = useState(false);
 

@@ -1,4 +1,4 @@
-import { Table, type TableColumnsType } from 'antd';
+import { Grid, Table, type TableColumnsType } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import type { Alert } from '@/api/types';
@@ -15,7 +15,9 @@ interface Props {
   filtered?: boolean;
 }
 
-export function AlertTable({ alerts, loading, compact = false, filtered = false }: Props) {
+export function AlertTable({ alerts, loading, compact: asked = false, filtered = false }: Props) {
+  const wide = Grid.useBreakpoint().md ?? true;
+  const compact = asked || !wide;
   const { t } = useTranslation();
   const { link } = useSession();
   const columns: TableColumnsType<Alert> = [

@@ -3,7 +3,7 @@ import type { AlertEvent, Notification } from '@/api/types';
 import { verdict } from './verdict';
 
 const notification = (status: Notification['status']): Notification => ({
-  id: status, alert: 'a', channel: 'webhook', receiver: 'w', status, attempts: 1, createdAt: '', nextAttemptAt: '', payload: null,
+  id: status, workspace: 'default', dedupKey: status, alert: 'a', channel: 'webhook', receiver: 'w', status, attempts: 1, createdAt: '', nextAttemptAt: '', payload: null,
 });
 const event = (outcome: string, stage = 'route'): AlertEvent => ({ at: '', alert: 'a', stage, outcome, reason: '' });
 

@@ -14,11 +14,11 @@ export function verdict(events: readonly AlertEvent[], notifications: readonly N
   const values = { sent, pending, failed, of: notifications.length };
   if (notifications.length === 0) {
     const stopped = events.findLast(({ outcome }) => outcome === 'stopped');
-    return stopped ? { key: 'stopped', values: { stage: stopped.stage }, colour: 'warning' } : { key: 'nobody', values, colour: 'default' };
+    return stopped ? { key: 'stopped', values: { stage: stopped.stage }, colour: 'orange' } : { key: 'nobody', values, colour: 'default' };
   }
-  if (sent === notifications.length) return { key: 'sent', values, colour: 'success' };
-  if (pending > 0) return { key: 'pending', values, colour: 'processing' };
-  return sent > 0 ? { key: 'partly', values, colour: 'warning' } : { key: 'failed', values, colour: 'error' };
+  if (sent === notifications.length) return { key: 'sent', values, colour: 'green' };
+  if (pending > 0) return { key: 'pending', values, colour: 'blue' };
+  return sent > 0 ? { key: 'partly', values, colour: 'orange' } : { key: 'failed', values, colour: 'red' };
 }
 
 export function outcomeColour(outcome: string): string {

@@ -101,10 +101,10 @@ export async function putResource<S>(
   workspace: string,
   plural: string,
   document: Resource<S>,
-  version?: number,
+  version?: number | null,
 ): Promise<Resource<S>> {
   const headers: Record<string, string> =
-    version === undefined ? { 'If-None-Match': '*' } : { 'If-Match': `"${version}"` };
+    version === undefined || version === null ? { 'If-None-Match': '*' } : { 'If-Match': `"${version}"` };
   return api.put<Resource<S>>(resourcePath(workspace, plural, document.metadata.name), document, { headers });
 }
 

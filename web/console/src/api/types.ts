@@ -1,41 +1,24 @@
-/** The shapes of the HTTP API that the console reads and writes. */
+/** The shapes of the HTTP API by the names the console knows them by; generated but for a few. */
 
-export type Role = 'viewer' | 'operator' | 'editor' | 'admin';
-export type Level = 'P0' | 'P1' | 'P2' | 'P3' | 'P4';
+import type { components } from './openapi';
+
+type Schemas = components['schemas'];
+
+export type Role = Schemas['Role'];
+export type Level = Schemas['Level'];
 export const LEVELS: readonly Level[] = ['P0', 'P1', 'P2', 'P3', 'P4'];
 export const ROLES: readonly Role[] = ['viewer', 'operator', 'editor', 'admin'];
 
-export interface Problem {
-  path: string;
-  message: string;
-}
+export type Problem = Schemas['Problem'];
+export type Me = Schemas['Me'];
 
 export interface Page<T> {
   items: T[];
   next?: string | null;
 }
 
-export interface Me {
-  name: string;
-  displayName: string;
-  platformAdmin: boolean;
-  roles: Record<string, Role>;
-  workspaces: string[];
-}
-
-export interface Metadata {
-  name: string;
-  workspace?: string;
-  displayName?: string;
-  folder?: string;
-  labels?: Record<string, string>;
-  uid?: string;
-  version?: number;
-  createdAt?: string;
-  createdBy?: string;
-  updatedAt?: string;
-  updatedBy?: string;
-}
+/** A document has a name, also while it is being written. */
+export type Metadata = Partial<Schemas['Metadata']> & { name: string };
 
 export interface Resource<S = Record<string, unknown>> {
   kind: string;
@@ -44,299 +27,54 @@ export interface Resource<S = Record<string, unknown>> {
   status?: unknown;
 }
 
-export type Pick =
-  | { split: { by: string; index: number } }
-  | { between: { left?: string; right?: string; nth?: number } }
-  | { regex: { pattern: string; group?: number | string } }
-  | { json: { pointer: string } };
+export type Pick = Schemas['Pick'];
+export type Column = Schemas['Column'];
+export type ColumnFilter = Schemas['ColumnFilter'];
+export type StatFn = Schemas['StatFn'];
+export type Stat = Schemas['Stat'];
+export type PathPattern = Schemas['PathPattern'];
 
-export interface Column {
-  name: string;
-  pick: Pick;
-  number?: boolean;
-}
+/** Of a filter, a side without entries is left out. */
+export type MonitorSpec = Omit<Schemas['MonitorSpec'], 'filter'> & { filter?: Partial<Schemas['Filter']> };
 
-export interface ColumnFilter {
-  column: string;
-  in: string[];
-}
+export type KeyMatch = Schemas['KeyMatch'];
+export type Take = Schemas['Take'];
+export const OPS: readonly Schemas['Op'][] = ['>', '>=', '<', '<=', '==', '!='];
+export type Condition = Schemas['Condition'];
+export type ActiveHours = Schemas['ActiveHours'];
+export type AlertRuleSpec = Schemas['AlertRuleSpec'];
 
-export type StatFn = 'lines' | 'sum' | 'avg' | 'min' | 'max';
+export type CompletenessState = Schemas['CompletenessState'];
+export type Completeness = Schemas['Completeness'];
+export type Windows = Schemas['Windows'];
+export type Series = Windows['series'][number];
+export type MonitorStatus = Schemas['MonitorStatus'];
 
-export interface Stat {
-  name: string;
-  fn: StatFn;
-  column?: string;
-}
+export type TrialReport = Schemas['TrialReport'];
+export type Selection = Schemas['Selection'];
+export type PickSuggestion = Schemas['PickSuggestion'];
 
-export type PathPattern = { path: string } | { glob: string };
-
-export interface MonitorSpec {
-  type: 'minute' | 'minute_multi_key';
-  app?: string;
-  targets?: { labels?: Record<string, string>; env?: string[]; idc?: string[]; ldc?: string[]; hosts?: string[] };
-  source: {
-    log: {
-      paths: PathPattern[];
-      charset?: string;
-      time?: { format?: 'auto' | 'normal' | 'iso8601'; column?: string; timezone?: string };
-      start?: 'end' | 'beginning';
-    };
-  };
-  columns?: Column[];
-  filter?: { include?: ColumnFilter[]; exclude?: ColumnFilter[] };
-  group_by?: string[];
-  stats?: Stat[];
-  limits?: { max_keys?: number };
-  enabled?: boolean;
-}
-
-export type KeyMatch = { any: boolean } | { in: string[] } | { not_in: string[] };
-export type Take = { now: Record<string, never> } | { sum: string } | { avg: string } | { min: string } | { max: string };
-export const OPS = ['>', '>=', '<', '<=', '==', '!='] as const;
-
-export interface Condition {
-  field: string;
-  take?: Take;
-  against?: 'absolute';
-  op: (typeof OPS)[number];
-  threshold: number;
-}
-
-export interface ActiveHours {
-  days?: string[];
-  from?: string;
-  to?: string;
-  timezone?: string;
-}
-
-export interface AlertRuleSpec {
-  monitor: string;
-  where?: Record<string, KeyMatch>;
-  level?: Level;
-  every?: string;
-  active?: ActiveHours[];
-  match?: 'all' | 'any';
-  conditions: Condition[];
-  for?: { times: number; of?: number };
-  recover?: { times?: number; conditions?: Condition[] };
-  no_data?: 'keep' | 'alert' | 'ok';
-  partial_data?: 'wait' | 'judge';
-  max_wait?: string;
-  message?: { text?: string; advice?: string; link?: string };
-  enabled?: boolean;
-}
-
-export type CompletenessState = 'complete' | 'partial' | 'revised';
-
-export interface Completeness {
-  time: string;
-  state: CompletenessState;
-  missing?: string[];
-}
-
-export interface Series {
-  keys: Record<string, string>;
-  points: { time: string; values: Record<string, number | null> }[];
-}
-
-export interface Windows {
-  by: string[];
-  stats: string[];
-  series: Series[];
-  truncated: boolean;
-  completeness: Completeness[];
-}
-
-export interface MonitorStatus {
-  completeThrough?: string | null;
-  agents: { id: string; hostname?: string | null; through?: string | null; health?: AgentHealth | null }[];
-  faults: { reason: string; lastHour: number; example?: string | null }[];
-  files: number;
-}
-
-export interface TrialLine {
-  text: string;
-  time?: string | null;
-  columns: Record<string, string>;
-  counted: boolean;
-  reason?: string | null;
-}
-
-export interface TrialReport {
-  lines: TrialLine[];
-  rows: { time: string; keys: [string, string][]; stats: [string, number | null][] }[];
-  faults: Record<string, number>;
-  problems: Problem[];
-}
-
-export interface Selection {
-  line: number;
-  from: number;
-  to: number;
-}
-
-export interface PickSuggestion {
-  pick: Pick;
-  yields: (string | null)[];
-  distinct: number;
-}
-
-export type AgentHealth = 'healthy' | 'abnormal' | 'clock_skew' | 'lost';
+export type AgentHealth = Schemas['AgentHealth'];
 export const HEALTHS: readonly AgentHealth[] = ['healthy', 'abnormal', 'clock_skew', 'lost'];
+export type AgentView = Schemas['AgentView'];
+export type AgentTask = Exclude<Schemas['AgentTask'], { try_monitor: unknown }>;
 
-export interface AgentView {
-  id: string;
-  workspace: string;
-  facts: {
-    hostname: string;
-    ip: string;
-    version: string;
-    os: string;
-    arch: string;
-    timezone: string;
-    labels: Record<string, string>;
-  };
-  health: AgentHealth;
-  reasons: string[];
-  enrolledAt: string;
-  lastSeenAt?: string | null;
-  clockSkewMs: number;
-  configApplied?: string | null;
-  configWanted: string;
-  monitors: {
-    monitor: string;
-    files: number;
-    lines: number;
-    faults: Record<string, number>;
-    examples: Record<string, string>;
-    watermark?: string | null;
-  }[];
-  process: {
-    residentBytes: number;
-    cpuMillis: number;
-    journalBytes: number;
-    journalLimitBytes: number;
-    unackedRecords: number;
-    paused: boolean;
-  };
-}
-
-export type AgentTask =
-  | { list_files: { root: string; limit?: number } }
-  | { preview_file: { path: string; lines?: number; charset?: string } }
-  | { try_monitor: { spec: MonitorSpec; lines?: number } };
-
-export interface FileEntry {
-  path: string;
-  directory: boolean;
-  readable: boolean;
-  sizeBytes: number;
-  modifiedAt?: string | null;
-}
-
+/** The answer to a task: the member that the task asks for. */
 export interface AgentTaskResult {
-  files?: { root: string; files: FileEntry[]; truncated: boolean };
-  preview?: { path: string; lines: string[]; charset: string; sizeBytes: number };
+  files?: Schemas['FileListing'];
+  preview?: Schemas['FilePreview'];
   trial?: TrialReport;
 }
 
-export type AlertStatus = 'firing' | 'recovered' | 'closed';
+export type AlertStatus = Schemas['AlertStatus'];
+export type Alert = Schemas['Alert'];
+export type AlertEvent = Schemas['AlertEvent'];
+export type Notification = Schemas['Notification'];
+export type AlertDetail = Schemas['AlertDetail'];
+export type Overview = Schemas['Overview'];
 
-export interface Alert {
-  id: string;
-  workspace: string;
-  rule: string;
-  ruleTitle: string;
-  monitor: string;
-  folder: string;
-  keys: Record<string, string>;
-  level: Level;
-  status: AlertStatus;
-  startedAt: string;
-  endedAt?: string | null;
-  summary: string;
-  values: Record<string, number | null>;
-}
-
-export interface AlertEvent {
-  at: string;
-  alert: string;
-  stage: string;
-  outcome: string;
-  reason: string;
-  notification?: string | null;
-}
-
-export interface Notification {
-  id: string;
-  alert: string;
-  channel: 'dingtalk' | 'email' | 'webhook';
-  receiver: string;
-  status: 'pending' | 'sent' | 'failed';
-  attempts: number;
-  createdAt: string;
-  nextAttemptAt: string;
-  sentAt?: string | null;
-  payload: unknown;
-  lastAnswer?: string | null;
-}
-
-export interface AlertDetail {
-  alert: Alert;
-  events: AlertEvent[];
-  notifications: Notification[];
-}
-
-export interface Overview {
-  monitors: { total: number; enabled: number };
-  agents: Partial<Record<AgentHealth, number>>;
-  firing: Partial<Record<Level, number>>;
-  trend: { time: string; count: number }[];
-  latest: Alert[];
-  incomplete: { monitor: string; completeThrough?: string | null; missing: string[] }[];
-}
-
-export interface User {
-  name: string;
-  displayName: string;
-  platformAdmin: boolean;
-  roles: Record<string, Role>;
-  disabled: boolean;
-  createdAt: string;
-  lastLoginAt?: string | null;
-}
-
-export interface ApiToken {
-  id: string;
-  name: string;
-  platformAdmin: boolean;
-  roles: Record<string, Role>;
-  createdBy: string;
-  createdAt: string;
-  expiresAt?: string | null;
-  lastUsedAt?: string | null;
-}
-
-export interface EnrolmentToken {
-  id: string;
-  note: string;
-  usesLeft?: number | null;
-  used: number;
-  createdBy: string;
-  createdAt: string;
-  expiresAt?: string | null;
-}
-
-export interface AuditEntry {
-  id: number;
-  at: string;
-  actor: string;
-  address?: string | null;
-  workspace?: string | null;
-  action: string;
-  kind: string;
-  name: string;
-  before?: unknown;
-  after?: unknown;
-}
+export type User = Schemas['User'];
+export type ApiToken = Schemas['ApiToken'];
+export type EnrolmentToken = Schemas['EnrolmentToken'];
+export type NewEnrolmentToken = Schemas['NewToken'];
+export type AuditEntry = Schemas['AuditEntry'];

@@ -106,7 +106,7 @@ export function Component() {
         </>
       ),
     },
-    { title: t('form.folder'), key: 'folder', responsive: ['xl'], render: (_, { metadata }) => metadata.folder || <span className="muted">–</span> },
+    { title: t('form.folder'), key: 'folder', responsive: ['xxl'], render: (_, { metadata }) => metadata.folder || <span className="muted">–</span> },
     { title: t('monitor.app'), key: 'app', responsive: ['lg'], render: (_, { spec }) => spec.app ?? <span className="muted">{t('monitor.allAgents')}</span> },
     { title: t('monitor.lastMinute'), key: 'last', render: (_, { metadata, spec }) => (spec.enabled === false ? <span className="muted">–</span> : <LastMinute name={metadata.name} spec={spec} />) },
     { title: t('state.state'), key: 'enabled', render: (_, { spec }) => <EnabledTag enabled={spec.enabled !== false} /> },

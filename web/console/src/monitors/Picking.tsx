@@ -105,7 +105,7 @@ function Suggestion({ suggestion }: { suggestion: PickSuggestion }) {
   return (
     <span>
       {t(key, values)} <span className="muted">· {t('pick.distinct', { count: suggestion.distinct })}</span>
-      {missing > 0 && <Tag color="warning" style={{ marginInlineStart: 6 }}>{t('pick.missing', { n: missing, of: suggestion.yields.length })}</Tag>}
+      {missing > 0 && <Tag color="orange" style={{ marginInlineStart: 6 }}>{t('pick.missing', { n: missing, of: suggestion.yields.length })}</Tag>}
       <span className="muted mono" style={{ display: 'block', overflowWrap: 'anywhere' }} data-testid="suggestion-yields">
         {distinctValues(suggestion.yields).slice(0, 8).join(' · ')}
         {suggestion.distinct > 8 ? ' …' : ''}

@@ -70,8 +70,8 @@ function Report({ report, spec }: { report: TrialReport; spec: MonitorSpec }) {
   return (
     <div className="stack" data-testid="trial-report">
       <div className="row">
-        <Tag color={counted > 0 ? 'success' : 'warning'} data-testid="trial-counted">{t('trial.counted', { n: counted, of: report.lines.length })}</Tag>
-        {Object.entries(report.faults).map(([reason, n]) => <Tag color="error" key={reason}>{t(`fault.${reason}`, { defaultValue: reason })}: {n}</Tag>)}
+        <Tag color={counted > 0 ? 'green' : 'orange'} data-testid="trial-counted">{t('trial.counted', { n: counted, of: report.lines.length })}</Tag>
+        {Object.entries(report.faults).map(([reason, n]) => <Tag color="red" key={reason}>{t(`fault.${reason}`, { defaultValue: reason })}: {n}</Tag>)}
       </div>
       {report.problems.length > 0 && <Alert type="warning" title={t('trial.problems')} description={report.problems.map(({ path, message }) => <div key={path}><code>{path}</code> {message}</div>)} />}
       <Table
@@ -103,7 +103,7 @@ function Report({ report, spec }: { report: TrialReport; spec: MonitorSpec }) {
             key: 'verdict',
             fixed: 'left',
             render: (_, line) => (
-              <Tag color={line.counted ? (line.reason ? 'warning' : 'success') : line.reason === 'filtered' ? 'default' : 'error'}>
+              <Tag color={line.counted ? (line.reason ? 'orange' : 'green') : line.reason === 'filtered' ? 'default' : 'red'}>
                 {line.reason ? t(`fault.${line.reason}`, { defaultValue: line.reason }) : t(line.counted ? 'trial.counts' : 'trial.dropped')}
               </Tag>
             ),

@@ -53,7 +53,7 @@ export function withoutColumn(spec: MonitorSpec, index: number): MonitorSpec {
 function mapMentions(spec: MonitorSpec, rename: (name: string) => string): Partial<MonitorSpec> {
   return {
     ...(spec.group_by ? { group_by: spec.group_by.map(rename) } : {}),
-    ...(spec.stats ? { stats: spec.stats.map((stat): Stat => (stat.column === undefined ? stat : { ...stat, column: rename(stat.column) })) } : {}),
+    ...(spec.stats ? { stats: spec.stats.map((stat): Stat => (stat.column === undefined || stat.column === null ? stat : { ...stat, column: rename(stat.column) })) } : {}),
     ...(spec.filter
       ? {
           filter: {
@@ -66,7 +66,7 @@ function mapMentions(spec: MonitorSpec, rename: (name: string) => string): Parti
 }
 
 /** A name for a statistic: `cost_avg`; for the lines `count`. */
-export function statName({ fn, column }: { fn: Stat['fn']; column?: string }, taken: readonly string[]): string {
+export function statName({ fn, column }: Omit<Stat, 'name'>, taken: readonly string[]): string {
   const base = fn === 'lines' ? 'count' : `${column ?? 'value'}_${fn}`;
   for (let n = 1; ; n += 1) {
     const name = n === 1 ? base : `${base}_${n}`;

@@ -47,9 +47,9 @@ export function Component() {
         <Tile
           to={link('agents')}
           title={t('overview.agents')}
-          value={agents.healthy ?? 0}
+          value={agents.healthy}
           suffix={` / ${sum(agents)}`}
-          note={HEALTHS.filter((health) => health !== 'healthy' && (agents[health] ?? 0) > 0).map((health) => <Tag key={health} color={HEALTH_COLOURS[health]}>{t(`health.${health}`)} {agents[health]}</Tag>)}
+          note={HEALTHS.filter((health) => health !== 'healthy' && agents[health] > 0).map((health) => <Tag key={health} color={HEALTH_COLOURS[health]}>{t(`health.${health}`)} {agents[health]}</Tag>)}
         />
         <Tile
           to={link('alerts?status=firing')}

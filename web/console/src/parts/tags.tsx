@@ -10,7 +10,7 @@ export function LevelTag({ level }: { level: Level }) {
   return <Tag color={LEVEL_COLOURS[level]}>{level}</Tag>;
 }
 
-export const HEALTH_COLOURS: Record<AgentHealth, string> = { healthy: 'success', abnormal: 'error', clock_skew: 'warning', lost: 'default' };
+export const HEALTH_COLOURS: Record<AgentHealth, string> = { healthy: 'green', abnormal: 'red', clock_skew: 'orange', lost: 'default' };
 
 export function HealthTag({ health, reasons = [] }: { health: AgentHealth; reasons?: string[] }) {
   const { t } = useTranslation();
@@ -19,19 +19,19 @@ export function HealthTag({ health, reasons = [] }: { health: AgentHealth; reaso
 
 export function AlertStatusTag({ status }: { status: AlertStatus }) {
   const { t } = useTranslation();
-  const colours = { firing: 'error', recovered: 'success', closed: 'default' };
+  const colours = { firing: 'red', recovered: 'green', closed: 'default' };
   return <Tag color={colours[status]}>{t(`alertStatus.${status}`)}</Tag>;
 }
 
 export function NotificationStatusTag({ status }: { status: 'pending' | 'sent' | 'failed' }) {
   const { t } = useTranslation();
-  const colours = { pending: 'processing', sent: 'success', failed: 'error' };
+  const colours = { pending: 'blue', sent: 'green', failed: 'red' };
   return <Tag color={colours[status]}>{t(`notificationStatus.${status}`)}</Tag>;
 }
 
 export function CompletenessTag({ state, missing = [] }: { state: CompletenessState; missing?: string[] }) {
   const { t } = useTranslation();
-  const colours = { complete: 'success', partial: 'warning', revised: 'processing' };
+  const colours = { complete: 'green', partial: 'orange', revised: 'blue' };
   return (
     <Tooltip title={missing.length > 0 ? t('completeness.missing', { agents: missing.join(', ') }) : t(`completeness.${state}Help`)}>
       <Tag color={colours[state]} data-testid={`completeness-${state}`}>{t(`completeness.${state}`)}</Tag>

@@ -7,7 +7,7 @@ import { Failure } from '@/parts/Failure';
 import { useMe, useSignIn } from '@/session';
 import { LanguageSwitch } from './LanguageSwitch';
 
-export function LoginPage() {
+export function Component() {
   const { t } = useTranslation();
   const me = useMe();
   const signIn = useSignIn();

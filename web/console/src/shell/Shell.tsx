@@ -8,7 +8,7 @@ import { Button, Drawer, Grid, Layout, Menu, Select, theme, type MenuProps } fro
 import { Suspense, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, Outlet, useLocation } from 'react-router';
-import { useSession, useSwitchWorkspace, type Session } from '@/session';
+import { SessionProvider, useMe, useSession, useSwitchWorkspace, type Session } from '@/session';
 import { AccountMenu } from './AccountMenu';
 
 const ADMINISTRATION = ['users', 'tokens', 'audit'];
@@ -68,7 +68,18 @@ function Brand({ small = false }: { small?: boolean }) {
   );
 }
 
-export function Shell() {
+/** A workspace's pages, for somebody who is signed in. */
+export function Component() {
+  const me = useMe().data;
+  if (!me) return null;
+  return (
+    <SessionProvider me={me}>
+      <Frame />
+    </SessionProvider>
+  );
+}
+
+function Frame() {
   const { t } = useTranslation();
   const session = useSession();
   const switchWorkspace = useSwitchWorkspace();

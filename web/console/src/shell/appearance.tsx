@@ -67,7 +67,8 @@ export function AppearanceProvider({ children }: { children: ReactNode }) {
   const config = useMemo<ThemeConfig>(
     () => ({
       algorithm: dark ? theme.darkAlgorithm : theme.defaultAlgorithm,
-      token: { colorPrimary: dark ? '#5b7cfa' : '#2f54eb', borderRadius: 6, fontFamily: FONT },
+      token: { colorPrimary: dark ? '#5b7cfa' : '#2f54eb', borderRadius: 6, fontFamily: FONT, ...(dark ? { colorLink: '#8fa8ff' } : {}) },
+      components: dark ? { Menu: { itemSelectedColor: '#c3d0ff', subMenuItemSelectedColor: '#c3d0ff' } } : {},
     }),
     [dark],
   );
