@@ -1,1 +1,57 @@
-fn main() {}
+//! Nightjar: the whole life of the process. Parse, configure, build the rooms, serve until told to
+//! stop, drain.
+
+mod cli;
+mod demo;
+mod server;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Monitoring that counts exactly, and says so.
+#[derive(Parser)]
+#[command(name = "nightjar", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server: collector, engine, alerting, API and console in one process.
+    Server(server::ServerArgs),
+    /// Read the configuration, say what is wrong with it, start nothing.
+    CheckConfig(server::ConfigArgs),
+    /// A server, an agent and an application that begins to fail, all on this machine.
+    Demo(demo::DemoArgs),
+    /// Run a program that ends when this process's parent does.
+    #[command(hide = true)]
+    Tethered(demo::TetheredArgs),
+    #[command(flatten)]
+    Client(cli::ClientCommand),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // The one provider of cryptography in the process; rustls asks for it wherever it is used.
+    let installed = rustls::crypto::ring::default_provider().install_default();
+    if installed.is_err() {
+        eprintln!("nightjar: another cryptography provider is already installed");
+        return ExitCode::FAILURE;
+    }
+    let outcome = match Cli::parse().command {
+        Command::Server(args) => server::run(args).await,
+        Command::CheckConfig(args) => server::check_config(&args),
+        Command::Demo(args) => demo::run(args).await,
+        Command::Tethered(args) => demo::tethered(&args),
+        Command::Client(command) => return cli::run(command).await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nightjar: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,84 @@
+# Everything a developer runs. `make help` lists it.
+#
+# What is built is kept outside the clone, so that clones share it and stay clean.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/nightjar/target
+DEBUG := $(CARGO_TARGET_DIR)/debug
+RELEASE := $(CARGO_TARGET_DIR)/release
+CARGO ?= cargo
+
+CONSOLE := web/console
+# Marks in node_modules, which `git clean` and a fresh clone are without.
+INSTALLED := $(CONSOLE)/node_modules/.installed
+BUILT := $(CONSOLE)/node_modules/.built
+CONSOLE_SOURCES = $(shell find $(CONSOLE)/src $(CONSOLE)/public -type f 2>/dev/null) \
+	$(CONSOLE)/index.html $(CONSOLE)/vite.config.ts $(CONSOLE)/tsconfig.json
+
+.PHONY: help setup console build release demo dev run test check fmt clean \
+	bench bench-scan bench-latency bench-idle bench-start
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install the system packages that tests and demo need, where that is permitted
+	@.ci/setup
+
+$(INSTALLED): $(CONSOLE)/package-lock.json
+	cd $(CONSOLE) && npm ci --no-audit --no-fund
+	@touch $@
+
+$(BUILT): $(INSTALLED) $(CONSOLE_SOURCES)
+	cd $(CONSOLE) && npm run build
+	@touch $@
+
+console: $(BUILT) ## Build the console that the server embeds
+
+build: console ## Build server and agent for development
+	$(CARGO) build --locked -p nightjar -p nightjar-agent
+
+release: console ## Build server and agent for use
+	$(CARGO) build --locked --release -p nightjar -p nightjar-agent
+	@echo "built: $(RELEASE)/nightjar $(RELEASE)/nightjar-agent"
+
+demo: build ## A server, an agent and an application that begins to fail: see an alert arrive
+	@exec $(DEBUG)/nightjar demo
+
+dev: build ## A server on ./data, and the console with hot reload on http://localhost:5173
+	@trap 'kill 0' EXIT; $(DEBUG)/nightjar server --data-dir data & cd $(CONSOLE) && npm run dev
+
+run: build ## A server on ./data
+	@exec $(DEBUG)/nightjar server --data-dir data
+
+test: setup build ## Every test: unit, end to end, and the console in a real browser
+	@tests/run
+
+check: setup console ## Format, lints, types
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	cd $(CONSOLE) && npm run check
+	cd tests/browser && node --check console.mjs
+	sh -n web/assets/install-agent.sh
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+bench: bench-scan bench-latency bench-idle bench-start ## Every figure of docs/benchmarks.md
+
+bench-scan: ## The agent's scan against mawk, 4 million lines
+	@bench/scan.sh
+
+bench-latency: release ## From a minute's end to the notification sent
+	@bench/latency.sh $(RELEASE)
+
+bench-idle: release ## Memory and processor of an idle server and agent
+	@bench/idle.sh $(RELEASE)
+
+bench-start: release ## Start of a server that holds ten million windows
+	@bench/start.sh $(RELEASE)
+
+clean: ## Remove what was built
+	$(CARGO) clean
+	rm -rf $(CONSOLE)/dist $(CONSOLE)/node_modules

@@ -1,0 +1,105 @@
+//! The examples, applied as a user would, count what the generator wrote.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::Local;
+use serde_json::Value;
+
+use crate::harness::{Generator, Stand, Totals, repository, skip, wait_for};
+
+/// Lines and sums as the server has them, of a monitor grouped by `key`.
+pub(crate) async fn stored(stand: &Stand, monitor: &str, key: &str, sum: &str) -> Totals {
+    let sql = format!(
+        "SELECT to_unixtime(time) AS at, {key} AS key, sum(count) AS lines, sum({sum}) AS total \
+         FROM monitor.\"{monitor}\" GROUP BY time, {key}"
+    );
+    let rows = stand.sql(&sql).await;
+    let row = |row: &Value| {
+        let at = row["at"].as_i64().expect("a time") * 1000;
+        let total = row["total"].as_f64().expect("a sum");
+        (
+            (at, row["key"].as_str().expect("a key").to_owned()),
+            (row["lines"].as_f64().expect("lines") as u64, total as i64),
+        )
+    };
+    rows.iter().map(row).collect()
+}
+
+/// Says where two totals differ, rather than showing both.
+pub(crate) fn difference(counted: &Totals, written: &Totals) -> Result<(), String> {
+    let sums = |totals: &Totals| totals.values().fold((0, 0), |sum, cell| (sum.0 + cell.0, sum.1 + cell.1));
+    if counted == written {
+        return Ok(());
+    }
+    let keys: std::collections::BTreeSet<_> = counted.keys().chain(written.keys()).collect();
+    let different: Vec<String> = keys
+        .into_iter()
+        .filter(|key| counted.get(*key) != written.get(*key))
+        .take(5)
+        .map(|key| format!("{key:?}: counted {:?}, written {:?}", counted.get(key), written.get(key)))
+        .collect();
+    Err(format!("counted {:?}, written {:?}; {}", sums(counted), sums(written), different.join("; ")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn examples_count_what_was_written() {
+    let Some(script) = Generator::script() else {
+        return skip("examples_count_what_was_written", "the generator of sample logs (genlog.py) is not here");
+    };
+    let mut stand = Stand::start().await;
+    let logs = stand.path("logs");
+    std::fs::create_dir(&logs).unwrap();
+    let start = (Local::now() - Duration::from_secs(1800)).format("%Y-%m-%d %H:%M:00").to_string();
+    let trade = ["--lines", "20000", "--per-minute", "4000", "--start", &start];
+    let trade = Generator::write(&script, "trade", &logs.join("trade.log"), &trade);
+    let toll = ["--lines", "3000", "--per-minute", "1000", "--start", &start, "--seed", "3"];
+    let toll = Generator::write(&script, "toll", &logs.join("toll-1.log"), &toll);
+
+    let examples = stand.path("examples");
+    std::fs::create_dir(&examples).unwrap();
+    for name in ["trade.yaml", "toll.yaml", "people.yaml"] {
+        let text = std::fs::read_to_string(repository().join("examples").join(name)).unwrap();
+        let here = logs.to_str().unwrap();
+        std::fs::write(examples.join(name), text.replace("/home/admin/logs", here)).unwrap();
+    }
+    let applied = stand.nightjar(&["apply", "-f", examples.to_str().unwrap()]);
+    let text = String::from_utf8_lossy(&applied.stdout).into_owned();
+    assert!(applied.status.success(), "{text}{}", String::from_utf8_lossy(&applied.stderr));
+    assert_eq!(text.lines().filter(|line| line.contains("created")).count(), 15, "{text}");
+    let again = stand.nightjar(&["apply", "-f", examples.to_str().unwrap()]);
+    let text = String::from_utf8_lossy(&again.stdout).into_owned();
+    assert_eq!(text.lines().filter(|line| line.contains("unchanged")).count(), 15, "{text}");
+
+    stand.start_agent("agent", &["app=trade"]).await;
+    wait_for("the trades", Duration::from_secs(60), async || {
+        difference(&stored(&stand, "trade-create", "goods", "cost_sum").await, &trade)
+    })
+    .await;
+    wait_for("the tolls", Duration::from_secs(30), async || {
+        let sql = "SELECT to_unixtime(time) AS at, station, count, cost_avg FROM monitor.\"toll-station\"";
+        let rows = stand.sql(sql).await;
+        let counted: Totals = rows
+            .iter()
+            .map(|row| {
+                let lines = row["count"].as_u64().unwrap();
+                let sum = (row["cost_avg"].as_f64().unwrap() * lines as f64).round() as i64;
+                ((row["at"].as_i64().unwrap() * 1000, row["station"].as_str().unwrap().to_owned()), (lines, sum))
+            })
+            .collect();
+        difference(&counted, &toll)
+    })
+    .await;
+
+    // The same through the windows of the API: one figure a minute, every one of them complete.
+    let mut minutes = BTreeMap::<i64, u64>::new();
+    trade.iter().for_each(|((at, _), (lines, _))| *minutes.entry(*at).or_default() += lines);
+    let from = chrono::DateTime::from_timestamp_millis(*minutes.keys().next().unwrap()).unwrap();
+    let until = chrono::DateTime::from_timestamp_millis(minutes.keys().last().unwrap() + 60_000).unwrap();
+    let text = |time: chrono::DateTime<chrono::Utc>| time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    let path = format!("workspaces/default/monitors/trade-total/windows?from={}&until={}", text(from), text(until));
+    let answer = stand.get(&path).await;
+    let points = answer["series"][0]["points"].as_array().expect("points");
+    let counted: Vec<u64> = points.iter().map(|point| point["values"]["count"].as_f64().unwrap() as u64).collect();
+    assert_eq!(counted, minutes.values().copied().collect::<Vec<_>>());
+}

@@ -1,0 +1,15 @@
+//! End to end: the real binaries, real files, real sockets.
+
+#![expect(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
+
+mod harness;
+
+mod agents;
+mod alerts;
+mod demo;
+mod exactly_once;
+mod faults;
+mod figures;
+mod install;
+mod refusals;
+mod tls;
