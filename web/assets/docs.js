@@ -106,7 +106,8 @@ function render(description) {
   if (location.hash) { const target = document.getElementById(decodeURIComponent(location.hash.slice(1))); if (target) target.scrollIntoView(); }
 }
 
-fetch("/api/v1/openapi.json", { credentials: "same-origin" })
+// From the origin: a page opened as http://name:password@host cannot fetch relative to itself.
+fetch(location.origin + "/api/v1/openapi.json", { credentials: "same-origin" })
   .then((response) => (response.ok ? response.json() : Promise.reject(new Error("HTTP " + response.status))))
   .then(render)
   .catch((error) => { document.getElementById("state").textContent = "The description could not be loaded: " + error.message; });

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use nightjar_model::Timestamp;
 use nightjar_model::alert::{
-    Alert, AlertEvent, AlertQuery, AlertStatus, Notification, NotificationQuery, NotificationStatus,
+    Alert, AlertEvent, AlertQuery, AlertStatus, Notification, NotificationQuery, NotificationStatus, rule_timeline,
 };
 use nightjar_model::kinds::alert_rule::Level;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::{ItemsPage, Routes};
+use super::{Items, ItemsPage, Routes};
 use crate::body::json;
 use crate::params::Params;
 use crate::problem::Answer;
@@ -25,6 +25,7 @@ pub(super) fn routes() -> Routes {
     Routes::new()
         .routes(routes!(list))
         .routes(routes!(show))
+        .routes(routes!(timeline))
         .routes(routes!(notifications))
         .routes(routes!(notification))
 }
@@ -76,6 +77,14 @@ async fn show(State(shared): State<Arc<Shared>>, Path((ws, id)): Path<(String, S
     };
     let notifications = store.notifications(&query).await?.items;
     json(&AlertDetail { alert, events, notifications })
+}
+
+/// What befell a rule while none of its alerts was there: why it did not fire
+#[utoipa::path(get, path = "/api/v1/workspaces/{ws}/alert-rules/{name}/events", tag = "alerts", operation_id = "rule_events",
+    params(("ws" = String, Path), ("name" = String, Path)), responses((status = 200, body = Items<AlertEvent>)),
+    extensions(("x-nightjar-access" = json!("viewer"))))]
+async fn timeline(State(shared): State<Arc<Shared>>, Path((ws, name)): Path<(String, String)>) -> Answer {
+    json(&Items { items: shared.services.alerts.events(&ws, &rule_timeline(&name)).await? })
 }
 
 /// Notifications, newest first

@@ -123,6 +123,8 @@ async fn alerts_are_found_by_what_is_known_of_them() {
     assert_eq!(answer["items"].as_array().map(Vec::len), Some(1));
     let wrong = server.ask("GET", &format!("{WS}/alerts?status=burning&level=P9"), VIEWER, "").await;
     assert_eq!(wrong.json()["problems"].as_array().map(Vec::len), Some(2));
+    let rule = server.ask("GET", &format!("{WS}/alert-rules/slow/events"), VIEWER, "").await.json();
+    assert_eq!(rule["items"][0]["reason"], "waiting for agent-1");
     let one = server.ask("GET", &format!("{WS}/alerts/a1"), VIEWER, "").await.json();
     assert_eq!((&one["alert"]["id"], one["events"].as_array().map(Vec::len)), (&"a1".into(), Some(0)));
 }

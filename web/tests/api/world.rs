@@ -366,8 +366,16 @@ impl AlertStore for World {
         Ok(Page { items, next: None })
     }
 
-    async fn events(&self, _workspace: &str, _alert: &str) -> Result<Vec<AlertEvent>> {
-        Ok(Vec::new())
+    async fn events(&self, _workspace: &str, alert: &str) -> Result<Vec<AlertEvent>> {
+        let waited = AlertEvent {
+            at: NOW,
+            alert: alert.into(),
+            stage: "evaluate".into(),
+            outcome: "delayed".into(),
+            reason: "waiting for agent-1".into(),
+            notification: None,
+        };
+        Ok(if alert == "rule:slow" { vec![waited] } else { Vec::new() })
     }
 
     async fn notification(&self, _workspace: &str, id: &str) -> Result<Notification> {
