@@ -88,14 +88,23 @@ impl Shared {
         }
     }
 
-    /// For those who read a block without the index.
+    /// For those who read a block without the index: what its ids of metrics and fields stand for, in order.
     fn names(&self) -> Names {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let fields: Vec<&str> = state.index.field_names().iter().map(|name| &**name).collect();
-        vec![("nightjar.fields".to_owned(), serde_json::json!(fields).to_string())]
+        let metric = |table: &crate::series::Table| serde_json::json!({ "workspace": table.monitor.workspace, "monitor": table.monitor.name, "width_ms": table.width });
+        let metrics: Vec<serde_json::Value> = state.index.tables().iter().map(metric).collect();
+        let text = |values: serde_json::Value| values.to_string();
+        vec![
+            ("nightjar.metrics".to_owned(), text(metrics.into())),
+            ("nightjar.fields".to_owned(), text(serde_json::json!(fields))),
+        ]
     }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|error| Error::internal(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,6 +82,11 @@ impl SeriesIndex {
         self.tables.get(id as usize)
     }
 
+    /// In the order of their ids.
+    pub(crate) fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
     pub(crate) fn field(&self, name: &str) -> Option<u32> {
         self.field_ids.get(name).copied()
     }
@@ -271,7 +276,7 @@ mod tests {
         assert!(folded);
         assert_eq!(index.series_id(table, &[("k", "4")]), (three, true));
         assert_eq!(index.get(three).and_then(|s| s.value("k")).map(|v| &**v), Some(OTHER_KEY));
-        assert_eq!(index.series_id(table, &[("k", "1")]).1, false);
+        assert!(!index.series_id(table, &[("k", "1")]).1);
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub(super) fn open(
     let manifest = Manifest::load(&dir)?;
     let storage = Arc::new(Storage::local(&dir.join("blocks"))?);
     storage.reconcile(&manifest.blocks)?;
+    series::file::delete_others(&dir, manifest.series_file)?;
     let index = series::file::load(&dir, manifest.series_file, config.max_series)?;
     let mut state = State::new(index, manifest.sequences.clone(), manifest.completeness.clone(), config.retention.0);
     state.blocks = Arc::new(manifest.blocks.iter().map(|meta| Arc::new(Block { meta: meta.clone() })).collect());

@@ -142,6 +142,18 @@ pub(crate) fn path(dir: &Path, generation: u64) -> PathBuf {
     dir.join(format!("series-{generation:06}.idx"))
 }
 
+/// Deletes files of other generations, left by a crash.
+pub(crate) fn delete_others(dir: &Path, file: SeriesFile) -> Result<()> {
+    for entry in fs::read_dir(dir).map_err(EngineError::io("list", dir))? {
+        let found = entry.map_err(EngineError::io("list", dir))?.path();
+        let name = found.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with("series-") && name.ends_with(".idx") && found != path(dir, file.generation) {
+            fs::remove_file(&found).map_err(EngineError::io("delete", &found))?;
+        }
+    }
+    Ok(())
+}
+
 /// Reads the index that `file` is about.
 pub(crate) fn load(dir: &Path, file: SeriesFile, max_series: u32) -> Result<SeriesIndex> {
     let mut index = SeriesIndex::new(max_series);

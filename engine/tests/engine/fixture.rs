@@ -34,7 +34,9 @@ impl TestClock {
 }
 
 #[derive(Default)]
-pub(crate) struct Catalog(std::sync::Mutex<BTreeMap<String, Vec<(String, Arc<MonitorSpec>)>>>);
+pub(crate) struct Catalog(std::sync::Mutex<BTreeMap<String, Monitors>>);
+
+type Monitors = Vec<(String, Arc<MonitorSpec>)>;
 
 #[async_trait]
 impl MonitorCatalog for Catalog {

@@ -1,0 +1,89 @@
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use nightjar_model::delta::{Batch, MonitorDelta, Partial, WindowDelta};
+use nightjar_model::kinds::monitor::MonitorSpec;
+use nightjar_model::names::{AgentId, MonitorKey};
+use nightjar_model::ports::{Intake, MonitorCatalog};
+use nightjar_model::{Clock, Timestamp};
+
+use super::*;
+use crate::{Engine, EngineConfig};
+
+const NOW: i64 = 1_769_846_400_000;
+
+struct Nothing;
+
+impl Clock for Nothing {
+    fn now(&self) -> Timestamp {
+        Timestamp(NOW)
+    }
+}
+
+#[async_trait]
+impl MonitorCatalog for Nothing {
+    async fn monitors(&self, _: &str) -> Result<Vec<(String, Arc<MonitorSpec>)>> {
+        Ok(Vec::new())
+    }
+}
+
+async fn engine(dir: &Path, sequences: std::ops::RangeInclusive<u64>) -> Arc<Engine> {
+    let config = EngineConfig { data_dir: dir.to_owned(), ..EngineConfig::default() };
+    let engine = Engine::open(config, Arc::new(Nothing), Arc::new(Nothing)).await.expect("opened");
+    for sequence in sequences {
+        let window =
+            WindowDelta { start: Timestamp(NOW - 86_400_000), keys: Vec::new(), partials: vec![Partial::lines(1)] };
+        let delta = MonitorDelta {
+            monitor: MonitorKey::new("w", "m"),
+            width: Duration::from_secs(60),
+            group_by: Vec::new(),
+            fields: vec!["*".into()],
+            windows: vec![window],
+        };
+        let batch =
+            Batch { agent: AgentId("a".into()), incarnation: 1, sequence, deltas: vec![delta], watermarks: Vec::new() };
+        engine.take(batch).await.expect("taken");
+        engine.flush().await.expect("flushed");
+    }
+    engine
+}
+
+fn files(dir: &Path) -> usize {
+    std::fs::read_dir(dir.join("blocks")).expect("blocks").count()
+}
+
+#[tokio::test]
+async fn a_block_that_is_read_stays_until_its_reader_is_done() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = engine(dir.path(), 1..=4).await;
+    let snapshot = {
+        let state = engine.shared.state.read().expect("state");
+        state.snapshot(&MonitorKey::new("w", "m"), i64::MIN, i64::MAX)
+    };
+    compact::compact(&engine.shared).await.expect("compacted");
+    assert_eq!((snapshot.blocks.len(), files(dir.path())), (4, 5));
+    drop(snapshot);
+    compact::compact(&engine.shared).await.expect("swept");
+    assert_eq!(files(dir.path()), 1);
+}
+
+#[tokio::test]
+async fn a_flush_that_fails_leaves_nothing_behind_and_is_tried_again() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = engine(dir.path(), 1..=1).await;
+    let taken =
+        Batch { agent: AgentId("a".into()), incarnation: 1, sequence: 2, deltas: Vec::new(), watermarks: Vec::new() };
+    engine.take(taken.clone()).await.expect("taken");
+    // The manifest cannot be written where a directory is in its way.
+    let obstacle = dir.path().join("manifest.new");
+    std::fs::create_dir(&obstacle).expect("made");
+    assert!(engine.flush().await.is_err());
+    std::fs::remove_dir(&obstacle).expect("removed");
+    assert_eq!(files(dir.path()), 1);
+    let log = || std::fs::read_dir(dir.path().join("wal")).expect("wal").count();
+    assert_eq!(log(), 2, "what is not in blocks is still in the log");
+    engine.flush().await.expect("flushed");
+    assert_eq!(log(), 1);
+    assert_eq!(engine.take(taken).await.expect("known"), nightjar_model::ports::Taken::Repeat);
+}
