@@ -156,3 +156,11 @@ fn references(value: &Value, visit: &mut impl FnMut(&str)) {
         _ => {}
     }
 }
+
+/// The console's types are generated from this file (`npm run gen:api`). After a change of the API:
+/// `UPDATE_EXPECT=1 cargo test -p nightjar-web`, then generate.
+#[test]
+fn the_console_knows_this_description() {
+    let document = serde_json::to_string_pretty(&nightjar_web::openapi()).expect("JSON");
+    expect_test::expect_file!["../../console/openapi.json"].assert_eq(&format!("{document}\n"));
+}
