@@ -58,6 +58,9 @@ impl AgentConfig {
         if !(100..=60_000).contains(&self.flush_interval.0.as_millis()) {
             problems.add("flush_interval", "must be from 100ms to 1m");
         }
+        if self.labels.len() > 64 {
+            problems.add("labels", "holds more than 64 labels");
+        }
         for (key, value) in &self.labels {
             if key.is_empty() || key.len() > 63 || value.len() > 255 {
                 let rule = "a label has a key of 1 to 63 bytes and a value of at most 255";

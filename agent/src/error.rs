@@ -31,6 +31,8 @@ pub enum AgentError {
              `nightjar agent token create` makes a new one, as does the console under Agents"
     )]
     TokenRefused(String),
+    #[error("the server does not take this agent: {0}")]
+    Refused(String),
     #[error("the server's certificate cannot be checked: {0}")]
     Tls(String),
     #[error(transparent)]
@@ -47,6 +49,7 @@ impl From<AgentError> for nightjar_model::Error {
             AgentError::Config(problems) => return Self::invalid(error.to_string(), problems.clone()),
             AgentError::NoToken | AgentError::TokenRefused(_) => ErrorKind::Unauthenticated,
             AgentError::Locked { .. } => ErrorKind::Conflict,
+            AgentError::Refused(_) => ErrorKind::InvalidInput,
             AgentError::Tls(_) | AgentError::DataDir { .. } => ErrorKind::Unavailable,
             AgentError::Identity { .. } | AgentError::Journal(_) | AgentError::Stopped | AgentError::Runtime(_) => {
                 ErrorKind::Internal

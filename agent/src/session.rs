@@ -72,7 +72,7 @@ enum SessionError {
 /// Exchanges the enrolment token for an identity. Waits for a server that cannot be reached.
 ///
 /// # Errors
-/// `TokenRefused`.
+/// `TokenRefused`, `Refused`.
 pub(crate) async fn enrol(dialer: &Dialer, token: &Secret, facts: &AgentFacts) -> Result<Identity, AgentError> {
     let mut backoff = Backoff::default();
     loop {
@@ -83,9 +83,12 @@ pub(crate) async fn enrol(dialer: &Dialer, token: &Secret, facts: &AgentFacts) -
         match outcome {
             Ok(identity) => return Ok(identity),
             Err(SessionError::Status(status))
-                if matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied | Code::InvalidArgument) =>
+                if matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied) =>
             {
                 return Err(AgentError::TokenRefused(status.message().to_owned()));
+            }
+            Err(SessionError::Status(status)) if status.code() == Code::InvalidArgument => {
+                return Err(AgentError::Refused(status.message().to_owned()));
             }
             Err(error) => {
                 let wait = backoff.failed();
@@ -261,6 +264,11 @@ impl Conversation<'_> {
     ) -> Result<End, SessionError> {
         let shared = &self.session.shared;
         let mut applied = shared.applied.subscribe();
+        let in_force = applied.borrow_and_update().clone();
+        if !in_force.version.is_empty() {
+            // What of it was refused is this server's to know, too.
+            self.acknowledge_config(&in_force);
+        }
         let mut heartbeat = interval(HEARTBEAT_EVERY);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut deadline = None;

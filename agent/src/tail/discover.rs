@@ -56,7 +56,16 @@ impl Tailer {
         self.refresh_siblings(&pass, now);
         self.tend_unplaced(&mut pass, now);
         self.close_idle();
-        self.files.values_mut().for_each(|file| file.was_blank = file.is_blank());
+        for file in self.files.values_mut() {
+            let blank = file.is_blank() || std::mem::take(&mut file.captured_late);
+            if blank != file.was_blank {
+                file.was_blank = blank;
+                self.changed.files.insert(file.no);
+            }
+        }
+        // Taken down for monitors that then had no use for it, as for a copy.
+        let unused: Vec<FileNo> = self.files.values().filter(|f| f.cursors.is_empty()).map(|f| f.no).collect();
+        unused.into_iter().for_each(|no| self.forget(no));
         self.mark_primed(&pass);
         let (files, found) = (&self.files, &pass.found);
         self.tracks.retain(|path, track| {
@@ -327,6 +336,7 @@ impl Tailer {
             }
         };
         if let Some(file) = self.files.get_mut(&no) {
+            file.captured_late |= file.is_blank();
             file.attach(cursor);
             file.changed_at = now;
             file.verify(path)?;

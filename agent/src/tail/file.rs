@@ -17,7 +17,7 @@ use super::positions::{CursorPosition, FileNo, FilePosition, Mark};
 use super::{LINE_LIMIT_BYTES, READ_BYTES, Sink};
 
 /// A file's first bytes, by which a generation is known again.
-const HEAD_BYTES: u64 = 1024;
+pub(crate) const HEAD_BYTES: u64 = 1024;
 /// The bytes before a cursor, by which the place is known again.
 const TAIL_BYTES: usize = 64;
 
@@ -69,6 +69,8 @@ pub(crate) struct TailFile {
     pub(crate) moved: bool,
     /// Whether nothing of it had been seen when the last pass ended.
     pub(crate) was_blank: bool,
+    /// Its head was taken down after the files beside it: generations may have passed in between.
+    pub(crate) captured_late: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -146,6 +148,16 @@ impl Mark {
     }
 }
 
+impl Mark {
+    /// The mark of more bytes from the start of `file`, if the first are still those of this one.
+    fn grown(&self, file: &File, length: u32) -> io::Result<Option<Self>> {
+        let mut bytes = [0; HEAD_BYTES as usize];
+        let got = read_full(file, &mut bytes[..length as usize], 0)?;
+        let known = bytes[..got].get(..self.length as usize).map(Self::of);
+        Ok((known == Some(*self)).then(|| Self::of(&bytes[..got])))
+    }
+}
+
 /// Reads until `into` is full or the file ends.
 pub(crate) fn read_full(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut got = 0;
@@ -212,7 +224,8 @@ impl TailFile {
             place: if position.retired { Place::Retired } else { Place::Watched },
             closing: false,
             moved: false,
-            was_blank: position.head.length == 0 && position.cursors.iter().all(|cursor| cursor.offset == 0),
+            was_blank: position.blank,
+            captured_late: false,
         }
     }
 
@@ -235,6 +248,7 @@ impl TailFile {
             closing: false,
             moved: false,
             was_blank: false,
+            captured_late: false,
         }
     }
 
@@ -258,6 +272,7 @@ impl TailFile {
             closing: std::mem::take(&mut self.closing),
             moved: false,
             was_blank: false,
+            captured_late: false,
         }
     }
 
@@ -276,6 +291,7 @@ impl TailFile {
             head: self.head,
             size: self.size,
             retired: self.place != Place::Watched,
+            blank: self.was_blank || self.is_blank(),
             cursors: self.cursors.iter().map(cursor).collect(),
         }
     }
@@ -317,7 +333,10 @@ impl TailFile {
         }
         let wanted = look.size.min(HEAD_BYTES) as u32;
         if self.head.length < wanted {
-            self.head = Mark::read(file, 0, wanted)?;
+            match self.head.grown(file, wanted)? {
+                Some(head) => self.head = head,
+                None => return Ok(Some(false)),
+            }
         }
         if look.size != self.scanned {
             self.caught_up_at = None;
@@ -325,6 +344,12 @@ impl TailFile {
         self.size = look.size;
         self.look = Some(look);
         Ok(Some(true))
+    }
+
+    /// Whether `other` begins with this one's head.
+    pub(crate) fn has_head_of(&self, other: &File, size: u64) -> io::Result<bool> {
+        let length = self.head.length;
+        Ok(length > 0 && size >= u64::from(length) && Mark::read(other, 0, length)? == self.head)
     }
 
     /// Whether the file at `path` begins with what was read of this one: a copy, or this one renamed.
@@ -375,6 +400,11 @@ impl TailFile {
             let overlap = cursor.tail.length as usize;
             let got = read_full(file, buffer, cursor.offset - overlap as u64)?;
             if got < overlap || Mark::of(&buffer[..overlap]) != cursor.tail {
+                return Ok(Progress::Turned);
+            }
+            // Near the start the bytes before the cursor say little; the head says it.
+            let head = self.head.length as usize;
+            if cursor.offset == overlap as u64 && buffer[..got].get(..head).map(Mark::of) != Some(self.head) {
                 return Ok(Progress::Turned);
             }
             let at_end = got < buffer.len();

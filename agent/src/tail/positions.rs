@@ -44,6 +44,9 @@ pub struct FilePosition {
     pub size: u64,
     /// No longer what stands at a watched path.
     pub retired: bool,
+    /// Generations before it may still have to be looked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blank: bool,
     pub cursors: Vec<CursorPosition>,
 }
 

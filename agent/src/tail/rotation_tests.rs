@@ -206,7 +206,11 @@ impl Rig {
                 .map(|((_, line), count)| (line[..7].to_owned(), *count))
                 .collect();
             let written: Vec<(String, u32)> = (1..=self.written).map(|no| (format!("#{no:06}"), 1)).collect();
-            assert_eq!(read, written, "monitor {slot}: files {:#?}", self.listing());
+            if read != written {
+                let wrong: Vec<_> = read.iter().filter(|(_, count)| *count != 1).collect();
+                let missing: Vec<_> = written.iter().filter(|line| !read.iter().any(|r| r.0 == line.0)).collect();
+                panic!("monitor {slot}: doubled {wrong:?}, missing {missing:?}, files {:#?}", self.listing());
+            }
         }
     }
 
@@ -214,7 +218,8 @@ impl Rig {
         let mut names: Vec<String> = fs::read_dir(self.dir.path())
             .unwrap()
             .map(|e| e.unwrap())
-            .map(|e| format!("{} {}", e.file_name().to_string_lossy(), fs::read_to_string(e.path()).unwrap()))
+            .map(|e| (e.file_name(), fs::read_to_string(e.path()).unwrap()))
+            .map(|(name, text)| format!("{} {}", name.to_string_lossy(), text.chars().take(200).collect::<String>()))
             .collect();
         names.sort();
         names
@@ -470,4 +475,57 @@ fn a_monitor_that_goes_forgets_and_one_that_changes_its_paths_keeps_the_others()
     rig.check_all();
     assert_eq!(rig.journalled.primed.keys().collect::<Vec<_>>(), ["m0"]);
     assert_eq!(rig.kept.lines.keys().filter(|(slot, _)| *slot == 1).count(), 2);
+}
+
+/// A writer that does not wait for the reader: whatever a poll falls into, each line is read once.
+fn race(pattern: &str, rotate: fn(&Path, u32, &File)) {
+    const LINES: u64 = 6_000;
+    let mut rig = Rig::new(&[pattern]);
+    let log = rig.path("");
+    let writer = std::thread::spawn(move || {
+        let mut rotations = 0;
+        let mut file = append(&log);
+        for no in 1..=LINES {
+            file.write_all(format!("#{no:06} some more text of the line\n").as_bytes()).unwrap();
+            if no % 150 == 0 {
+                rotations += 1;
+                rotate(&log, rotations, &file);
+                file = append(&log);
+            }
+        }
+    });
+    while !writer.is_finished() {
+        rig.poll();
+        if rig.now.0 % 2_000 == 0 {
+            rig.journal();
+        }
+        if rig.now.0 % 5_200 == 0 {
+            rig.restart();
+        }
+    }
+    writer.join().unwrap();
+    rig.written = LINES;
+    rig.writer = append(&rig.path(""));
+    rig.check_all();
+}
+
+fn rename_away(log: &Path, no: u32, _file: &File) {
+    fs::rename(log, format!("{}.{no}", log.display())).unwrap();
+}
+
+fn copy_and_truncate(log: &Path, no: u32, file: &File) {
+    fs::copy(log, format!("{}.{no}", log.display())).unwrap();
+    file.set_len(0).unwrap();
+}
+
+#[test]
+fn racing_a_writer_that_renames() {
+    race("trade.log", rename_away);
+    race("trade.log*", rename_away);
+}
+
+#[test]
+fn racing_a_writer_that_copies_and_truncates() {
+    race("trade.log", copy_and_truncate);
+    race("trade.log*", copy_and_truncate);
 }

@@ -12,7 +12,7 @@ use nightjar_model::Timestamp;
 use nightjar_model::delta::FaultReason;
 
 use super::discover::Pass;
-use super::file::{Cursor, Look, Place, TailFile, open_regular};
+use super::file::{Cursor, HEAD_BYTES, Look, Place, TailFile, open_regular};
 use super::positions::{FileNo, Mark};
 use super::siblings::{Sibling, is_news, siblings};
 use super::{TailFault, Tailer};
@@ -31,7 +31,8 @@ pub(super) fn is_copy_of(original: &mut TailFile, copy: &File, size: u64) -> io:
     if size == 0 {
         return Ok(true);
     }
-    if original.is_blank() {
+    let path = original.path.clone();
+    if original.is_blank() && (original.verify(&path)? != Some(true) || original.is_blank()) {
         return Ok(false);
     }
     let head = original.head;
@@ -48,8 +49,54 @@ pub(super) fn is_copy_of(original: &mut TailFile, copy: &File, size: u64) -> io:
         return Ok(true);
     }
     // It differs from what is in the file now; that says nothing if that is another generation.
-    let path = original.path.clone();
     Ok(original.verify(&path)? != Some(true))
+}
+
+/// A change at a path, for finding what came and went meanwhile.
+#[derive(Clone, Copy)]
+struct Between<'a> {
+    path: &'a Path,
+    old: Option<FileNo>,
+    /// Generations that are no longer where they were read.
+    ghosts: &'a [TailFile],
+    listing: &'a [Sibling],
+}
+
+/// What stands at `path`, with as much of its head as there is.
+fn look_at_present(path: &Path) -> Option<TailFile> {
+    let (handle, metadata) = open_regular(path).ok()?;
+    let mut present = TailFile::opened(0, Look::of(&metadata).id, handle, path, path, Timestamp(0));
+    present.verify(path).ok()?;
+    Some(present)
+}
+
+/// Whether a sibling is a copy of one of `originals`, or of what stands at the path at present,
+/// perhaps being copied this moment.
+fn is_explained<'a>(
+    originals: impl Iterator<Item = &'a TailFile>,
+    present: Option<&mut TailFile>,
+    sibling: &Sibling,
+) -> io::Result<bool> {
+    let (copy, metadata) = open_regular(&sibling.path)?;
+    let size = metadata.len();
+    for original in originals.filter(|original| original.id != sibling.id) {
+        let alike = original.has_head_of(&copy, size)?;
+        if alike && (size < original.furthest() || original.continues_in(&copy, size)?) {
+            return Ok(true);
+        }
+    }
+    let Some(present) = present.filter(|present| present.id != sibling.id) else { return Ok(false) };
+    if present.has_head_of(&copy, size)? {
+        return Ok(true);
+    }
+    let begun = u64::from(present.head.length);
+    if (begun > 0 && size >= begun) || !present.begins_like(&copy, size)? {
+        return Ok(false);
+    }
+    if begun == 0 {
+        present.head = Mark::read(&copy, 0, size.min(HEAD_BYTES) as u32)?;
+    }
+    Ok(true)
 }
 
 impl Tailer {
@@ -81,6 +128,9 @@ impl Tailer {
         pass: &mut Pass,
         now: Timestamp,
     ) {
+        // First what stands there, then what lies beside it: what is rotated away in between is found
+        // either in the listing or, its head being known, by its absence from the path.
+        let mut present = look_at_present(path);
         let listing = siblings(path).unwrap_or_else(|error| {
             tracing::warn!(path = %path.display(), %error, "cannot list the rotated files beside it");
             Vec::new()
@@ -94,7 +144,12 @@ impl Tailer {
         if let Some(old) = old.filter(|old| standing != Some(*old) && !pass.turned.contains(old)) {
             ghosts.extend(self.follow_away(old, &listing, pass, now));
         }
-        self.take_generations_between(path, old, &ghosts, &listing, pass, now);
+        let between = Between { path, old, ghosts: &ghosts, listing: &listing };
+        self.take_generations_between(&between, present.as_mut(), pass, now);
+        let expected = pass.found.get(path).and_then(|found| found.look).map(|look| look.id);
+        if let Some(present) = present.filter(|present| Some(present.id) == expected) {
+            self.keep_head(present);
+        }
         if let Some(track) = self.tracks.get_mut(path) {
             track.seen = listing.iter().map(Sibling::birth).collect();
             track.listed = None;
@@ -129,32 +184,32 @@ impl Tailer {
         }
     }
 
-    /// Siblings that came since `path` was last seen as it was, and are neither the old file, nor a
+    /// Siblings that came since the path was last seen as it was, and are neither the old file, nor a
     /// copy of it or of the present one, were written and rotated away unseen: all of them is news.
     fn take_generations_between(
         &mut self,
-        path: &Path,
-        old: Option<FileNo>,
-        ghosts: &[TailFile],
-        listing: &[Sibling],
+        between: &Between<'_>,
+        mut present: Option<&mut TailFile>,
         pass: &Pass,
         now: Timestamp,
     ) {
-        let monitors: Vec<String> = pass.found.get(path).map(|found| found.settled().collect()).unwrap_or_default();
+        let Between { path, old, ghosts, listing } = *between;
+        let settled: Vec<String> = pass.found.get(path).map(|found| found.settled().collect()).unwrap_or_default();
         let Some(track) = self.tracks.get(path) else { return };
         let news: Vec<Sibling> = listing.iter().filter(|s| s.size > 0 && is_news(&track.seen, s)).cloned().collect();
         for sibling in news {
-            let known = self.by_id.get(&sibling.id).filter(|no| !pass.turned.contains(no));
             // A pattern of another monitor may have found it in its own right.
+            let known = self.by_id.get(&sibling.id).filter(|no| !pass.turned.contains(no));
             let known = known.and_then(|no| self.files.get(no));
             let monitors: Vec<String> =
-                monitors.iter().filter(|m| !known.is_some_and(|file| file.has(m))).cloned().collect();
+                settled.iter().filter(|m| !known.is_some_and(|file| file.has(m))).cloned().collect();
             let is_old = old.is_some_and(|old| known.is_some_and(|file| file.no == old));
-            let settled = ghosts.iter().any(|ghost| Some(ghost.no) == old);
-            if monitors.is_empty() || (is_old && !settled) {
+            let gone = ghosts.iter().any(|ghost| Some(ghost.no) == old);
+            if monitors.is_empty() || (is_old && !gone) {
                 continue;
             }
-            let outcome = self.is_explained(path, old, ghosts, &sibling).and_then(|explained| {
+            let originals = ghosts.iter().chain(old.and_then(|no| self.files.get(&no)));
+            let outcome = is_explained(originals, present.as_deref_mut(), &sibling).and_then(|explained| {
                 if !explained {
                     let cursor = Cursor::at_start(monitors.clone());
                     let no = self.attach(sibling.id, &sibling.path, path, cursor, now)?;
@@ -177,33 +232,23 @@ impl Tailer {
         }
     }
 
-    fn is_explained(
-        &mut self,
-        path: &Path,
-        old: Option<FileNo>,
-        ghosts: &[TailFile],
-        sibling: &Sibling,
-    ) -> io::Result<bool> {
-        let (copy, metadata) = open_regular(&sibling.path)?;
-        let size = metadata.len();
-        let of = |original: &TailFile| -> io::Result<bool> {
-            let head = original.head;
-            let alike = head.length > 0
-                && size >= u64::from(head.length)
-                && original.id != sibling.id
-                && Mark::read(&copy, 0, head.length)? == head;
-            Ok(alike && (size < original.furthest() || original.continues_in(&copy, size)?))
-        };
-        for original in ghosts.iter().chain(old.and_then(|no| self.files.get(&no))) {
-            if of(original)? {
-                return Ok(true);
+    /// Keeps the file with the head it had when it was looked at, for the monitors to be attached to:
+    /// should another generation be in it by then, that is noticed.
+    fn keep_head(&mut self, mut present: TailFile) {
+        match self.by_id.get(&present.id).and_then(|no| self.files.get_mut(no)) {
+            Some(file) if file.cursors.is_empty() => {
+                file.head = present.head;
+                file.captured_late = present.head.length == 0;
+            }
+            Some(_) => {}
+            None => {
+                self.next += 1;
+                present.no = self.next;
+                present.captured_late = present.head.length == 0;
+                self.by_id.insert(present.id, present.no);
+                self.files.insert(present.no, present);
             }
         }
-        // The present file under the path, perhaps being copied this moment.
-        let (handle, metadata) = open_regular(path)?;
-        let id = Look::of(&metadata).id;
-        let present = TailFile::opened(0, id, handle, path, path, Timestamp(0));
-        Ok(id != sibling.id && metadata.len() >= size && present.begins_like(&copy, size)?)
     }
 
     /// Moves the cursors of a generation whose content is gone from its inode to the copy that was
@@ -342,21 +387,25 @@ impl Tailer {
                 continue;
             }
             let current = track.current;
+            let blank = current.and_then(|no| self.files.get(&no)).is_some_and(TailFile::is_blank);
             let Ok(listing) = siblings(path) else { continue };
             let there = path.metadata().ok().map(|metadata| Look::of(&metadata).id);
-            let (stays, blank) = match current.and_then(|no| self.files.get_mut(&no)) {
+            let (stays, was_blank) = match current.and_then(|no| self.files.get_mut(&no)) {
                 None => (current.is_none() && there.is_none(), false),
                 Some(file) => {
-                    let blank = file.was_blank;
-                    (there == Some(file.id) && matches!(file.verify(path), Ok(Some(true))), blank)
+                    let stays = there == Some(file.id) && matches!(file.verify(path), Ok(Some(true)));
+                    // Blank when the siblings were listed: what came after is still to be looked at.
+                    file.captured_late |= blank;
+                    (stays, file.was_blank)
                 }
             };
             if !stays {
                 continue;
             }
-            if blank {
+            if was_blank {
                 // Written, rotated away and empty again since the last look: it only seems unchanged.
-                self.take_generations_between(path, current, &[], &listing, pass, now);
+                let between = Between { path, old: current, ghosts: &[], listing: &listing };
+                self.take_generations_between(&between, look_at_present(path).as_mut(), pass, now);
             }
             let seen = listing.iter().map(Sibling::birth).collect();
             if let Some(track) = self.tracks.get_mut(path) {
