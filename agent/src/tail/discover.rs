@@ -9,8 +9,9 @@ use nightjar_model::Timestamp;
 use nightjar_model::delta::FaultReason;
 use nightjar_model::kinds::monitor::{PathPattern, StartAt};
 
-use super::file::{Cursor, FileId, Look, Place, TailFile, open_regular, regular};
+use super::file::{Cursor, Place, TailFile};
 use super::glob::{is_rotated_name, name_of};
+use super::known::{FileId, Look, open_regular, regular};
 use super::positions::FileNo;
 use super::siblings::siblings;
 use super::turnover::is_copy_of;

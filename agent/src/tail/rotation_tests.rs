@@ -10,19 +10,19 @@ use proptest::prelude::*;
 
 use super::*;
 
-struct Rig {
+pub(super) struct Rig {
     dir: tempfile::TempDir,
     watches: Vec<Watch>,
     tailer: Tailer,
-    now: Timestamp,
+    pub(super) now: Timestamp,
     /// What a journal would hold.
     journalled: Positions,
     kept: Seen,
     /// Read, but not yet journalled.
     fresh: Seen,
-    written: u64,
+    pub(super) written: u64,
     rotations: u32,
-    writer: File,
+    pub(super) writer: File,
 }
 
 #[derive(Default, Clone)]
@@ -69,13 +69,13 @@ fn watch(monitor: &str, slot: usize, pattern: PathPattern, start: StartAt) -> Wa
     Watch { monitor: monitor.into(), slot, patterns: vec![pattern], start }
 }
 
-fn append(path: &Path) -> File {
+pub(super) fn append(path: &Path) -> File {
     OpenOptions::new().create(true).append(true).open(path).unwrap()
 }
 
 impl Rig {
     /// With monitors on this pattern under a directory of its own, which come before the file does.
-    fn new(patterns: &[&str]) -> Self {
+    pub(super) fn new(patterns: &[&str]) -> Self {
         Self::with(StartAt::End, patterns, |_| {})
     }
 
@@ -107,7 +107,7 @@ impl Rig {
         rig
     }
 
-    fn path(&self, suffix: &str) -> PathBuf {
+    pub(super) fn path(&self, suffix: &str) -> PathBuf {
         self.dir.path().join(format!("trade.log{suffix}"))
     }
 
@@ -163,7 +163,7 @@ impl Rig {
         self.writer.set_len(0).unwrap();
     }
 
-    fn poll(&mut self) {
+    pub(super) fn poll(&mut self) {
         self.now.0 += 400;
         self.tailer.discover(self.now);
         while self.tailer.read(100, self.now, &mut self.fresh) {}
@@ -172,7 +172,7 @@ impl Rig {
         }
     }
 
-    fn journal(&mut self) {
+    pub(super) fn journal(&mut self) {
         let changes = self.tailer.take_changes();
         let text = serde_json::to_string(&changes).unwrap();
         self.journalled.apply(&serde_json::from_str(&text).unwrap());
@@ -182,7 +182,7 @@ impl Rig {
         fresh.faults.into_iter().for_each(|(reason, count)| *self.kept.faults.entry(reason).or_default() += count);
     }
 
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         self.fresh = Seen::default();
         self.tailer = Tailer::new(&self.journalled, Guard::default(), self.now);
         self.tailer.configure(self.watches.clone());
@@ -195,7 +195,7 @@ impl Rig {
         self.journal();
     }
 
-    fn check_all(&mut self) {
+    pub(super) fn check_all(&mut self) {
         self.settle();
         for slot in 0..self.watches.len() {
             let read: Vec<(String, u32)> = self
@@ -475,57 +475,4 @@ fn a_monitor_that_goes_forgets_and_one_that_changes_its_paths_keeps_the_others()
     rig.check_all();
     assert_eq!(rig.journalled.primed.keys().collect::<Vec<_>>(), ["m0"]);
     assert_eq!(rig.kept.lines.keys().filter(|(slot, _)| *slot == 1).count(), 2);
-}
-
-/// A writer that does not wait for the reader: whatever a poll falls into, each line is read once.
-fn race(pattern: &str, rotate: fn(&Path, u32, &File)) {
-    const LINES: u64 = 6_000;
-    let mut rig = Rig::new(&[pattern]);
-    let log = rig.path("");
-    let writer = std::thread::spawn(move || {
-        let mut rotations = 0;
-        let mut file = append(&log);
-        for no in 1..=LINES {
-            file.write_all(format!("#{no:06} some more text of the line\n").as_bytes()).unwrap();
-            if no % 150 == 0 {
-                rotations += 1;
-                rotate(&log, rotations, &file);
-                file = append(&log);
-            }
-        }
-    });
-    while !writer.is_finished() {
-        rig.poll();
-        if rig.now.0 % 2_000 == 0 {
-            rig.journal();
-        }
-        if rig.now.0 % 5_200 == 0 {
-            rig.restart();
-        }
-    }
-    writer.join().unwrap();
-    rig.written = LINES;
-    rig.writer = append(&rig.path(""));
-    rig.check_all();
-}
-
-fn rename_away(log: &Path, no: u32, _file: &File) {
-    fs::rename(log, format!("{}.{no}", log.display())).unwrap();
-}
-
-fn copy_and_truncate(log: &Path, no: u32, file: &File) {
-    fs::copy(log, format!("{}.{no}", log.display())).unwrap();
-    file.set_len(0).unwrap();
-}
-
-#[test]
-fn racing_a_writer_that_renames() {
-    race("trade.log", rename_away);
-    race("trade.log*", rename_away);
-}
-
-#[test]
-fn racing_a_writer_that_copies_and_truncates() {
-    race("trade.log", copy_and_truncate);
-    race("trade.log*", copy_and_truncate);
 }

@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::file::{FileId, Look};
 use super::glob::{is_rotated_name, name_of};
+use super::known::{FileId, Look};
 
 /// Of more than these only the youngest are looked at.
 const MAX_SIBLINGS: usize = 256;

@@ -12,7 +12,8 @@ use nightjar_model::Timestamp;
 use nightjar_model::delta::FaultReason;
 
 use super::discover::Pass;
-use super::file::{Cursor, HEAD_BYTES, Look, Place, TailFile, open_regular};
+use super::file::{Cursor, Place, TailFile};
+use super::known::{HEAD_BYTES, Look, open_regular};
 use super::positions::{FileNo, Mark};
 use super::siblings::{Sibling, is_news, siblings};
 use super::{TailFault, Tailer};
