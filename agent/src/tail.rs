@@ -13,11 +13,14 @@
 mod discover;
 mod file;
 mod glob;
+mod known;
 mod lines;
 mod positions;
 mod siblings;
 mod turnover;
 
+#[cfg(test)]
+mod race_tests;
 #[cfg(test)]
 mod rotation_tests;
 
@@ -28,9 +31,10 @@ use nightjar_model::Timestamp;
 use nightjar_model::delta::FaultReason;
 use nightjar_model::kinds::monitor::{PathPattern, StartAt};
 
-pub(crate) use self::file::open_regular;
-use self::file::{FileId, Place, Progress, TailFile};
+use self::file::{Place, Progress, TailFile};
 pub(crate) use self::glob::expand;
+use self::known::FileId;
+pub(crate) use self::known::open_regular;
 pub use self::positions::{CursorPosition, FileNo, FilePosition, Mark, PositionChanges, Positions, TrackPosition};
 use crate::guard::Guard;
 
