@@ -14,7 +14,7 @@ use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::{Intake, MonitorCatalog, WindowReader};
 use nightjar_model::query::SqlFormat;
-use nightjar_model::{Clock, Decimal, SystemClock, Timestamp};
+use nightjar_model::{Clock, Decimal, Span, SystemClock, Timestamp};
 
 struct Catalog(Arc<MonitorSpec>);
 
@@ -46,7 +46,12 @@ async fn main() {
     let (mode, dir) = (args.next().unwrap_or_default(), args.next());
     let mut number = |default: i64| args.next().map_or(default, |text| text.parse().expect("a number"));
     let (series, minutes) = (number(1000), number(10_000));
-    let config = EngineConfig { data_dir: PathBuf::from(dir.expect("a directory")), ..EngineConfig::default() };
+    let config = EngineConfig {
+        data_dir: PathBuf::from(dir.expect("a directory")),
+        // Reading everything is shown for comparison, also where the build is not optimised.
+        query_timeout: Span::from_secs(600),
+        ..EngineConfig::default()
+    };
     match mode.as_str() {
         "write" => write(config, series, minutes).await,
         "open" => {
