@@ -1,6 +1,6 @@
 //! `nightjar-agent`: reads its arguments, sets up logging, runs until it is told to stop.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -13,7 +13,11 @@ use tokio_util::sync::CancellationToken;
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => args.log_filter().and_then(|filter| {
-            tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+            tracing_subscriber::fmt()
+                .with_env_filter(filter)
+                .with_ansi(std::io::stderr().is_terminal())
+                .with_writer(std::io::stderr)
+                .init();
             agent(args.into_config()?)
         }),
         Command::Scan(args) => {
