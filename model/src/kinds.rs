@@ -35,6 +35,12 @@ pub trait Document {
     /// Adds what is wrong given the resources it refers to, e.g. a column the monitor does not have.
     fn validate_with(&self, _lookup: &dyn Fn(Kind, &str) -> Option<Spec>, _problems: &mut Problems) {}
 
+    /// Where its secrets are sent to; whoever writes another place must know them. Empty for documents
+    /// whose secrets go nowhere.
+    fn secrets_go_to(&self) -> String {
+        String::new()
+    }
+
     /// Visits each secret with its path relative to `spec`.
     fn visit_secrets(&mut self, _visit: &mut dyn FnMut(&str, &mut Secret)) {}
 }
@@ -163,6 +169,11 @@ impl Spec {
             }
         }
         problems.within("spec", |p| self.document().validate_with(lookup, p));
+    }
+
+    /// Where its secrets are sent to. May hold a secret itself: to be compared, not shown.
+    pub fn secrets_go_to(&self) -> String {
+        self.document().secrets_go_to()
     }
 
     pub fn visit_secrets(&mut self, visit: &mut dyn FnMut(&str, &mut Secret)) {

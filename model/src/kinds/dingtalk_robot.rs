@@ -46,6 +46,10 @@ impl Document for DingtalkRobotSpec {
         }
     }
 
+    fn secrets_go_to(&self) -> String {
+        self.url.expose().to_owned()
+    }
+
     fn visit_secrets(&mut self, visit: &mut dyn FnMut(&str, &mut Secret)) {
         visit("url", &mut self.url);
         visit("secret", &mut self.secret);

@@ -66,6 +66,10 @@ impl Document for EmailServerSpec {
         }
     }
 
+    fn secrets_go_to(&self) -> String {
+        format!("{}:{}", self.host, self.port())
+    }
+
     fn visit_secrets(&mut self, visit: &mut dyn FnMut(&str, &mut Secret)) {
         visit("password", &mut self.password);
     }

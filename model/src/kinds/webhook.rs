@@ -62,6 +62,10 @@ impl Document for WebhookSpec {
         }
     }
 
+    fn secrets_go_to(&self) -> String {
+        self.url.clone()
+    }
+
     fn visit_secrets(&mut self, visit: &mut dyn FnMut(&str, &mut Secret)) {
         visit("secret_key", &mut self.secret_key);
         for (name, value) in &mut self.headers {

@@ -188,6 +188,7 @@ async fn draft(
         let mut resource = document.clone();
         let mut secrets = Sealed::new();
         let mut failed = None;
+        let mut kept_paths = Vec::new();
         resource.spec.visit_secrets(&mut |path, secret| {
             let kept = stored.as_ref().and_then(|stored| stored.secrets.get(path));
             if secret.is_empty() {
@@ -205,6 +206,7 @@ async fn draft(
                 Some((sealed, clear)) => {
                     *secret = clear;
                     secrets.insert(path.to_owned(), sealed.clone());
+                    kept_paths.push(path.to_owned());
                 }
                 None => {
                     let why = if kept.is_some() { "the stored one cannot be decrypted" } else { "none is stored" };
@@ -220,6 +222,16 @@ async fn draft(
         if let Some(error) = failed {
             return Err(error);
         }
+        if !kept_paths.is_empty() && !goes_to_the_same(document, &resource, stored.as_ref(), revealed.as_ref()) {
+            problems.within(at(documents.len(), index), |p| {
+                for path in kept_paths {
+                    p.add(
+                        format!("spec.{path}"),
+                        "`***` keeps the stored value only for the address it was stored with; send the value",
+                    );
+                }
+            });
+        }
         let outcome = match (&stored, &revealed) {
             (None, _) => Outcome::Created,
             (Some(_), Some(old)) if same(old, &resource) => Outcome::Unchanged,
@@ -228,6 +240,21 @@ async fn draft(
         drafts.push(Draft { key, resource, secrets, current: stored, outcome });
     }
     Ok(drafts)
+}
+
+/// Whether kept secrets would go where they went before: they must not be had by naming another place.
+fn goes_to_the_same(
+    document: &Resource,
+    resource: &Resource,
+    stored: Option<&Stored>,
+    revealed: Option<&Resource>,
+) -> bool {
+    match (revealed, stored.map(Stored::to_resource)) {
+        (Some(old), _) => old.spec.secrets_go_to() == resource.spec.secrets_go_to(),
+        // Some secret of it cannot be decrypted any more: compared as it is shown.
+        (None, Some(Ok(old))) => old.spec.secrets_go_to() == document.spec.secrets_go_to(),
+        (None, _) => false,
+    }
 }
 
 /// What users set is the same.

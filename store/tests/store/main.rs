@@ -56,6 +56,7 @@ cases! {
     documents::listings_filter_and_page,
     documents::workspaces_keep_apart,
     secrets::the_mask_keeps_what_is_stored,
+    secrets::a_kept_secret_goes_nowhere_else,
     secrets::versions_keep_their_secrets,
     secrets::no_secret_lies_about,
     people::the_first_start_makes_an_administrator,

@@ -55,6 +55,47 @@ pub(crate) async fn the_mask_keeps_what_is_stored(bed: Bed) {
     check_problems(bed.apply(&[robot("other", "***", "")]).await, &[("spec.url", "none is stored")]);
 }
 
+pub(crate) async fn a_kept_secret_goes_nowhere_else(bed: Bed) {
+    let hook = |url: &str, key: &str, header: &str, global: bool| {
+        json!({
+            "kind": "Webhook",
+            "metadata": { "name": "w" },
+            "spec": { "url": url, "secret_key": key, "headers": { "Authorization": header }, "global": global },
+        })
+    };
+    let mail = |host: &str, port: u16, password: &str| {
+        json!({
+            "kind": "EmailServer",
+            "metadata": { "name": "m" },
+            "spec": { "host": host, "port": port, "username": "u", "password": password, "from": "a@example.com" },
+        })
+    };
+    bed.apply(&[hook("https://ours.example/in", "k1", "Bearer t1", false)]).await.unwrap();
+    bed.apply(&[mail("smtp.ours.example", 587, "p1")]).await.unwrap();
+    bed.apply(&[robot("d", &url("one"), "s1")]).await.unwrap();
+    let before = bed.audit().await.len();
+
+    let only = "only for the address it was stored with";
+    check_problems(
+        bed.apply(&[hook("https://theirs.example/in", "***", "***", false)]).await,
+        &[("spec.secret_key", only), ("spec.headers.Authorization", only)],
+    );
+    check_problems(
+        bed.apply(&[hook("https://theirs.example/in", "new", "***", false)]).await,
+        &[("spec.headers.Authorization", only)],
+    );
+    check_problems(bed.apply(&[mail("smtp.theirs.example", 587, "***")]).await, &[("spec.password", only)]);
+    check_problems(bed.apply(&[mail("smtp.ours.example", 2525, "***")]).await, &[("spec.password", only)]);
+    check_problems(bed.apply(&[robot("d", &url("two"), "***")]).await, &[("spec.secret", only)]);
+    assert_eq!(bed.audit().await.len(), before);
+
+    // To the same place they go on, and with new ones the place may change.
+    bed.apply(&[hook("https://ours.example/in", "***", "***", true)]).await.unwrap();
+    bed.apply(&[hook("https://theirs.example/in", "k2", "Bearer t2", true)]).await.unwrap();
+    bed.apply(&[mail("smtp.ours.example", 587, "***")]).await.unwrap();
+    bed.apply(&[robot("d", "***", "***")]).await.unwrap();
+}
+
 pub(crate) async fn versions_keep_their_secrets(bed: Bed) {
     let d = key(Kind::DingtalkRobot, "d");
     bed.apply(&[robot("d", &url("one"), "s1")]).await.unwrap();
