@@ -8,7 +8,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
 use serde_json::{Value, json};
 
-use super::{check_roles, read_roles, refuse, write_roles};
+use super::{check_roles, read_roles, refuse, users, write_roles};
 use crate::audit::{self, Act};
 use crate::database::transaction;
 use crate::error::{Result, StoreError};
@@ -18,6 +18,9 @@ use crate::tokens;
 
 /// The name of the token that the server's settings give.
 const BOOTSTRAP: &str = "bootstrap";
+
+/// How the actor who is a user is written.
+const USER: &str = "user:";
 
 /// `last_used_at` is this exact, so that using a token rarely writes.
 const USE_NOTED: Duration = Duration::from_secs(60);
@@ -29,6 +32,13 @@ pub(super) async fn find(shared: &Shared, token: &Secret) -> Result<Principal> {
     let now = shared.now();
     if row.expires_at.is_some_and(|at| at <= now.millis()) {
         return Err(Error::unauthenticated("the token has expired; make a new one").into());
+    }
+    if let Some(maker) = row.created_by.strip_prefix(USER) {
+        let maker = users::find(shared.database.read(), maker).await?;
+        if maker.is_none_or(|maker| maker.disabled) {
+            let message = "the user who made the token is gone or disabled; ask an administrator for a new one";
+            return Err(Error::unauthenticated(message).into());
+        }
     }
     if row.last_used_at.is_none_or(|at| now.since(Timestamp(at)) >= USE_NOTED) {
         transaction!(shared.database, "token-used", |tx| {
@@ -98,6 +108,18 @@ pub(super) async fn delete(shared: &Shared, actor: &Actor, id: &str) -> Result<(
         let act = Act { action: "delete", kind: "ApiToken", name: &row.name, workspace: None, before, after: None };
         audit::record(tx, actor, now, act).await
     })
+}
+
+/// Deletes the tokens that a user made, who leaves: what they know of them must not outlast them.
+pub(super) async fn delete_of(db: &impl ConnectionTrait, actor: &Actor, now: Timestamp, user: &str) -> Result<()> {
+    let made = Column::CreatedBy.eq(format!("{USER}{user}"));
+    for row in api_tokens::Entity::find().filter(made).order_by_asc(Column::Name).all(db).await? {
+        api_tokens::Entity::delete_by_id(&row.id).exec(db).await?;
+        let before = Some(told(&row)?);
+        let act = Act { action: "delete", kind: "ApiToken", name: &row.name, workspace: None, before, after: None };
+        audit::record(db, actor, now, act).await?;
+    }
+    Ok(())
 }
 
 /// Makes the value an administrator's token, in place of the one that was given before.

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use serde_json::{Value, json};
 
-use super::{check_roles, passwords, read_roles, refuse, sessions, write_roles};
+use super::{api_tokens, check_roles, passwords, read_roles, refuse, sessions, write_roles};
 use crate::audit::{self, Act};
 use crate::database::transaction;
 use crate::error::Result;
@@ -97,6 +97,7 @@ pub(super) async fn delete(shared: &Shared, actor: &Actor, name: &str) -> Result
         if row.platform_admin && !row.disabled {
             require_admin(tx).await?;
         }
+        api_tokens::delete_of(tx, actor, now, name).await?;
         let before = Some(told(&row)?);
         let act = Act { action: "delete", kind: "User", name, workspace: None, before, after: None };
         audit::record(tx, actor, now, act).await

@@ -67,6 +67,7 @@ cases! {
     people::there_is_always_an_administrator,
     people::two_administrators_cannot_delete_each_other,
     people::users_are_checked,
+    people::tokens_end_with_the_user_who_made_them,
     people::tokens_live_and_die,
     enrolment::agents_come_and_go,
     enrolment::tokens_run_out,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use nightjar_model::identity::{NewApiToken, Role, UserChange};
+use nightjar_model::identity::{Actor, NewApiToken, Role, UserChange};
 use nightjar_model::ports::Identities;
 use nightjar_model::{Error, ErrorKind, Secret};
 use nightjar_store::{Bootstrap, Bootstrapped};
@@ -237,7 +237,34 @@ pub(crate) async fn users_are_checked(bed: Bed) {
     refused(bed.store.delete_user(&alice(), "nobody").await, ErrorKind::NotFound, "there is no user `nobody`");
 }
 
+pub(crate) async fn tokens_end_with_the_user_who_made_them(bed: Bed) {
+    bed.user("alice", "right password", true).await;
+    bed.user("carol", "right password", true).await;
+    let carol = Actor { name: "user:carol".into(), address: None };
+    let new = |name: &str| NewApiToken { name: name.into(), platform_admin: true, ..NewApiToken::default() };
+    let (_, hers) = bed.store.create_api_token(&alice(), new("hers")).await.unwrap();
+    let (_, theirs) = bed.store.create_api_token(&carol, new("theirs")).await.unwrap();
+    bed.store.token(&theirs).await.unwrap();
+
+    let set = async |disabled: bool| {
+        let change = UserChange { disabled: Some(disabled), ..UserChange::default() };
+        bed.store.put_user(&alice(), "carol", change).await.unwrap();
+    };
+    set(true).await;
+    refused(bed.store.token(&theirs).await, ErrorKind::Unauthenticated, "gone or disabled");
+    set(false).await;
+    bed.store.token(&theirs).await.unwrap();
+
+    bed.store.delete_user(&alice(), "carol").await.unwrap();
+    assert!(bed.told().await.contains(&"delete ApiToken theirs".to_owned()));
+    // Nor does somebody new of the same name bring them back.
+    bed.user("carol", "another password", true).await;
+    refused(bed.store.token(&theirs).await, ErrorKind::Unauthenticated, "not known");
+    bed.store.token(&hers).await.unwrap();
+}
+
 pub(crate) async fn tokens_live_and_die(bed: Bed) {
+    bed.user("alice", "right password", true).await;
     let create = async |new: NewApiToken| bed.store.create_api_token(&alice(), new).await;
     let roles = BTreeMap::from([("default".to_owned(), Role::Operator)]);
     let ends = START.saturating_add(HOUR);
@@ -262,5 +289,5 @@ pub(crate) async fn tokens_live_and_die(bed: Bed) {
     refused(bed.store.token(&value).await, ErrorKind::Unauthenticated, "not known");
     refused(bed.store.delete_api_token(&alice(), &token.id).await, ErrorKind::NotFound, "there is no token");
     refused(bed.store.token(&secret("")).await, ErrorKind::Unauthenticated, "not known");
-    assert_eq!(bed.told().await, ["create ApiToken ci", "delete ApiToken ci"]);
+    assert_eq!(bed.told().await, ["create User alice", "create ApiToken ci", "delete ApiToken ci"]);
 }
