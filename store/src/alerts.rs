@@ -6,6 +6,7 @@ mod rows;
 use async_trait::async_trait;
 use nightjar_model::alert::{
     Alert, AlertCommit, AlertEvent, AlertQuery, Notification, NotificationQuery, NotificationStatus, RuleState,
+    rule_timeline,
 };
 use nightjar_model::ports::{AlertStore, Page};
 use nightjar_model::{Result, Timestamp};
@@ -145,32 +146,61 @@ fn same_workspace(table: &'static str) -> sea_orm::sea_query::Expr {
     Expr::col((table, "workspace")).equals(("excluded", "workspace"))
 }
 
-/// A few alerts at a time, so that others can write between.
+/// A few rows at a time, so that others can write between.
 pub(crate) async fn prune(shared: &Shared, before: Timestamp) -> Result<u64, StoreError> {
     let mut pruned = 0;
     loop {
-        let dropped = transaction!(shared.database, "prune-alerts", |tx| {
-            let ids: Vec<String> = alerts::Entity::find()
-                .select_only()
-                .column(alerts::Column::Id)
-                .filter(alerts::Column::EndedAt.lt(before.millis()))
-                .limit(CHUNK as u64)
-                .into_tuple()
-                .all(tx)
-                .await?;
-            if ids.is_empty() {
-                return Ok(0);
-            }
-            let of = |column: notifications::Column| column.is_in(ids.clone());
-            notifications::Entity::delete_many().filter(of(notifications::Column::Alert)).exec(tx).await?;
-            let events = alert_events::Column::Alert.is_in(ids.clone());
-            alert_events::Entity::delete_many().filter(events).exec(tx).await?;
-            let alerts = alerts::Entity::delete_many().filter(alerts::Column::Id.is_in(ids)).exec(tx).await?;
-            Ok(alerts.rows_affected)
-        })?;
-        pruned += dropped;
+        let dropped = transaction!(shared.database, "prune-alerts", |tx| drop_alerts(tx, before).await)?;
         if dropped == 0 {
-            return Ok(pruned);
+            break;
+        }
+        pruned += dropped;
+    }
+    loop {
+        let dropped = transaction!(shared.database, "prune-timelines", |tx| drop_timelines(tx, before).await)?;
+        metrics::counter!("nightjar_store_pruned_total", "what" => "timelines").increment(dropped);
+        if dropped < CHUNK as u64 {
+            break;
         }
     }
+    metrics::counter!("nightjar_store_pruned_total", "what" => "alerts").increment(pruned);
+    Ok(pruned)
+}
+
+async fn drop_alerts(db: &impl ConnectionTrait, before: Timestamp) -> Result<u64, StoreError> {
+    let ids: Vec<String> = alerts::Entity::find()
+        .select_only()
+        .column(alerts::Column::Id)
+        .filter(alerts::Column::EndedAt.lt(before.millis()))
+        .limit(CHUNK as u64)
+        .into_tuple()
+        .all(db)
+        .await?;
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let of = notifications::Column::Alert.is_in(ids.clone());
+    notifications::Entity::delete_many().filter(of).exec(db).await?;
+    let of = alert_events::Column::Alert.is_in(ids.clone());
+    alert_events::Entity::delete_many().filter(of).exec(db).await?;
+    let dropped = alerts::Entity::delete_many().filter(alerts::Column::Id.is_in(ids)).exec(db).await?;
+    Ok(dropped.rows_affected)
+}
+
+/// Events of the timelines of rules, which no alert takes with it.
+async fn drop_timelines(db: &impl ConnectionTrait, before: Timestamp) -> Result<u64, StoreError> {
+    let ids: Vec<i64> = alert_events::Entity::find()
+        .select_only()
+        .column(alert_events::Column::Id)
+        .filter(alert_events::Column::Alert.starts_with(rule_timeline("")))
+        .filter(alert_events::Column::At.lt(before.millis()))
+        .limit(CHUNK as u64)
+        .into_tuple()
+        .all(db)
+        .await?;
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let dropped = alert_events::Entity::delete_many().filter(alert_events::Column::Id.is_in(ids)).exec(db).await?;
+    Ok(dropped.rows_affected)
 }

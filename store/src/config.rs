@@ -22,8 +22,6 @@ pub struct StoreConfig {
     /// A console session ends this long after it was last used.
     pub session_length: Span,
     pub audit_days: u32,
-    /// How long alerts that have ended are kept.
-    pub alert_history_days: u32,
     /// Memory that hashing one password takes.
     pub password_memory_kib: u32,
     pub password_iterations: u32,
@@ -39,7 +37,6 @@ impl Default for StoreConfig {
             secret_key_file: None,
             session_length: Span::from_secs(12 * 3600),
             audit_days: 400,
-            alert_history_days: 180,
             // The second choice of RFC 9106 asks for 64 MiB; this is OWASP's minimum, kind to small servers.
             password_memory_kib: 19 * 1024,
             password_iterations: 2,
@@ -68,10 +65,8 @@ impl StoreConfig {
         if self.session_length < Span::from_secs(600) {
             problems.add("session_length", "must be at least 10m");
         }
-        for (path, days) in [("audit_days", self.audit_days), ("alert_history_days", self.alert_history_days)] {
-            if !(1..=36_500).contains(&days) {
-                problems.add(path, "must be 1 to 36500");
-            }
+        if !(1..=36_500).contains(&self.audit_days) {
+            problems.add("audit_days", "must be 1 to 36500");
         }
         if !(8 * 1024..=1024 * 1024).contains(&self.password_memory_kib) {
             problems.add("password_memory_kib", "must be 8192 to 1048576");

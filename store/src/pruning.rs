@@ -1,4 +1,5 @@
-//! What keeps the store from growing for ever.
+//! What keeps the store from growing for ever, but for the history of alerts: how long that is kept is
+//! alerting's to say, which asks for it by `AlertStore::prune`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,6 @@ use nightjar_model::ports::Reconciler;
 use nightjar_model::{Result, Timestamp};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
-use crate::alerts;
 use crate::database::transaction;
 use crate::error::StoreError;
 use crate::store::Shared;
@@ -25,7 +25,7 @@ const DEAD_TOKENS_SHOWN: Duration = Duration::from_secs(30 * 24 * 3600);
 const CHUNK: u64 = 1_000;
 
 pub(crate) fn reconcilers(shared: &Arc<Shared>) -> Vec<Arc<dyn Reconciler>> {
-    vec![Arc::new(Sessions(shared.clone())), Arc::new(Audit(shared.clone())), Arc::new(Alerts(shared.clone()))]
+    vec![Arc::new(Sessions(shared.clone())), Arc::new(Audit(shared.clone()))]
 }
 
 fn count(what: &'static str, pruned: u64) {
@@ -105,24 +105,4 @@ async fn drop_entries(db: &impl sea_orm::ConnectionTrait, before: Timestamp) -> 
     }
     let dropped = audit::Entity::delete_many().filter(audit::Column::Id.is_in(ids)).exec(db).await?;
     Ok(dropped.rows_affected)
-}
-
-/// Alerts that ended long ago.
-struct Alerts(Arc<Shared>);
-
-#[async_trait]
-impl Reconciler for Alerts {
-    fn name(&self) -> &'static str {
-        "store.alerts"
-    }
-
-    fn every(&self) -> Duration {
-        HOUR
-    }
-
-    async fn activate(&self) -> Result<()> {
-        let before = days_before(self.0.now(), self.0.config.alert_history_days);
-        count("alerts", alerts::prune(&self.0, before).await?);
-        Ok(())
-    }
 }

@@ -62,7 +62,7 @@ impl Store {
         Ok(bootstrap::run(&self.shared, bootstrap).await?)
     }
 
-    /// What prunes sessions and tokens, the audit log, and the history of alerts.
+    /// What prunes sessions and tokens, and the audit log.
     pub fn reconcilers(&self) -> Vec<Arc<dyn Reconciler>> {
         pruning::reconcilers(&self.shared)
     }

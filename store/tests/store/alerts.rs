@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use nightjar_model::alert::{
     Alert, AlertCommit, AlertEvent, AlertQuery, AlertState, AlertStatus, Channel, Notification, NotificationQuery,
-    NotificationStatus, Phase, RuleState,
+    NotificationStatus, Phase, RuleState, rule_timeline,
 };
 use nightjar_model::kinds::alert_rule::Level;
 use nightjar_model::ports::AlertStore;
@@ -252,7 +252,13 @@ pub(crate) async fn history_is_pruned(bed: Bed) {
     let alerts = vec![ended("old", 5), ended("new", 10), alert("firing", 0)];
     let of = |id: &str| notification(&format!("n-{id}"), id, id, 0);
     let whole = AlertCommit {
-        events: vec![event("old", "evaluate"), event("new", "evaluate"), event("firing", "evaluate")],
+        events: vec![
+            event("old", "evaluate"),
+            event("new", "evaluate"),
+            event("firing", "evaluate"),
+            event(&rule_timeline("slow"), "evaluate"),
+            AlertEvent { at: minute(10), ..event(&rule_timeline("slow"), "evaluate") },
+        ],
         ..commit(alerts, vec![of("old"), of("new"), of("firing")])
     };
     store.commit(whole).await.unwrap();
@@ -260,6 +266,9 @@ pub(crate) async fn history_is_pruned(bed: Bed) {
     assert!(store.alert("default", "old").await.is_err());
     assert!(store.notification("default", "n-old").await.is_err());
     assert_eq!(store.events("default", "old").await.unwrap(), []);
+    let told: Vec<Timestamp> =
+        store.events("default", &rule_timeline("slow")).await.unwrap().into_iter().map(|event| event.at).collect();
+    assert_eq!(told, [minute(10)], "no alert takes a rule's own timeline with it");
     for kept in ["new", "firing"] {
         store.alert("default", kept).await.unwrap();
         store.notification("default", &format!("n-{kept}")).await.unwrap();

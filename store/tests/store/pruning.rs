@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use nightjar_model::alert::AlertStatus;
 use nightjar_model::identity::{NewApiToken, NewEnrolmentToken};
-use nightjar_model::ports::{AgentRegistry, AlertStore, Identities, ResourceStore, WriteOptions};
+use nightjar_model::ports::{AgentRegistry, Identities, ResourceStore, WriteOptions};
 use nightjar_model::{Kind, Secret};
 
-use crate::alerts::{alert, commit};
 use crate::bed::{Bed, START, alice, key, monitor};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -37,14 +35,10 @@ pub(crate) async fn the_old_goes_and_the_new_stays(bed: Bed) {
     let brief = NewEnrolmentToken { expires_at, ..NewEnrolmentToken::default() };
     store.create_enrolment_token(&alice(), "default", brief).await.unwrap();
     store.create_enrolment_token(&alice(), "default", NewEnrolmentToken::default()).await.unwrap();
-    let mut ended = alert("a1", 1);
-    (ended.status, ended.ended_at) = (AlertStatus::Recovered, Some(START));
-    store.commit(commit(vec![ended, alert("a2", 1)], vec![])).await.unwrap();
 
     activate().await;
     let before = bed.audit().await.len();
     assert_eq!(store.api_tokens().await.unwrap().len(), 2);
-    store.alert("default", "a1").await.unwrap();
 
     bed.clock.advance(DAY * 32);
     activate().await;
@@ -53,12 +47,7 @@ pub(crate) async fn the_old_goes_and_the_new_stays(bed: Bed) {
     assert_eq!(store.enrolment_tokens("default").await.unwrap().len(), 1);
     assert_eq!(bed.audit().await.len(), before);
 
-    bed.clock.advance(DAY * 150);
-    activate().await;
-    assert!(store.alert("default", "a1").await.is_err());
-    store.alert("default", "a2").await.unwrap();
-
-    bed.clock.advance(DAY * 200);
+    bed.clock.advance(DAY * 350);
     store.delete(&alice(), &key(Kind::Monitor, "late"), WriteOptions::default()).await.unwrap();
     bed.clock.advance(DAY * 30);
     activate().await;
