@@ -18,6 +18,9 @@ pub struct AlertingConfig {
     pub concurrent_rules: usize,
     /// How far back checks are made up for after a standstill; older ones are skipped and recorded.
     pub catch_up: Span,
+    /// After a start, agents have at least so long to send what they kept meanwhile, before a minute is
+    /// taken for one that stays partial.
+    pub settle_in: Span,
     /// States kept of one rule; keys over it are counted and recorded, not judged.
     pub max_states: usize,
     /// Keys of a monitor that one check may read.
@@ -45,6 +48,7 @@ impl Default for AlertingConfig {
             external_url: None,
             concurrent_rules: 8,
             catch_up: Span::from_secs(600),
+            settle_in: Span::from_secs(60),
             max_states: 10_000,
             max_series: 50_000,
             forget_keys_after: Span::from_secs(86_400),
@@ -90,6 +94,9 @@ impl AlertingConfig {
                 problems.add(path, "must be longer than nothing");
             }
         }
+        if self.settle_in.0.as_secs() > 3600 {
+            problems.add("settle_in", "must be at most 1h");
+        }
         if self.first_retry > self.longest_retry {
             problems.add("first_retry", "must not be longer than `longest_retry`");
         }
@@ -115,11 +122,12 @@ mod tests {
             timezone: Some("Mars/Olympus".into()),
             external_url: Some("nightjar".into()),
             concurrent_rules: 0,
+            settle_in: Span::from_secs(3601),
             first_retry: Span::from_secs(3600),
             ..AlertingConfig::default()
         }
         .validate(&mut problems);
         let paths: Vec<String> = problems.into_vec().into_iter().map(|problem| problem.path).collect();
-        assert_eq!(paths, ["timezone", "external_url", "concurrent_rules", "first_retry"]);
+        assert_eq!(paths, ["timezone", "external_url", "concurrent_rules", "settle_in", "first_retry"]);
     }
 }

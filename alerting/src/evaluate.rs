@@ -52,6 +52,7 @@ pub(crate) struct Evaluate {
     /// What rules failed with in the last run, so that it is logged once and not every second.
     failing: Mutex<BTreeMap<RuleId, String>>,
     turn: Semaphore,
+    started_at: Timestamp,
 }
 
 /// What is judged, resolved.
@@ -81,6 +82,7 @@ impl Evaluate {
         deliver: Arc<Notify>,
     ) -> Self {
         Self {
+            started_at: clock.now(),
             config,
             clock,
             alerts,
@@ -169,7 +171,8 @@ impl Evaluate {
             return self.store(subject, memory, Record::default(), true).await;
         };
         let mut at = judged_through.floor(every).saturating_add(every);
-        let earliest = now.saturating_sub(self.config.catch_up.0).saturating_sub(subject.rule.max_wait.0);
+        let patience = subject.rule.max_wait.0.max(self.config.settle_in.0);
+        let earliest = now.saturating_sub(self.config.catch_up.0).saturating_sub(patience);
         if at < earliest && at.saturating_add(every) <= now {
             at = self.skip(subject, memory, at, earliest, now).await?;
         }
@@ -202,7 +205,9 @@ impl Evaluate {
             return self.pass_over(subject, memory, at, now, None).await;
         }
         let key = MonitorKey::new(workspace, &subject.rule.monitor);
-        let last_call = now >= at.saturating_add(subject.rule.max_wait.0);
+        // A minute is not partial because nobody was there to take what agents had of it.
+        let settled_in = self.started_at.saturating_add(self.config.settle_in.0);
+        let last_call = now >= at.saturating_add(subject.rule.max_wait.0).max(settled_in);
         if !last_call && !self.worth_reading(subject.rule, monitor, &key, memory, at, now).await? {
             return Ok(Progress::Waiting);
         }

@@ -188,6 +188,43 @@ async fn judge(house: &House, told: &mut String) {
     }
 }
 
+/// While the server was away agents kept what they counted; on its return they need a moment to send it.
+#[tokio::test]
+async fn minutes_of_a_standstill_wait_for_what_agents_kept() {
+    let rule = "
+kind: AlertRule
+metadata: { name: few }
+spec:
+  monitor: trade
+  conditions: [ { field: count, op: '<', threshold: 3 } ]
+";
+    let documents = format!("{MONITOR}---{rule}");
+    let mut house = House::with(&documents, |config| config.settle_in = nightjar_model::Span::from_secs(60));
+    house.windows.complete(time("2026-01-05T10:00:00Z"));
+    house.activate("alerting.evaluate").await.expect("judged");
+    // Away from 10:00 to 10:05.
+    add(&house, time("2026-01-05T10:01:00Z"), &["a=1"]);
+    house.clock.set(time("2026-01-05T10:05:00Z"));
+    house.restart();
+    house.activate("alerting.evaluate").await.expect("judged");
+    house.clock.set(time("2026-01-05T10:05:59Z"));
+    house.activate("alerting.evaluate").await.expect("judged");
+    assert_eq!(house.alerts.all_events(), [], "nothing is left unjudged yet");
+    // The agent is back: 10:00 and 10:02 to 10:04 were busy, 10:01 was not.
+    for minute in ["10:00", "10:02", "10:03", "10:04"] {
+        add(&house, time(&format!("2026-01-05T{minute}:00Z")), &["a=5"]);
+    }
+    house.windows.complete(time("2026-01-05T10:05:00Z"));
+    house.activate("alerting.evaluate").await.expect("judged");
+    let alerts = house.alerts.all_alerts();
+    let stretches: Vec<_> = alerts.iter().map(|alert| (alert.started_at, alert.ended_at)).collect();
+    assert_eq!(stretches, [(time("2026-01-05T10:02:00Z"), Some(time("2026-01-05T10:03:00Z")))]);
+    // Who stays away longer is not waited for.
+    house.clock.set(time("2026-01-05T10:07:00Z"));
+    house.activate("alerting.evaluate").await.expect("judged");
+    assert!(house.alerts.all_events().iter().any(|event| event.reason.contains("is left unjudged")));
+}
+
 macro_rules! timelines {
     ($($name:ident)+) => {
         $(#[tokio::test]

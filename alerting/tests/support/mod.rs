@@ -63,6 +63,7 @@ impl House {
             language: Language::English,
             timezone: Some("Asia/Shanghai".into()),
             send_timeout: Span::from_secs(5),
+            settle_in: Span::from_secs(0),
             ..AlertingConfig::default()
         };
         adjust(&mut config);
