@@ -57,6 +57,8 @@ pub(crate) struct Gatherer {
     applying: Option<Applied>,
     last_flush: Timestamp,
     last_discovery: Instant,
+    /// Whether it is known who wants which lines: until then none is read, it would be nobody's.
+    configured: bool,
     /// The last minute after which all was flushed at once.
     minute: Timestamp,
     paused: bool,
@@ -85,6 +87,7 @@ impl Gatherer {
             applying: None,
             last_flush: now,
             last_discovery: Instant::now(),
+            configured: false,
             minute: closed_minute(now),
             paused: false,
         }
@@ -128,6 +131,9 @@ impl Gatherer {
     }
 
     fn discover(&mut self) -> Duration {
+        if !self.configured {
+            return Duration::ZERO;
+        }
         let begun = Instant::now();
         self.tailer.discover(self.shared.clock.now());
         for fault in self.tailer.take_faults() {
@@ -140,6 +146,9 @@ impl Gatherer {
     }
 
     fn read(&mut self, now: Timestamp) -> bool {
+        if !self.configured {
+            return false;
+        }
         let mut feed = Feed { monitors: &mut self.monitors, now };
         self.tailer.read(BUDGET_BYTES, now, &mut feed)
     }
@@ -211,8 +220,8 @@ impl Sink for Feed<'_> {
         }
     }
 
-    fn last_time(&self, monitor: usize) -> Option<Timestamp> {
-        self.monitors.get(monitor)?.as_ref()?.pipeline.last_event_time()
+    fn take_last_time(&mut self, monitor: usize) -> Option<Timestamp> {
+        self.pipeline(monitor)?.take_last_event_time()
     }
 
     fn fault(&mut self, monitor: usize, reason: FaultReason, count: u64, example: &str) {

@@ -249,9 +249,9 @@ impl Pipeline {
         self.tally.drain()
     }
 
-    /// When the latest line that was taken happened.
-    pub fn last_event_time(&self) -> Option<Timestamp> {
-        self.counter.last_event_time
+    /// When the latest line happened that was taken since the last call.
+    pub fn take_last_event_time(&mut self) -> Option<Timestamp> {
+        self.counter.last_event_time.take()
     }
 
     /// Since the start.

@@ -65,8 +65,8 @@ pub struct Watch {
 pub trait Sink {
     /// One line without its end, for each of these monitors. `cut`: there was more of it.
     fn line(&mut self, monitors: &[usize], line: &[u8], cut: bool, path: &Path);
-    /// The time of the last line of this monitor that had one.
-    fn last_time(&self, monitor: usize) -> Option<Timestamp>;
+    /// The time of the last line of this monitor that had one, of the lines since this was last asked.
+    fn take_last_time(&mut self, monitor: usize) -> Option<Timestamp>;
     fn fault(&mut self, monitor: usize, reason: FaultReason, count: u64, example: &str);
 }
 

@@ -119,6 +119,7 @@ impl Gatherer {
             Some(Watch { monitor: name.clone(), slot, patterns: log.paths.clone(), start: log.start })
         });
         self.tailer.configure(watches.collect());
+        self.configured = true;
         self.discover();
         let (version, count) = (configuration.version, self.monitors.iter().flatten().count());
         tracing::info!(%version, monitors = count, problems = problems.len(), "configuration in force");

@@ -271,3 +271,44 @@ fn a_disk_that_refuses_loses_nothing() {
     assert_eq!(rig.count_of("m"), 2);
     assert!(!rig.shared.reports().paused);
 }
+
+#[test]
+fn without_a_configuration_lines_wait_for_one() {
+    let mut rig = Rig::new();
+    let spec = rig.spec("a.log");
+    rig.apply("1", &[("m", spec.clone())]);
+    rig.write("a.log", "2026-11-20 12:00:05,x,2\n");
+    rig.at(8_000);
+    assert_eq!(rig.count_of("m"), 1);
+    // Started again, and the kept configuration is gone.
+    let (taken, dir) = (rig.taken, std::mem::replace(&mut rig.dir, tempfile::tempdir().unwrap()));
+    drop(rig);
+    let mut rig = Rig::in_dir(dir, NOON + 9_000, 64 << 20);
+    rig.taken = taken;
+    rig.write("a.log", "2026-11-20 12:00:10,x,2\n");
+    rig.at(12_000);
+    rig.at(400_000);
+    assert_eq!(rig.records(), (vec![], vec![]));
+    rig.apply("1", &[("m", spec)]);
+    rig.at(404_000);
+    assert_eq!(rig.count_of("m"), 1);
+}
+
+#[test]
+fn lines_without_a_time_say_nothing_of_how_far_their_file_was_read() {
+    let mut rig = Rig::new();
+    let spec = rig.spec("a.log").replace("\"paths\":[", &format!("\"paths\":[{{\"path\":{:?}}},", rig.log("b.log")));
+    rig.apply("1", &[("m", spec)]);
+    rig.write("b.log", "2026-11-20 12:00:30,x,2\n");
+    rig.at(31_000);
+    assert_eq!(rig.gatherer.tailer.through("m"), Some(Timestamp(NOON + 30_000)));
+    // Read in part: what is still unread may be of any time, whatever the other file had last.
+    rig.write("a.log", &"a line without a time\n".repeat(100_000));
+    rig.clock.0.store(NOON + 90_000, Ordering::Relaxed);
+    rig.gatherer.discover();
+    let mut feed = Feed { monitors: &mut rig.gatherer.monitors, now: Timestamp(NOON + 90_000) };
+    assert!(rig.gatherer.tailer.read(1, Timestamp(NOON + 90_000), &mut feed));
+    assert_eq!(rig.gatherer.tailer.through("m"), None);
+    rig.at(91_000);
+    assert_eq!(rig.gatherer.tailer.through("m"), Some(Timestamp(NOON + 90_000)));
+}

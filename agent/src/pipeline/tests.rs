@@ -63,7 +63,7 @@ fn check(yaml: &str, lines: &[&[u8]], expected: &Expect) {
     block.feed_block(&joined, Path::new("/x.log"), now());
     assert_eq!(shown(&mut block), fed, "as a block");
     assert_eq!(block.counters(), pipeline.counters());
-    assert_eq!(block.last_event_time(), pipeline.last_event_time());
+    assert_eq!(block.take_last_event_time(), pipeline.take_last_event_time());
 }
 
 const TRADE: &str = r#"
@@ -231,7 +231,7 @@ fn partials_are_drained_once() {
     assert_eq!(pipeline.drain(), None);
     feed(&mut pipeline, &[b"2026-11-20 12:00:00,1,a,x,x,1,Y,"]);
     assert_eq!((pipeline.pending_keys(), pipeline.counters().lines), (1, 1));
-    assert_eq!(pipeline.last_event_time(), Timestamp::parse_rfc3339("2026-11-20T04:00:00Z"));
+    assert_eq!(pipeline.take_last_event_time(), Timestamp::parse_rfc3339("2026-11-20T04:00:00Z"));
     let delta = pipeline.drain().expect("figures");
     assert_eq!((delta.fields.join(","), delta.group_by.join(",")), ("*,cost".into(), "goods".into()));
     assert_eq!((pipeline.drain(), pipeline.pending_keys()), (None, 0));
@@ -241,7 +241,7 @@ fn partials_are_drained_once() {
 fn a_time_from_the_future_moves_nothing() {
     let mut pipeline = compile(TRADE);
     feed(&mut pipeline, &[b"2027-11-20 12:00:00,1,a,x,x,1,Y,"]);
-    assert_eq!(pipeline.last_event_time(), None);
+    assert_eq!(pipeline.take_last_event_time(), None);
 }
 
 #[test]

@@ -69,7 +69,8 @@ pub(crate) enum Progress {
     CaughtUp,
     /// The budget was used up.
     More,
-    /// The content before a cursor is no longer what was read.
+    /// The content before a cursor is no longer what was read, or the file is not open: it is to be
+    /// looked at again.
     Turned,
 }
 
@@ -292,7 +293,7 @@ impl TailFile {
         slots: &dyn Fn(&str) -> Option<usize>,
         sink: &mut dyn Sink,
     ) -> io::Result<Progress> {
-        let Some(file) = &self.handle else { return Ok(Progress::CaughtUp) };
+        let Some(file) = &self.handle else { return Ok(Progress::Turned) };
         let mut used = 0;
         loop {
             merge_cursors(&mut self.cursors);
@@ -333,7 +334,7 @@ impl TailFile {
                 cursor.tail = Mark::of(&buffer[end.saturating_sub(TAIL_BYTES)..end]);
                 for (name, time) in &mut cursor.monitors {
                     if let Some(slot) = slots(name) {
-                        *time = sink.last_time(slot).or(*time);
+                        *time = sink.take_last_time(slot).or(*time);
                     }
                 }
             }
@@ -367,6 +368,10 @@ impl TailFile {
             if buffer[..got].iter().any(|b| *b != 0) {
                 let monitors: Vec<usize> = cursor.monitors.keys().filter_map(|name| slots(name)).collect();
                 sink.line(&monitors, &buffer[..got], false, &self.path);
+                // It says nothing about the file that is read next.
+                for monitor in monitors {
+                    sink.take_last_time(monitor);
+                }
             }
         }
         shrink(buffer);

@@ -41,7 +41,7 @@ impl Sink for Seen {
         }
     }
 
-    fn last_time(&self, _monitor: usize) -> Option<Timestamp> {
+    fn take_last_time(&mut self, _monitor: usize) -> Option<Timestamp> {
         Some(Timestamp(7_000))
     }
 
