@@ -2,6 +2,8 @@
 //!
 //! What was found is kept as marks, so that a window's state does not change when the fleet does:
 //! - an agent is waited for from the window after the one in which it was first expected;
+//! - what passed before it began to read, as its first watermark tells, stays partial, with it as the
+//!   missing one: it was away, or its configuration was on the way;
 //! - a window that nobody was expected to contribute to is never complete;
 //! - when an agent is no longer expected, the windows that it had begun and not passed stay partial, with
 //!   it as the missing one, and are waited for no longer.
@@ -17,8 +19,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::ranges::Ranges;
 
-/// Agents that left a monitor while windows waited for them: the latest are kept, each one entry.
+/// Agents that left a monitor while windows waited for them, or came late: the latest are kept, each one
+/// entry.
 const ABANDONED_KEPT: usize = 1000;
+
+/// Agents hold their watermarks back by so much, for what is still in writers' buffers: one that begins at
+/// the end of a file begins so long after its first watermark.
+const HELD_BACK: i64 = 1000;
 
 /// A monitor, and the end of its last complete window.
 pub(crate) type Closed = (MonitorKey, Timestamp);
@@ -119,8 +126,15 @@ impl Tracker {
         if known.through.is_some_and(|known| known >= through.0) {
             return None;
         }
+        let first = known.through.is_none();
         let track = Arc::make_mut(track);
-        track.agents.get_mut(agent)?.through = Some(through.0);
+        let expected = track.agents.get_mut(agent)?;
+        expected.through = Some(through.0);
+        let (since, begun) = (expected.since, through.0.saturating_add(HELD_BACK));
+        if first && begun > since {
+            let until = track.floor(begun).saturating_add(track.width);
+            track.abandon(Abandoned { from: since, until, agent: agent.clone() });
+        }
         track.settle()
     }
 
@@ -163,6 +177,12 @@ impl Track {
         at.div_euclid(self.width) * self.width
     }
 
+    fn abandon(&mut self, abandoned: Abandoned) {
+        self.abandoned.push(abandoned);
+        let excess = self.abandoned.len().saturating_sub(ABANDONED_KEPT);
+        self.abandoned.drain(..excess);
+    }
+
     fn expect(&mut self, at: i64, width: i64, agents: &BTreeSet<&AgentId>) -> Option<Timestamp> {
         let before = self.complete.end();
         let leaving: Vec<AgentId> =
@@ -173,11 +193,9 @@ impl Track {
             // The window that is open now too: it may have contributed to it.
             let until = self.floor(at) + self.width;
             if from < until {
-                self.abandoned.push(Abandoned { from, until, agent });
+                self.abandon(Abandoned { from, until, agent });
             }
         }
-        let excess = self.abandoned.len().saturating_sub(ABANDONED_KEPT);
-        self.abandoned.drain(..excess);
         self.width = width;
         let since = self.floor(at) + width;
         for agent in agents {

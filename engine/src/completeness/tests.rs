@@ -20,7 +20,14 @@ fn expect(tracker: &mut Tracker, at: i64, agents: &[&str]) -> Vec<Closed> {
         width: Duration::from_secs(60),
         agents: agents.iter().map(|name| agent(name)).collect(),
     };
-    tracker.expect(Timestamp(at), &[expectation])
+    let closed = tracker.expect(Timestamp(at), &[expectation]);
+    // Those that are new begin at once.
+    for name in agents {
+        if tracker.track(&key()).is_some_and(|track| track.agents[&agent(name)].through.is_none()) {
+            pass(tracker, name, at);
+        }
+    }
+    closed
 }
 
 fn pass(tracker: &mut Tracker, name: &str, through: i64) -> Option<i64> {
@@ -58,6 +65,31 @@ fn a_window_waits_for_every_agent_from_the_one_after_it_was_named() {
     assert_eq!(pass(&mut tracker, "b", MINUTE), None);
     assert_eq!(pass(&mut tracker, "x", 99 * MINUTE), None);
     check(&tracker, 11..13, "C Pb");
+}
+
+#[test]
+fn what_passed_before_an_agent_began_to_read_is_not_complete() {
+    let named = |names: &[&str]| {
+        let agents = names.iter().map(|name| agent(name)).collect();
+        vec![Expectation { monitor: key(), width: Duration::from_secs(60), agents }]
+    };
+    let mut tracker = Tracker::default();
+    tracker.expect(Timestamp(MINUTE / 2), &named(&["prompt", "late"]));
+    // It began in the minute in which it was named.
+    assert_eq!(pass(&mut tracker, "prompt", MINUTE / 2), None);
+    assert_eq!(pass(&mut tracker, "prompt", 9 * MINUTE), None);
+    check(&tracker, 0..3, "P Plate Plate");
+    // It was away, and began within minute 3.
+    assert_eq!(pass(&mut tracker, "late", 3 * MINUTE + 7), None);
+    assert_eq!(pass(&mut tracker, "late", 6 * MINUTE), Some(6));
+    check(&tracker, 0..8, "P Plate Plate Plate C C Plate Plate");
+    // A configuration that arrives just after the minute has begun: its first lines were not read.
+    tracker.expect(Timestamp(10 * MINUTE - 1), &named(&["prompt", "late", "newcomer"]));
+    for name in ["newcomer", "prompt", "late"] {
+        pass(&mut tracker, name, 10 * MINUTE - 800);
+        pass(&mut tracker, name, 12 * MINUTE);
+    }
+    check(&tracker, 9..13, "C Pnewcomer C Plate+newcomer+prompt");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use nightjar_model::{Clock, Decimal, Result, Timestamp};
 /// 2026-01-31T08:00:00Z
 pub(crate) const EPOCH: i64 = 1_769_846_400_000;
 pub(crate) const MINUTE: i64 = 60_000;
+const BEGINNINGS: u64 = 99;
 
 pub(crate) struct TestClock(AtomicI64);
 
@@ -130,9 +131,24 @@ impl Fixture {
     }
 
     pub(crate) async fn expect(&self, agents: &[&str]) {
-        let agents = agents.iter().map(|agent| AgentId((*agent).into())).collect();
-        let expectation = Expectation { monitor: MonitorKey::new("w", "m"), width: Duration::from_secs(60), agents };
+        let ids = agents.iter().map(|agent| AgentId((*agent).into())).collect();
+        let monitor = MonitorKey::new("w", "m");
+        let expectation = Expectation { monitor: monitor.clone(), width: Duration::from_secs(60), agents: ids };
         self.engine().expect(vec![expectation]).await.expect("expected");
+        let progress = self.engine().progress(&monitor).await.expect("progress");
+        for (agent, _) in progress.agents.iter().filter(|(_, through)| through.is_none()) {
+            self.begin(&agent.0, &[&monitor]).await;
+        }
+    }
+
+    /// The agent begins to read now, as a journal of its own tells.
+    pub(crate) async fn begin(&self, agent: &str, monitors: &[&MonitorKey]) {
+        let id = AgentId(agent.into());
+        let begun = self.engine().last_sequence(&id, BEGINNINGS).await.expect("known");
+        let through = self.clock.now();
+        let watermarks = monitors.iter().map(|m| Watermark { monitor: (*m).clone(), through }).collect();
+        let batch = Batch { agent: id, incarnation: BEGINNINGS, sequence: begun + 1, deltas: vec![], watermarks };
+        self.take(batch).await.expect("begun");
     }
 
     pub(crate) async fn take(&self, batch: Batch) -> Result<Taken> {

@@ -52,6 +52,9 @@ async fn filled() -> Fixture {
         agents: agents.to_vec(),
     });
     nightjar_model::ports::Intake::expect(fixture.engine(), expected.to_vec()).await.expect("expected");
+    for agent in ["a", "b"] {
+        fixture.begin(agent, &expected.each_ref().map(|expectation| &expectation.monitor)).await;
+    }
     fixture.clock.set(EPOCH + 200 * MINUTE);
     let trade = |rows: &[(i64, &[&str], u64, &[i64])]| delta("trade-create", &["goods", "$host"], &["*", "cost"], rows);
     let first = trade(&[
