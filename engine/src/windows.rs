@@ -20,6 +20,9 @@ use crate::sql::near;
 /// More windows than this in one answer are an error: a coarser step shows as much.
 const MAX_WINDOWS: i64 = 50_000;
 
+/// As many windows of the monitor, three years of minutes, may be merged into those of one answer.
+const MAX_MERGED: i64 = 1_600_000;
+
 /// The shape of a monitor's data.
 pub(crate) struct Shape {
     pub(crate) group_by: Vec<String>,
@@ -78,6 +81,9 @@ async fn read(shared: &Arc<Shared>, query: WindowQuery) -> Result<WindowAnswer> 
             format!("more than {MAX_WINDOWS} windows: ask for less time or a longer step"),
             Vec::new(),
         ));
+    }
+    if (until - from) / shape.width > MAX_MERGED {
+        return Err(Error::invalid("that is more than three years of minutes: ask for less time", Vec::new()));
     }
     let plan = plan(shared, &query, &shape, &by, (from, until, step));
     let completeness = completeness(shared, &plan);

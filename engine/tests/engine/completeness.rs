@@ -138,6 +138,8 @@ async fn windows_filter_group_and_step() {
         ErrorKind::InvalidInput
     );
     assert_eq!(refused(query(0, 100_000_000)).await, ErrorKind::InvalidInput);
+    let coarse = WindowQuery { step: Some(Duration::from_secs(60 * 100_000_000)), ..query(0, 100_000_000) };
+    assert_eq!(refused(coarse).await, ErrorKind::InvalidInput);
     let unknown = WindowQuery { monitor: MonitorKey::new("w", "nn"), ..query(0, 9) };
     assert_eq!(refused(unknown).await, ErrorKind::NotFound);
     // Sums are exact.
