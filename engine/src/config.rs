@@ -36,7 +36,8 @@ pub struct EngineConfig {
     pub block_span: Span,
     /// Windows older than this are deleted.
     pub retention: Span,
-    /// Combinations of keys, over all monitors; further ones are folded under `(other)`.
+    /// Combinations of keys, over all monitors; further ones are folded under `(other)`, and so are those of
+    /// a monitor that has as many as are left to all others.
     pub max_series: u32,
     /// Memory of all running queries together; beyond it they spill to disk, or fail.
     pub query_memory_bytes: u64,

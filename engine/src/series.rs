@@ -123,12 +123,15 @@ impl SeriesIndex {
     }
 
     /// The series of `table` with these labels, sorted by column; a new one if there is none. Over the
-    /// limit it is the one whose every value is [`OTHER_KEY`], and the second answer is true.
+    /// limit it is the one whose every value is [`OTHER_KEY`], and the second answer is true. No table gets
+    /// more series than are left to the others, so that one with keys without end folds its own only.
     pub(crate) fn series_id(&mut self, table: u32, labels: &[(&str, &str)]) -> (u32, bool) {
         if let Some(id) = self.find(table, labels) {
             return (id, false);
         }
-        if self.series.len() < self.max_series as usize {
+        let left = u64::from(self.max_series).saturating_sub(self.series.len() as u64);
+        let has = self.tables.get(table as usize).map_or(0, |table| table.series.len());
+        if left > 0 && has <= left {
             return (self.create(table, labels), false);
         }
         let folded: Vec<(&str, &str)> = labels.iter().map(|(column, _)| (*column, OTHER_KEY)).collect();
@@ -277,6 +280,16 @@ mod tests {
         assert_eq!(index.series_id(table, &[("k", "4")]), (three, true));
         assert_eq!(index.get(three).and_then(|s| s.value("k")).map(|v| &**v), Some(OTHER_KEY));
         assert!(!index.series_id(table, &[("k", "1")]).1);
+    }
+
+    #[test]
+    fn a_table_with_keys_without_end_leaves_room_for_others() {
+        let (mut index, hog) = index(100);
+        let keys: Vec<String> = (0..1000).map(|key| key.to_string()).collect();
+        let folded = keys.iter().filter(|key| index.series_id(hog, &[("k", key.as_str())]).1).count();
+        assert!((940..960).contains(&folded), "{folded}");
+        let modest = index.table_id(&MonitorKey::new("other", "m"), 60_000);
+        assert!(keys.iter().take(20).all(|key| !index.series_id(modest, &[("k", key.as_str())]).1));
     }
 
     #[test]
