@@ -139,6 +139,7 @@ async fn authenticate(
                 refused_as_unauthenticated(shared.services.identities.token(&Secret::new(token.trim())).await)?
             }
             Some((scheme, credentials)) if scheme.eq_ignore_ascii_case("basic") => {
+                csrf::check_origin(method, headers)?;
                 basic_principal(shared, credentials.trim(), address.as_deref()).await?
             }
             _ => return Err(Failure::of(StatusCode::UNAUTHORIZED, "Authorization must be Bearer or Basic.")),

@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{Request, StatusCode, header};
 
-use crate::server::{Answer, Server, server};
+use crate::server::{Answer, OPERATOR, Server, server};
 
 async fn with_cookie(server: &Server, method: &str, path: &str, csrf: bool, body: &str) -> Answer {
     let mut request = Request::builder()
@@ -79,6 +79,34 @@ async fn basic_takes_a_password_or_a_token_and_verifies_a_password_once() {
     server.ask("PUT", "/api/v1/users/ann", "admin-token", r#"{"disabled": true}"#).await;
     with_basic(&server, "ann:correct horse").await;
     assert_eq!(*server.world.logins.lock().expect("lock"), before + 1);
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_writes_nothing_with_a_remembered_password() {
+    let server = server();
+    let ask = async |method: &str, from: &[(&str, &str)]| {
+        let mut request = Request::builder()
+            .method(method)
+            .uri("/api/v1/workspaces/default/webhooks/hook/test-send")
+            .header(header::HOST, "nightjar.example:9700")
+            .header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(format!("x:{OPERATOR}"))));
+        for (name, value) in from {
+            request = request.header(*name, *value);
+        }
+        server.send(request.body(Body::empty()).expect("a request")).await.status
+    };
+    for foreign in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+    ] {
+        assert_eq!(ask("POST", &[foreign]).await, StatusCode::FORBIDDEN, "{foreign:?}");
+        assert_ne!(ask("GET", &[foreign]).await, StatusCode::FORBIDDEN, "{foreign:?}");
+    }
+    for own in [&[][..], &[("sec-fetch-site", "same-origin")], &[("origin", "http://nightjar.example:9700")]] {
+        assert_eq!(ask("POST", own).await, StatusCode::OK, "{own:?}");
+    }
 }
 
 #[tokio::test]
