@@ -146,5 +146,8 @@ async fn the_server_tells_of_itself() {
     assert_eq!(info, serde_json::json!({"version": "1.2.3", "agentsUrl": "http://nightjar.example:9701"}));
     let tasks = server.ask("GET", "/api/v1/tasks", VIEWER, "").await.json();
     assert_eq!(tasks["items"][0]["name"], "engine.flush");
+    assert_eq!(tasks["items"][0]["lastError"], "it failed; an administrator of the platform sees why");
+    let tasks = server.ask("GET", "/api/v1/tasks", ADMIN, "").await.json();
+    assert_eq!(tasks["items"][0]["lastError"], "rule `other/secret-plan`: no data");
     assert_eq!(server.ask("GET", "/metrics", VIEWER, "").await.status, StatusCode::OK);
 }

@@ -518,7 +518,7 @@ impl Tasks for World {
             failures: 0,
             last_started_at: Some(NOW),
             last_duration_ms: Some(2),
-            last_error: None,
+            last_error: Some("rule `other/secret-plan`: no data".into()),
         }]
     }
 }
