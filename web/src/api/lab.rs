@@ -79,7 +79,9 @@ async fn try_monitor(
         }
         (None, Some(agent)) => {
             let task = AgentTask::TryMonitor { spec: Box::new(trial.spec), lines: 100 };
-            record(&shared, &caller, &ws, "task", "Agent", &agent.0, serde_json::json!("try_monitor")).await?;
+            // With the files it names: what was looked at on a host must be known.
+            let described = serde_json::to_value(&task).unwrap_or_default();
+            record(&shared, &caller, &ws, "task", "Agent", &agent.0, described).await?;
             match shared.services.fleet.run(&ws, &agent, task).await? {
                 AgentTaskResult::Trial(report) => json(&report),
                 _ => Err(Error::internal("the agent answered something else than it was asked").into()),

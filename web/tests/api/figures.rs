@@ -194,7 +194,12 @@ async fn a_draft_is_tried_on_lines_or_on_an_agent() {
     assert_eq!(lines.json()["lines"][0]["text"], "a,b,3");
     let agent = server.ask("POST", path, OPERATOR, &format!(r#"{{"spec": {SPEC}, "agent": "agent-1"}}"#)).await;
     assert_eq!(agent.status, StatusCode::OK, "{}", agent.text());
-    assert_eq!(server.world.audit.lock().expect("lock")[0].action, "task");
+    {
+        let audit = server.world.audit.lock().expect("lock");
+        assert_eq!(audit[0].action, "task");
+        let after = audit[0].after.as_ref().expect("what was asked");
+        assert!(after["try_monitor"]["spec"]["source"]["log"]["paths"][0].is_object(), "the files are told: {after}");
+    }
     let both = r#"{"spec": {"type": "minute", "source": {"log": {"paths": []}}}, "lines": [], "agent": "agent-1"}"#;
     expect![[r#"
         422
