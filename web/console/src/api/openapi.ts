@@ -372,6 +372,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workspaces/{ws}/alert-rules/{name}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What befell a rule while none of its alerts was there: why it did not fire */
+        get: operations["rule_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workspaces/{ws}/alert-rules/{name}/restore": {
         parameters: {
             query?: never;
@@ -1327,7 +1344,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The style of `/docs` */
+        /** The style of `/docs`; the same for everybody */
         get: operations["docs_style"];
         put?: never;
         post?: never;
@@ -1344,7 +1361,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The script of `/docs` */
+        /** The script of `/docs`; the same for everybody */
         get: operations["docs_script"];
         put?: never;
         post?: never;
@@ -1566,7 +1583,9 @@ export interface components {
             ruleTitle: string;
             monitor: string;
             folder: string;
-            keys: components["schemas"]["BTreeMap"];
+            keys: {
+                [key: string]: string;
+            };
             level: components["schemas"]["Level"];
             status: components["schemas"]["AlertStatus"];
             /** @description End of the minute at which it fired. */
@@ -1690,9 +1709,6 @@ export interface components {
             /** @description Secrets shown as `***`. */
             before?: unknown;
             after?: unknown;
-        };
-        BTreeMap: {
-            [key: string]: string;
         };
         /** @description What stands between two strings. */
         BetweenPick: {
@@ -1936,7 +1952,9 @@ export interface components {
                 ruleTitle: string;
                 monitor: string;
                 folder: string;
-                keys: components["schemas"]["BTreeMap"];
+                keys: {
+                    [key: string]: string;
+                };
                 level: components["schemas"]["Level"];
                 status: components["schemas"]["AlertStatus"];
                 /** @description End of the minute at which it fired. */
@@ -2014,6 +2032,25 @@ export interface components {
                 configWanted: string;
                 monitors: components["schemas"]["MonitorReport"][];
                 process: components["schemas"]["AgentSelf"];
+            }[];
+        };
+        /** @description A listing. */
+        Items_AlertEvent: {
+            items: {
+                at: components["schemas"]["Timestamp"];
+                /**
+                 * @description The alert's id; or [`rule_timeline`] for what befell a rule while no alert was there: a minute
+                 *     that could not be judged, a condition that held too seldom to fire.
+                 */
+                alert: string;
+                /** @description `evaluate`, `inhibit`, `silence`, `group`, `reduce`, `route`, `render`, `queue`, `deliver`. */
+                stage: string;
+                /** @description `passed`, `stopped`, `fired`, `recovered`, `closed`, `delayed`, `retry`, `sent`, `failed`. */
+                outcome: string;
+                /** @description Why, for people. */
+                reason: string;
+                /** @description The notification it is about, where it is about one. */
+                notification?: string | null;
             }[];
         };
         /** @description A listing. */
@@ -2118,10 +2155,7 @@ export interface components {
          * @enum {string}
          */
         Level: "P0" | "P1" | "P2" | "P3" | "P4";
-        /** @description `all`, or a list of levels. */
-        Levels: "All" | {
-            Only: components["schemas"]["Level"][];
-        };
+        Levels: "all" | components["schemas"]["Level"][];
         Limits: {
             /**
              * Format: int32
@@ -3613,6 +3647,37 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problems"];
+                };
+            };
+        };
+    };
+    rule_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                ws: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Items_AlertEvent"];
+                };
             };
             /** @description A problem document */
             default: {
