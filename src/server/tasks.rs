@@ -195,13 +195,13 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn failures_and_panics_are_kept_and_tried_again() {
         let moody = Arc::new(Moody::default());
         let driver = Driver::new(Arc::new(SystemClock), vec![moody.clone()]);
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         driver.start(&tasks, &stop);
-        // The clock is paused: the second and third runs come by themselves, by the retry.
+        // The second and third runs come by themselves, by the retry.
         for _ in 0..3 {
             moody.ran.notified().await;
         }
