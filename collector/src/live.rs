@@ -15,6 +15,9 @@ use tonic::Status;
 
 use crate::refusal::Refusal;
 
+/// Monitors of which it is kept that an agent sends them without being asked.
+const MAX_LEFT_OUT: usize = 1000;
+
 pub(crate) type Outbox = mpsc::Sender<Result<wire::ToAgent, Status>>;
 
 pub(crate) struct Live {
@@ -46,6 +49,22 @@ pub(crate) struct State {
     pub(crate) seen_stored_at: Option<Timestamp>,
     /// What was left out of its records since it connected, by monitor.
     pub(crate) left_out: BTreeMap<String, u64>,
+}
+
+impl State {
+    /// Counts figures of a monitor that is not the agent's. Whether they are the first of it; of more
+    /// monitors than [`MAX_LEFT_OUT`] nothing is kept.
+    pub(crate) fn leave_out(&mut self, monitor: &str) -> bool {
+        if let Some(times) = self.left_out.get_mut(monitor) {
+            *times += 1;
+            return false;
+        }
+        let room = self.left_out.len() < MAX_LEFT_OUT;
+        if room {
+            self.left_out.insert(monitor.to_owned(), 1);
+        }
+        room
+    }
 }
 
 impl Live {
@@ -104,5 +123,20 @@ impl Live {
 
     fn pending(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<wire::TaskAnswer>>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_told_once_and_kept_within_a_bound() {
+        let mut state = State::default();
+        assert!(state.leave_out("a") && !state.leave_out("a"));
+        let told = (0..2 * MAX_LEFT_OUT).filter(|n| state.leave_out(&n.to_string())).count();
+        assert_eq!((told, state.left_out.len()), (MAX_LEFT_OUT - 1, MAX_LEFT_OUT));
+        assert!(!state.leave_out("a"));
+        assert_eq!(state.left_out["a"], 3);
     }
 }

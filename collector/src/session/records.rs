@@ -90,9 +90,7 @@ impl Open {
         let left_out = admit::filter(batch, now, |name| plan.may_contribute(workspace, &state.facts, name));
         for monitor in left_out.monitors {
             metrics::counter!("nightjar_collector_left_out_total", "reason" => "not_its_monitor").increment(1);
-            let times = state.left_out.entry(monitor.clone()).or_default();
-            *times += 1;
-            if *times == 1 {
+            if state.leave_out(&monitor) {
                 let known = plan.exists(workspace, &monitor);
                 tracing::warn!(monitor, known, "figures of a monitor that is not this agent's are left out");
             }
