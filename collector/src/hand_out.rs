@@ -2,7 +2,8 @@
 //!
 //! [`Plan`] is an immutable picture of all monitors; sessions cut their own configuration out of the
 //! newest one. The engine hears of an expectation before an agent hears of the monitor, so that no
-//! window passes for complete while an agent has just begun to read.
+//! window passes for complete while an agent has just begun to read; an agent that is new, or is not
+//! what it was, therefore waits for the hand-out that counts it in.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,13 +12,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use nightjar_model::agents::{AgentFacts, AgentRecord};
 use nightjar_model::kinds::monitor::MonitorSpec;
-use nightjar_model::names::MonitorKey;
+use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::{Expectation, ListQuery, Reconciler, ResourceStore};
 use nightjar_model::protocol::wire;
 use nightjar_model::resource::Kind;
 use nightjar_model::{Error, Result};
 use sha2::{Digest, Sha256};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, SemaphorePermit};
 
 use crate::Collector;
 
@@ -25,6 +26,8 @@ use crate::Collector;
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     workspaces: HashMap<String, BTreeMap<String, PlannedMonitor>>,
+    /// What each agent was taken for when the engine was told whom to expect.
+    fleet: HashMap<AgentId, AgentFacts>,
 }
 
 #[derive(Debug)]
@@ -71,6 +74,12 @@ impl Plan {
     pub(crate) fn may_contribute(&self, workspace: &str, facts: &AgentFacts, monitor: &str) -> bool {
         let planned = self.workspaces.get(workspace).and_then(|monitors| monitors.get(monitor));
         planned.is_some_and(|planned| planned.spec.wants(&facts.labels, &facts.hostname))
+    }
+
+    /// Whether the engine was told of the agent as it is, as far as monitors ask.
+    fn counts_in(&self, agent: &AgentId, facts: &AgentFacts) -> bool {
+        let known = self.fleet.get(agent);
+        known.is_some_and(|known| known.labels == facts.labels && known.hostname == facts.hostname)
     }
 
     /// Whether there is such a monitor at all.
@@ -139,9 +148,30 @@ impl Reconciler for HandOut {
 impl Collector {
     /// Reads documents and fleet, tells the engine whom to expect, then the agents what to collect.
     pub(crate) async fn hand_out(&self) -> Result<()> {
-        // One at a time: an older picture must not come after a newer one.
-        let _turn = self.hand_out_turn.acquire().await.map_err(|_closed| Error::internal("hand-out was closed"))?;
-        let plan = Plan::read(self.resources.as_ref()).await?;
+        let _turn = self.hand_out_turn().await?;
+        self.hand_out_now().await
+    }
+
+    /// Returns once the engine expects the agent where its facts say.
+    pub(crate) async fn count_in(&self, agent: &AgentId, facts: &AgentFacts) -> Result<()> {
+        if self.plan.borrow().counts_in(agent, facts) {
+            return Ok(());
+        }
+        let _turn = self.hand_out_turn().await?;
+        // Of agents that come together most were counted in by the one whose turn it was.
+        if self.plan.borrow().counts_in(agent, facts) {
+            return Ok(());
+        }
+        self.hand_out_now().await
+    }
+
+    /// One at a time: an older picture must not come after a newer one.
+    async fn hand_out_turn(&self) -> Result<SemaphorePermit<'_>> {
+        self.hand_out_turn.acquire().await.map_err(|_closed| Error::internal("hand-out was closed"))
+    }
+
+    async fn hand_out_now(&self) -> Result<()> {
+        let mut plan = Plan::read(self.resources.as_ref()).await?;
         let mut agents = self.registry.agents(None).await?;
         for agent in &mut agents {
             // What a connected agent says of itself is newer than what is stored.
@@ -151,6 +181,7 @@ impl Collector {
         }
         self.forget_all_but(&agents);
         self.intake.expect(plan.expectations(&agents)).await?;
+        plan.fleet = agents.into_iter().map(|agent| (agent.id, agent.facts)).collect();
         self.plan.send_replace(Arc::new(plan));
         Ok(())
     }
@@ -158,7 +189,6 @@ impl Collector {
 
 #[cfg(test)]
 mod tests {
-    use nightjar_model::names::AgentId;
     use nightjar_model::time::Timestamp;
     use serde_json::json;
 

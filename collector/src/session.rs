@@ -112,10 +112,11 @@ impl Session {
                 return Err(nightjar_model::Error::unavailable("the agent's former session does not end").into());
             }
         }
-        if facts != self.record.facts {
-            self.collector.changed.notify_one();
+        store_seen(&self.collector, &live, facts.clone(), now).await;
+        if let Err(error) = self.collector.count_in(&live.id, &facts).await {
+            live.ended.cancel();
+            return Err(error.into());
         }
-        store_seen(&self.collector, &live, facts, now).await;
         Ok((hello, live))
     }
 

@@ -180,6 +180,15 @@ async fn changed_documents_reach_agents_and_engine() {
 }
 
 #[tokio::test]
+async fn an_agent_is_expected_before_it_hears_of_its_monitors() {
+    // It has its configuration, and no reconciler has run since it enrolled.
+    let (house, id, _agent) = house_with_agent().await;
+    let expected = house.taker.expected.lock().unwrap().clone();
+    let of = |name: &str| expected.iter().find(|e| e.monitor.name == name).expect("expected").agents.clone();
+    assert_eq!((of("every"), of("trade")), (vec![AgentId(id.clone())], vec![AgentId(id)]));
+}
+
+#[tokio::test]
 async fn an_agent_that_has_its_configuration_is_not_sent_it_again() {
     let (house, id, agent) = house_with_agent().await;
     drop(agent);
