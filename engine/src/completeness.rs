@@ -44,6 +44,9 @@ pub(crate) struct Track {
     complete: Ranges,
     revised: Ranges,
     abandoned: Vec<Abandoned>,
+    /// Windows of those abandoned that are kept no longer: they stay partial, by whom is forgotten.
+    #[serde(default)]
+    nameless: Ranges,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -155,6 +158,7 @@ impl Tracker {
             let track = Arc::make_mut(track);
             track.complete.remove(i64::MIN, before.0);
             track.revised.remove(i64::MIN, before.0);
+            track.nameless.remove(i64::MIN, before.0);
             track.abandoned.retain(|abandoned| abandoned.until > before.0);
         }
         self.0.retain(|_, track| !(track.agents.is_empty() && track.complete.is_empty() && track.abandoned.is_empty()));
@@ -170,6 +174,7 @@ impl Track {
             complete: Ranges::default(),
             revised: Ranges::default(),
             abandoned: Vec::new(),
+            nameless: Ranges::default(),
         }
     }
 
@@ -180,7 +185,9 @@ impl Track {
     fn abandon(&mut self, abandoned: Abandoned) {
         self.abandoned.push(abandoned);
         let excess = self.abandoned.len().saturating_sub(ABANDONED_KEPT);
-        self.abandoned.drain(..excess);
+        for forgotten in self.abandoned.drain(..excess) {
+            self.nameless.insert(forgotten.from, forgotten.until);
+        }
     }
 
     fn expect(&mut self, at: i64, width: i64, agents: &BTreeSet<&AgentId>) -> Option<Timestamp> {
@@ -220,6 +227,9 @@ impl Track {
         self.complete.insert(from, bound);
         for abandoned in &self.abandoned {
             self.complete.remove(abandoned.from.max(from), abandoned.until);
+        }
+        for (nameless, until) in self.nameless.iter() {
+            self.complete.remove(nameless.max(from), until);
         }
         self.settled = Some(bound);
         self.complete.end().filter(|end| Some(*end) > complete).map(Timestamp)

@@ -12,6 +12,11 @@ impl Ranges {
         self.0.is_empty()
     }
 
+    /// Start and end of each.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, i64)> + '_ {
+        self.0.iter().copied()
+    }
+
     /// Where the last range ends.
     pub(crate) fn end(&self) -> Option<i64> {
         self.0.last().map(|(_, end)| *end)

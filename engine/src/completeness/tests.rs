@@ -93,6 +93,24 @@ fn what_passed_before_an_agent_began_to_read_is_not_complete() {
 }
 
 #[test]
+fn many_that_leave_at_once_leave_no_window_complete_without_them() {
+    let names: Vec<String> = (0..ABANDONED_KEPT + 5).map(|n| format!("a{n:04}")).collect();
+    let all: Vec<&str> = names.iter().map(String::as_str).chain(["stays"]).collect();
+    let mut tracker = Tracker::default();
+    expect(&mut tracker, 0, &all);
+    // The first to leave had read the least.
+    for (n, name) in names.iter().enumerate() {
+        pass(&mut tracker, name, if n < 5 { 2 * MINUTE } else { 4 * MINUTE });
+    }
+    pass(&mut tracker, "stays", 2 * MINUTE);
+    expect(&mut tracker, 5 * MINUTE + 1, &["stays"]);
+    assert_eq!(pass(&mut tracker, "stays", 8 * MINUTE), Some(8));
+    let track = tracker.track(&key()).expect("tracked");
+    let complete: Vec<i64> = (0..8).filter(|m| track.state(m * MINUTE) == CompletenessState::Complete).collect();
+    assert_eq!(complete, [1, 6, 7]);
+}
+
+#[test]
 fn a_late_delta_revises_a_complete_window_only() {
     let mut tracker = Tracker::default();
     expect(&mut tracker, 0, &["a"]);
