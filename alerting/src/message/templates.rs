@@ -1,5 +1,7 @@
 //! Rendering: the standard templates, and a rule's own text under a limit.
 
+mod subset;
+
 use std::io;
 use std::sync::LazyLock;
 
@@ -8,6 +10,8 @@ use serde::Serialize;
 
 /// Instructions a rule's own text may take.
 const OWN_FUEL: u64 = 20_000;
+/// A rule's own template longer than this is an error.
+const MOST_SOURCE_BYTES: usize = 16 * 1024;
 /// A rule's own text longer than this is an error.
 const MOST_OWN_BYTES: usize = 64 * 1024;
 
@@ -33,7 +37,11 @@ pub(super) fn standard(name: &str, view: &impl Serialize) -> Result<String, Stri
 
 /// Renders what a user wrote, within bounds of work and size.
 pub(super) fn render_own(source: &str, context: &impl Serialize) -> Result<String, String> {
-    let mut environment = Environment::new();
+    if source.len() > MOST_SOURCE_BYTES {
+        return Err("the template is longer than 16 KiB".to_owned());
+    }
+    subset::check(source)?;
+    let mut environment = subset::environment();
     environment.set_fuel(Some(OWN_FUEL));
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     let template = environment.template_from_str(source).map_err(|error| error.to_string())?;
@@ -79,8 +87,33 @@ mod tests {
     fn own_text_is_bounded() {
         check("{{ rule }} <b>{{ missing }}", Ok("slow <b>"));
         check("{{ rule", Err("syntax error"));
-        check("{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}", Err("fuel"));
-        check("{{ 'x' * 70000 }}", Err(""));
+        let nested = "{% for a in [1, 2, 3, 4, 5, 6, 7, 8, 9] %}".repeat(6) + "x" + &"{% endfor %}".repeat(6);
+        check(&nested, Err("fuel"));
+        check(&format!("{{{{ '{0}' ~ '{0}' }}}}", "x".repeat(9_000)), Err("16 KiB"));
         check("{{ rule.a.b }}", Err("undefined"));
+        check("{{ '%d'|format(1) }}", Err("unknown filter"));
+    }
+
+    #[test]
+    fn own_text_makes_nothing_large() {
+        let doubled = "{% set x = x ~ x %}".repeat(60);
+        check(&format!("{{% set x = 'x' %}}{doubled}{{{{ x }}}}"), Err("{% if %}"));
+        let nested = "{% for rule in [rule ~ rule] %}".repeat(60) + &"{% endfor %}".repeat(60);
+        check(&nested, Err("a loop goes over the context"));
+        check("{% with x = rule ~ rule %}{{ x }}{% endwith %}", Err("{% if %}"));
+        check("{{ 'x' * 99999999 }}", Err("multiplied"));
+        check("{{ rule * 99999999 }}", Err("multiplied"));
+        check("{% for values in [rule] %}{% endfor %}", Err("a loop goes over the context"));
+        check("{% for values in ['x'] %}{{ values[0] * 99999999 }}{% endfor %}", Err("cannot be called"));
+        check("{{ 'x'|center(99999999) }}", Err("unknown filter"));
+        check("{{ range(99999999) }}", Err("called"));
+    }
+
+    #[test]
+    fn own_text_computes_with_figures() {
+        let context = serde_json::json!({ "keys": { "goods": "apple" }, "values": { "ratio": 0.126, "none": null } });
+        let source = "{% for column, key in keys|items %}{{ column }}={{ key|upper }} {% endfor %}\
+            {% if values.ratio > 0.1 and values.none is none %}{{ (values.ratio * 100)|round(1) }}%{% endif %}";
+        assert_eq!(render_own(source, &context).as_deref(), Ok("goods=APPLE 12.6%"));
     }
 }
