@@ -11,7 +11,8 @@ use std::time::Duration;
 use nightjar_model::alert::{Channel, Notification};
 use nightjar_model::kinds::Spec;
 use nightjar_model::ports::ResourceStore;
-use nightjar_model::{Clock, ErrorKind, Kind, Resource, ResourceKey};
+use nightjar_model::secret::MASK;
+use nightjar_model::{Clock, ErrorKind, Kind, Resource, ResourceKey, Secret};
 
 use crate::definitions::DefinitionSource;
 use crate::payload::{Content, Payload};
@@ -20,6 +21,9 @@ use crate::payload::{Content, Payload};
 const MOST_ANSWER_CHARS: usize = 500;
 /// Of a provider's answer no more than this is read.
 const MOST_ANSWER_BYTES: usize = 64 * 1024;
+
+/// Parts of a secret shorter than this are words like any other.
+const LEAST_SECRET_BYTES: usize = 8;
 
 /// What came of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +39,22 @@ pub(crate) enum Outcome {
 impl Outcome {
     fn retry(reason: impl Into<String>) -> Self {
         Self::Retry { reason: reason.into(), after: None }
+    }
+
+    /// Masks what the receiver repeated of the secrets that it was sent: answers are kept and shown.
+    fn without(mut self, secrets: &[Secret]) -> Self {
+        let (Self::Sent(said) | Self::Retry { reason: said, .. } | Self::Refused(said)) = &mut self;
+        for secret in secrets {
+            let whole = secret.expose();
+            // Of `Bearer …` and of an address's query, the secret itself may come back alone.
+            let words = whole.split([' ', '&', '?']).map(|word| word.split_once('=').map_or(word, |(_, value)| value));
+            for part in std::iter::once(whole).chain(words.filter(|word| !word.contains("://"))) {
+                if part.len() >= LEAST_SECRET_BYTES {
+                    *said = said.replace(part, MASK);
+                }
+            }
+        }
+        self
     }
 }
 
@@ -73,11 +93,13 @@ impl Channels {
 
     /// Sends `content` to a robot, webhook or contact, or through an email server to the address `to`.
     pub(crate) async fn send_to(&self, key: &ResourceKey, to: Option<&str>, id: &str, content: &Content) -> Outcome {
+        let mut secrets = Vec::new();
         let attempt = async {
-            let resource = match self.resources.reveal(key).await {
+            let mut resource = match self.resources.reveal(key).await {
                 Ok(resource) => resource,
                 Err(error) => return unrevealed(key, &error),
             };
+            resource.spec.visit_secrets(&mut |_, secret| secrets.push(secret.clone()));
             match (&resource.spec, content) {
                 (Spec::DingtalkRobot(robot), Content::Markdown { title, text, mobiles }) => {
                     let message = dingtalk::Markdown { title, text, mobiles };
@@ -97,7 +119,7 @@ impl Channels {
             }
         };
         match tokio::time::timeout(self.timeout, attempt).await {
-            Ok(Ok(outcome) | Err(outcome)) => outcome,
+            Ok(Ok(outcome) | Err(outcome)) => outcome.without(&secrets),
             Err(_) => Outcome::retry(format!("no answer within {} s", self.timeout.as_secs_f32())),
         }
     }

@@ -449,6 +449,24 @@ async fn webhooks_are_signed_and_carry_what_was_configured() {
 }
 
 #[tokio::test]
+async fn a_receiver_that_repeats_what_it_got_repeats_no_secret() {
+    let server = MockServer::start().await;
+    let answer = "no team trade-secret, no robot-token and no long-secret-key: bearer robot-token";
+    Mock::given(method("POST")).respond_with(ResponseTemplate::new(403).set_body_string(answer)).mount(&server).await;
+    let house = House::new(&webhook(
+        &server,
+        "  headers: { X-Team: trade-secret, Authorization: Bearer robot-token }\n  secret_key: long-secret-key",
+    ));
+    fire(&house, 1).await;
+    let all_failed = |all: &[Notification]| all.iter().all(|n| n.status == NotificationStatus::Failed);
+    let failed = house.deliver_until("failed", all_failed).await;
+    let expected = "refused for good: HTTP 403: no team ***, no *** and no ***: bearer ***";
+    assert_eq!(failed[0].last_answer.as_deref(), Some(expected));
+    let told = house.alerts.all_events().iter().map(|event| event.reason.clone()).collect::<String>();
+    assert!(!told.contains("robot-token") && !told.contains("trade-secret"), "{told}");
+}
+
+#[tokio::test]
 async fn formats_of_webhooks() {
     for (format, content_type) in [("alertmanager", "application/json"), ("text", "text/plain; charset=utf-8")] {
         let server = MockServer::start().await;
