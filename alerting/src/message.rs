@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use chrono_tz::Tz;
 use nightjar_model::Timestamp;
-use nightjar_model::alert::Alert;
+use nightjar_model::alert::{Alert, AlertKeys};
 use nightjar_model::kinds::alert_rule::Message as RuleMessage;
 use nightjar_model::kinds::contact::Language;
 use serde::Serialize;
@@ -45,6 +45,9 @@ pub(crate) struct View {
     keys: String,
     /// The figures, or the rule's own text instead of them.
     text: String,
+    /// The same for DingTalk.
+    #[serde(skip)]
+    markdown_text: String,
     /// Why it changed, where that is not the figures that made it fire.
     reason: String,
     time: String,
@@ -66,15 +69,21 @@ impl<'a> Message<'a> {
         let alert = occurrence.alert;
         let own = occurrence.rule.map(|rule| &rule.message);
         let status = status_of(occurrence.change);
-        let (text, broken_template) = match own.filter(|own| !own.text.is_empty()) {
-            Some(own) => match templates::render_own(&own.text, &own_context(alert, status, occurrence.at, zone)) {
-                Ok(text) => (cut(&text), None),
-                Err(error) => (alert.summary.clone(), Some(error)),
-            },
+        let words = |keys: &AlertKeys| match own.filter(|own| !own.text.is_empty()) {
+            Some(own) => {
+                match templates::render_own(&own.text, &own_context(alert, keys, status, occurrence.at, zone)) {
+                    Ok(text) => (cut(&text), None),
+                    Err(error) => (alert.summary.clone(), Some(error)),
+                }
+            }
             None => (alert.summary.clone(), None),
         };
+        let (text, broken_template) = words(&alert.keys);
+        let plain_keys = alert.keys.iter().map(|(column, key)| (column.clone(), plain_markdown(key))).collect();
+        let (markdown_text, _) = words(&plain_keys);
         let console = external_url.map(|url| format!("{}/alerts/{}", url.trim_end_matches('/'), alert.id));
         let view = View::new(alert, occurrence, language, zone, text, own, console.unwrap_or_default());
+        let view = View { markdown_text, ..view };
         Self { alert: Cow::Borrowed(alert), status, view, broken_template }
     }
 
@@ -132,6 +141,7 @@ impl View {
             rule: alert.rule_title.clone(),
             monitor: alert.monitor.clone(),
             keys,
+            markdown_text: text.clone(),
             text,
             reason: if occurrence.change == Change::Fired { String::new() } else { occurrence.reason.to_owned() },
             time: shown_time(occurrence.at, zone),
@@ -150,6 +160,7 @@ impl View {
             // In our own title brackets are no danger: they are not followed by an address.
             title: self.title.replacen(&self.object, &plain_markdown(&self.object), 1),
             keys: plain_markdown(&self.keys),
+            text: self.markdown_text.clone(),
             ..self.clone()
         }
     }
@@ -161,19 +172,25 @@ struct OwnContext<'a> {
     rule: &'a str,
     level: &'static str,
     monitor: &'a str,
-    keys: &'a std::collections::BTreeMap<String, String>,
+    keys: &'a AlertKeys,
     values: &'a std::collections::BTreeMap<String, Option<f64>>,
     status: &'static str,
     time: String,
     summary: &'a str,
 }
 
-fn own_context<'a>(alert: &'a Alert, status: &'static str, at: Timestamp, zone: Tz) -> OwnContext<'a> {
+fn own_context<'a>(
+    alert: &'a Alert,
+    keys: &'a AlertKeys,
+    status: &'static str,
+    at: Timestamp,
+    zone: Tz,
+) -> OwnContext<'a> {
     OwnContext {
         rule: &alert.rule_title,
         level: alert.level.name(),
         monitor: &alert.monitor,
-        keys: &alert.keys,
+        keys,
         values: &alert.values,
         status,
         time: shown_time(at, zone),

@@ -235,3 +235,28 @@ fn a_rule_has_its_own_words() {
     "#]]
     .assert_eq(&body);
 }
+
+#[test]
+fn a_rule_s_own_words_do_not_turn_log_lines_into_markup() {
+    let rule: AlertRuleSpec = serde_json::from_value(serde_json::json!({
+        "monitor": "trade",
+        "conditions": [{ "field": "cost_avg", "op": ">", "threshold": 100 }],
+        "message": { "text": "**{{ keys.goods }}**" },
+    }))
+    .expect("a rule");
+    let (alert, definitions) = (alert(), Definitions::default());
+    let occurrence = Occurrence {
+        alert: &alert,
+        change: Change::Fired,
+        reason: "",
+        rule: Some(&rule),
+        at: alert.started_at,
+        now: alert.started_at,
+        definitions: &definitions,
+    };
+    let message = Message::new(&occurrence, Language::English, chrono_tz::UTC, None);
+    let Ok(Content::Markdown { text, .. }) = message.markdown(Vec::new()) else { panic!("markdown") };
+    assert!(text.contains("**［a］(http://x) ＜b＞ ＠all**"), "{text}");
+    let Ok(Content::Mail { text, .. }) = message.mail() else { panic!("mail") };
+    assert!(text.contains("**[a](http://x) <b>\n@all**"), "{text}");
+}
