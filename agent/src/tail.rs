@@ -26,6 +26,7 @@ mod rotation_tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nightjar_model::Timestamp;
 use nightjar_model::delta::FaultReason;
@@ -48,6 +49,8 @@ const TURN_BYTES: usize = 1 << 20;
 pub const MAX_FILES_PER_PATTERN: usize = 1000;
 /// Files kept open, so that what is in them can be read even after they are deleted.
 const MAX_OPEN: usize = 512;
+/// A line without an end is waited for so long; then its writer may be gone.
+const LINE_ENDS_WITHIN: Duration = Duration::from_secs(30);
 /// Lines with a time this near to the present may still be in the writer's buffer.
 pub const GRACE_MILLIS: i64 = 1000;
 
@@ -202,7 +205,7 @@ impl Tailer {
                     self.changed.files.insert(*no);
                 }
                 match outcome {
-                    Ok(Progress::CaughtUp) => file.caught_up_at = Some(now),
+                    Ok(Progress::CaughtUp) => file.catch_up(now),
                     Ok(Progress::More) => more = true,
                     // The next pass finds out what happened.
                     Ok(Progress::Turned) => file.look = None,
@@ -230,8 +233,10 @@ impl Tailer {
         for file in self.files.values() {
             for cursor in &file.cursors {
                 let Some(last_time) = cursor.monitors.get(monitor) else { continue };
+                let unended = file.unended.filter(|(_, since)| discovered.since(*since) < LINE_ENDS_WITHIN);
                 through = through.min(match (file.caught_up_at, file.place) {
-                    (Some(at), _) => at,
+                    // The line that is being written is of a time between the last one's and now.
+                    (Some(at), _) => unended.map_or(at, |(_, since)| last_time.map_or(since, |time| time.min(since))),
                     (None, Place::Missing(_)) if file.size <= cursor.offset => through,
                     (None, _) => (*last_time)?,
                 });

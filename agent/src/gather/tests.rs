@@ -312,3 +312,26 @@ fn lines_without_a_time_say_nothing_of_how_far_their_file_was_read() {
     rig.at(91_000);
     assert_eq!(rig.gatherer.tailer.through("m"), Some(Timestamp(NOON + 90_000)));
 }
+
+#[test]
+fn a_minute_waits_for_the_end_of_a_line_but_not_for_ever() {
+    let mut rig = Rig::new();
+    let spec = rig.spec("a.log");
+    rig.apply("1", &[("m", spec)]);
+    rig.write("a.log", "2026-11-20 12:00:57,x,2\n2026-11-20 12:00:5");
+    rig.at(58_500);
+    let told = |rig: &mut Rig| rig.records().1.last().map(|watermark| watermark.through.0 - NOON);
+    assert_eq!(told(&mut rig), Some(56_000));
+    rig.at(65_000);
+    assert_eq!(told(&mut rig), None);
+    rig.write("a.log", "8,x,2\n");
+    rig.at(68_000);
+    assert_eq!(told(&mut rig), Some(67_000));
+    // This one gets no end.
+    rig.write("a.log", "2026-11-20 12:01:10,x");
+    rig.at(71_000);
+    rig.at(100_000);
+    assert_eq!(rig.gatherer.tailer.through("m"), Some(Timestamp(NOON + 57_000)));
+    rig.at(121_500);
+    assert_eq!(told(&mut rig), Some(120_500));
+}

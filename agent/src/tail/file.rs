@@ -43,6 +43,8 @@ pub(crate) struct TailFile {
     pub(crate) scanned: u64,
     /// When it was last seen to hold nothing unread.
     pub(crate) caught_up_at: Option<Timestamp>,
+    /// Where a line begins that has no end yet, and since when it is known.
+    pub(crate) unended: Option<(u64, Timestamp)>,
     pub(crate) changed_at: Timestamp,
     pub(crate) place: Place,
     /// Hand out what stands after the last line end, then forget the file.
@@ -122,6 +124,7 @@ impl TailFile {
             size: position.size,
             scanned: 0,
             caught_up_at: None,
+            unended: None,
             changed_at: now,
             place: if position.retired { Place::Retired } else { Place::Watched },
             closing: false,
@@ -145,6 +148,7 @@ impl TailFile {
             size: 0,
             scanned: 0,
             caught_up_at: None,
+            unended: None,
             changed_at: now,
             place: Place::Watched,
             closing: false,
@@ -169,6 +173,7 @@ impl TailFile {
             size: std::mem::take(&mut self.size),
             scanned: std::mem::take(&mut self.scanned),
             caught_up_at: self.caught_up_at.take(),
+            unended: self.unended.take(),
             changed_at: self.changed_at,
             place: self.place,
             closing: std::mem::take(&mut self.closing),
@@ -352,6 +357,14 @@ impl TailFile {
                 return Ok(Progress::More);
             }
         }
+    }
+
+    /// There is nothing more to read but, perhaps, the beginning of a line.
+    pub(crate) fn catch_up(&mut self, now: Timestamp) {
+        self.caught_up_at = Some(now);
+        let begin = self.furthest();
+        let known = self.unended.filter(|(known, _)| *known == begin);
+        self.unended = (self.scanned > begin).then(|| known.unwrap_or((begin, now)));
     }
 
     /// Hands out what stands after the last line end: nothing will follow it.
