@@ -83,6 +83,7 @@ async fn play(args: &DemoArgs, scratch: &Path, tasks: &TaskTracker, stop: &Cance
         .args(["--http", &format!("127.0.0.1:{http}"), "--agents", &format!("127.0.0.1:{agents}")])
         .arg("--data-dir")
         .arg(scratch.join("server"))
+        .env("NIGHTJAR_WEB_PUBLIC_URL", format!("http://127.0.0.1:{http}"))
         .env("NIGHTJAR_ADMIN_PASSWORD", &password)
         .env("NIGHTJAR_BOOTSTRAP_TOKEN", &token);
     let mut server = Child::start("server", &own, server, scratch)?;

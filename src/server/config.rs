@@ -153,8 +153,15 @@ impl Config {
     }
 }
 
-/// Rooms keep what they have under the one data directory, unless told otherwise.
+/// Rooms keep what they have under the one data directory, and messages link to where people reach the
+/// console, unless told otherwise.
 fn place_rooms(root: &mut Map<String, Value>) {
+    if let Some(url) = root.get("web").and_then(|web| web.get("public_url")).cloned() {
+        let alerting = root.entry("alerting").or_insert_with(|| Value::Object(Map::new()));
+        if let Some(alerting) = alerting.as_object_mut() {
+            alerting.entry("external_url").or_insert(url);
+        }
+    }
     let base = root.get("data_dir").and_then(Value::as_str).unwrap_or("data").to_owned();
     let base = Path::new(&base);
     for (room, folder) in [("store", base.to_owned()), ("engine", base.join("engine"))] {
@@ -206,6 +213,9 @@ mod tests {
         assert_eq!(config.log.format, LogFormat::Json);
         assert_eq!(config.store.data_dir, Path::new("/a"));
         assert_eq!(config.engine.data_dir, Path::new("/a/engine"));
+        assert_eq!(config.alerting.external_url, None);
+        let config = resolve("web: { public_url: 'https://n.example.com' }", &[]).unwrap();
+        assert_eq!(config.alerting.external_url.as_deref(), Some("https://n.example.com"));
     }
 
     #[test]
