@@ -209,6 +209,14 @@ checksum() {
     fi
 }
 
+# What stands in the data folder is the agent's: a link that somebody with its rights put there must not
+# lead us, who may be root, to another file.
+unlink_links() {
+    for name in "$token_store" "$token_store.new" "$log_file" "$pid_file"; do
+        [ ! -L "$name" ] || rm -f "$name"
+    done
+}
+
 enrolled() { [ -f "$data_dir/identity.json" ]; }
 
 new_binary=
@@ -278,13 +286,14 @@ fi
 # The token, readable by the agent alone. Once enrolled the agent has a key of its own, and the file
 # is left empty.
 token_store=$data_dir/enrolment-token
+unlink_links
 (
     umask 077
     if enrolled; then : >"$token_store.new"; else printf '%s\n' "$token" >"$token_store.new"; fi
 )
 mv -f "$token_store.new" "$token_store"
 chmod 700 "$data_dir"
-if [ "$(id -u)" -eq 0 ]; then chown -R "$user" "$data_dir"; fi
+if [ "$(id -u)" -eq 0 ]; then chown -hR "$user" "$data_dir"; fi
 
 # One argument a line.
 {
@@ -340,10 +349,11 @@ UNIT
 else
     if [ "$start" = yes ]; then
         stop_plain
+        unlink_links
         # shellcheck disable=SC2086 -- the arguments hold no spaces: checked above
         if [ "$(id -u)" -eq 0 ] && [ "$user" != root ] && [ "$user" != "$(id -un)" ]; then
             : >"$log_file"
-            chown "$user" "$log_file"
+            chown -h "$user" "$log_file"
             if command -v setpriv >/dev/null 2>&1; then
                 nohup setpriv --reuid "$user" --init-groups "$binary" $arguments >>"$log_file" 2>&1 </dev/null &
             elif command -v su >/dev/null 2>&1; then
@@ -356,11 +366,11 @@ else
         fi
         printf '%s\n' "$!" >"$pid_file"
     fi
-    # Its name is not looked at: it may still be on its way from this shell to the agent. A dead
-    # process that nobody has waited for has no command line left.
+    # Neither its name nor its command line is looked at: it may still be on its way from this shell to the
+    # agent, and has none for a moment. A dead process that nobody has waited for is a zombie.
     alive() {
         pid=$(cat "$pid_file" 2>/dev/null) && kill -0 "$pid" 2>/dev/null || return 1
-        [ ! -d "/proc/$$" ] || [ -n "$(tr -d '\0' <"/proc/$pid/cmdline" 2>/dev/null)" ]
+        ! grep -qs '^State:[[:space:]]*[ZX]' "/proc/$pid/status"
     }
     hint="$log_file"
 fi
@@ -384,6 +394,7 @@ while [ "$waited" -lt 2 ] || ! enrolled; do
     sleep 1
     waited=$((waited + 1))
 done
+unlink_links
 : >"$token_store"
 say "installed and enrolled; it reports to $server"
 }

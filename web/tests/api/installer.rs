@@ -185,6 +185,20 @@ async fn installs_upgrades_and_removes() {
 }
 
 #[tokio::test]
+async fn no_link_in_its_folder_leads_to_another_file() {
+    let site = Site::open(false).await;
+    let victim = site.path("victim");
+    std::fs::write(&victim, "precious\n").expect("written");
+    std::fs::create_dir_all(site.data("")).expect("made");
+    for name in ["enrolment-token", "enrolment-token.new", "agent.log", "agent.pid"] {
+        std::os::unix::fs::symlink(&victim, site.data(name)).expect("linked");
+    }
+    said(&site.install(&["--token", "enrol-me"]), true, "installed and enrolled");
+    assert_eq!(std::fs::read_to_string(&victim).expect("still there"), "precious\n");
+    assert!(site.agent().is_some());
+}
+
+#[tokio::test]
 async fn a_token_that_does_not_hold_installs_nothing() {
     let site = Site::open(false).await;
     said(&site.install(&["--token", "wrong"]), false, "the server refused the token");
