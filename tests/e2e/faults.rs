@@ -15,18 +15,22 @@ async fn watch(stand: &mut Stand) {
         "kind": "Monitor",
         "metadata": { "name": "app" },
         "spec": {
-            "type": "minute",
+            "type": "minute_multi_key",
             "source": { "log": { "paths": [{ "path": stand.path("app.log") }], "start": "beginning" } },
+            "columns": [{ "name": "order", "pick": { "split": { "by": ",", "index": 1 } } }],
+            "group_by": ["order"],
         },
     });
     stand.apply(json!([document])).await;
     stand.start_agent("agent", &[]).await;
 }
 
+/// Lines of this moment, each with a key of its own, so that a record of them is not small.
 fn log(stand: &Stand, lines: usize) {
     let now = Local::now().format("%Y-%m-%d %H:%M:%S%.3f");
+    let text: String = (0..lines).map(|order| format!("{now},order-{order}\n")).collect();
     let mut file = std::fs::OpenOptions::new().append(true).create(true).open(stand.path("app.log")).unwrap();
-    file.write_all(format!("{now},a line\n").repeat(lines).as_bytes()).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
 }
 
 async fn counted(stand: &Stand, lines: u64) {
@@ -155,7 +159,7 @@ async fn a_full_disk_refuses_and_loses_nothing() {
     counted(&stand, 100).await;
 
     disk.fill();
-    log(&stand, 300);
+    log(&stand, 5000);
     wait_for("the refusal", Duration::from_secs(60), async || {
         let agents = stand.get("workspaces/default/agents").await;
         match agents["items"][0]["process"]["unackedRecords"].as_u64() {
@@ -167,10 +171,10 @@ async fn a_full_disk_refuses_and_loses_nothing() {
     // It still answers, with what it has.
     counted(&stand, 100).await;
     disk.free();
-    counted(&stand, 400).await;
+    counted(&stand, 5100).await;
     stand.kill_server();
     stand.start_server().await;
-    counted(&stand, 400).await;
+    counted(&stand, 5100).await;
     drop(stand);
     drop(disk);
 }

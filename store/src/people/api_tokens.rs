@@ -41,14 +41,18 @@ pub(super) async fn find(shared: &Shared, token: &Secret) -> Result<Principal> {
         }
     }
     if row.last_used_at.is_none_or(|at| now.since(Timestamp(at)) >= USE_NOTED) {
-        transaction!(shared.database, "token-used", |tx| {
+        let noted: Result<()> = transaction!(shared.database, "token-used", |tx| {
             api_tokens::Entity::update_many()
                 .col_expr(Column::LastUsedAt, Expr::value(now.millis()))
                 .filter(Column::Id.eq(&row.id))
                 .exec(tx)
                 .await?;
             Ok(())
-        })?;
+        });
+        // With the disk full nothing can be noted, and what only reads must work all the same.
+        if let Err(error) = noted {
+            tracing::warn!(%error, token = row.name, "cannot note that a token was used");
+        }
     }
     Ok(Principal {
         roles: read_roles(&row.name, &row.roles)?,
