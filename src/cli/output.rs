@@ -39,9 +39,10 @@ pub(super) fn yaml(values: &[Value]) -> anyhow::Result<String> {
 
 /// Columns under their titles, as wide as they need to be.
 pub(super) fn table(titles: &[&str], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
     let width = |text: &str| text.chars().map(|c| if is_wide(c) { 2 } else { 1 }).sum::<usize>();
     let mut widths: Vec<usize> = titles.iter().map(|title| width(title)).collect();
-    for row in rows {
+    for row in &rows {
         for (at, cell) in row.iter().enumerate() {
             widths[at] = widths[at].max(width(cell));
         }
@@ -57,10 +58,15 @@ pub(super) fn table(titles: &[&str], rows: &[Vec<String>]) -> String {
         text.push('\n');
     };
     line(&mut titles.iter().copied());
-    for row in rows {
+    for row in &rows {
         line(&mut row.iter().map(String::as_str));
     }
     text
+}
+
+/// What stands in cells may come out of log lines: it must neither break the table nor speak to the terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// A value in a cell.
@@ -81,6 +87,12 @@ fn is_wide(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_in_a_cell_speaks_to_the_terminal() {
+        let rows = vec![vec!["a\u{1b}]0;x\u{7}".into()], vec!["b\nc".into()]];
+        assert_eq!(table(&["NAME"], &rows), "NAME\na\u{fffd}]0;x\u{fffd}\nb\u{fffd}c\n");
+    }
 
     #[test]
     fn wide_characters_keep_columns_straight() {
