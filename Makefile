@@ -37,7 +37,8 @@ $(BUILT): $(INSTALLED) $(CONSOLE_SOURCES)
 console: $(BUILT) ## Build the console that the server embeds
 
 build: console ## Build server and agent for development
-	$(CARGO) build --locked -p nightjar -p nightjar-agent
+	# The whole workspace, so that the tests find everything built with the same features.
+	$(CARGO) build --locked --workspace --bins
 
 release: console ## Build server and agent for use
 	$(CARGO) build --locked --release -p nightjar -p nightjar-agent
