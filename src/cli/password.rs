@@ -7,21 +7,24 @@ use anyhow::{Context, bail};
 use nightjar_model::Secret;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
+const EXISTING: &str = "NIGHTJAR_PASSWORD";
+const NEW: &str = "NIGHTJAR_NEW_PASSWORD";
+
 /// The password of who asks.
 pub(super) fn existing(prompt: &str) -> anyhow::Result<Secret> {
-    match from_environment("NIGHTJAR_PASSWORD") {
+    match from_environment(EXISTING) {
         Some(password) => Ok(password),
-        None => read(prompt),
+        None => read(prompt, EXISTING),
     }
 }
 
 /// A password for somebody else, asked for twice on a terminal.
 pub(super) fn new(prompt: &str) -> anyhow::Result<Secret> {
-    if let Some(password) = from_environment("NIGHTJAR_NEW_PASSWORD") {
+    if let Some(password) = from_environment(NEW) {
         return Ok(password);
     }
-    let password = read(prompt)?;
-    if std::io::stdin().is_terminal() && read("Again: ")? != password {
+    let password = read(prompt, NEW)?;
+    if std::io::stdin().is_terminal() && read("Again: ", NEW)? != password {
         bail!("the two passwords are not the same");
     }
     Ok(password)
@@ -31,8 +34,8 @@ fn from_environment(name: &str) -> Option<Secret> {
     std::env::var(name).ok().filter(|value| !value.is_empty()).map(Secret::new)
 }
 
-/// One line of the standard input; on a terminal without showing it.
-fn read(prompt: &str) -> anyhow::Result<Secret> {
+/// One line of the standard input; on a terminal without showing it. `variable` is what could be set instead.
+fn read(prompt: &str, variable: &str) -> anyhow::Result<Secret> {
     let stdin = std::io::stdin();
     let hidden = if stdin.is_terminal() {
         let mut err = std::io::stderr().lock();
@@ -50,7 +53,7 @@ fn read(prompt: &str) -> anyhow::Result<Secret> {
     read?;
     let password = line.trim_end_matches(['\r', '\n']);
     if password.is_empty() {
-        bail!("no password was given: type it, pipe it in, or set the environment variable");
+        bail!("no password was given: type it, pipe it in, or set {variable}");
     }
     Ok(Secret::new(password))
 }
