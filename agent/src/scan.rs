@@ -28,6 +28,9 @@ pub struct ScanArgs {
     /// A file with a Monitor document (YAML or JSON).
     #[arg(long, short = 'm', value_name = "FILE")]
     pub monitor: PathBuf,
+    /// Which of the file's monitors, where it holds several.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
     /// The logs to read, in this order; `-` is the standard input.
     #[arg(required = true, value_name = "LOG")]
     pub logs: Vec<PathBuf>,
@@ -60,7 +63,7 @@ pub struct Scanned {
 /// # Errors
 /// The monitor cannot be read or is not valid; a log cannot be read; `out` cannot be written.
 pub fn run(args: ScanArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    let spec = read_monitor(&args.monitor)?;
+    let spec = read_monitor(&args.monitor, args.name.as_deref())?;
     let begun = Instant::now();
     let scanned = scan(&spec, &HostFacts::of_this_machine(), &args.logs, args.threads)?;
     let elapsed = begun.elapsed();
@@ -95,23 +98,33 @@ pub fn scan(
     Ok(Scanned { figures, counters: whole.counters().clone(), bytes })
 }
 
-/// Reads the one Monitor document of a file.
+/// Reads the Monitor of a file; documents of other kinds in it are passed over. Where it holds several,
+/// `name` says which.
 ///
 /// # Errors
-/// It cannot be read, is no monitor, or not a valid one: then every problem with its path.
-pub fn read_monitor(path: &Path) -> anyhow::Result<MonitorSpec> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let documents = decode::parse_yaml(&text)
-        .map_err(|problem| invalid(&path.display().to_string(), std::slice::from_ref(&problem)))?;
-    let [document] = documents.as_slice() else {
-        bail!("{} holds {} documents; scan takes a file with one Monitor", path.display(), documents.len());
+/// It cannot be read, holds no such monitor, or not a valid one: then every problem with its path.
+pub fn read_monitor(path: &Path, name: Option<&str>) -> anyhow::Result<MonitorSpec> {
+    let file = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {file}"))?;
+    let documents =
+        decode::parse_yaml(&text).map_err(|problem| invalid(&file.to_string(), std::slice::from_ref(&problem)))?;
+    let name_of = |document: &serde_json::Value| document["metadata"]["name"].as_str().unwrap_or("?").to_owned();
+    let monitors: Vec<_> = documents
+        .iter()
+        // What says no kind is taken for a monitor, so that its problems are told.
+        .filter(|document| document["kind"].as_str().is_none_or(|kind| kind == Kind::Monitor.name()))
+        .filter(|document| name.is_none_or(|name| name_of(document) == name))
+        .collect();
+    let [monitor] = monitors.as_slice() else {
+        let names: Vec<String> = monitors.iter().map(|document| name_of(document)).collect();
+        match (names.is_empty(), name) {
+            (true, Some(name)) => bail!("{file} holds no {} `{name}`", Kind::Monitor),
+            (true, None) => bail!("{file} holds no {}", Kind::Monitor),
+            (false, _) => bail!("{file} holds several monitors; choose one with --name: {}", names.join(", ")),
+        }
     };
-    let resource =
-        Resource::from_value(document, None).map_err(|problems| invalid(&path.display().to_string(), &problems))?;
-    match resource.spec.as_monitor() {
-        Some(spec) => Ok(spec.clone()),
-        None => bail!("{} holds a {}, not a {}", path.display(), resource.kind(), Kind::Monitor),
-    }
+    let resource = Resource::from_value(monitor, None).map_err(|problems| invalid(&file.to_string(), &problems))?;
+    resource.spec.as_monitor().cloned().with_context(|| format!("{file} holds no {}", Kind::Monitor))
 }
 
 fn invalid(what: &str, problems: &[Problem]) -> anyhow::Error {

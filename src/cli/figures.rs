@@ -37,6 +37,9 @@ pub(crate) struct TryArgs {
     /// A file with a Monitor document
     #[arg(long = "file", short = 'f', value_name = "FILE")]
     monitor: PathBuf,
+    /// Which of the file's monitors, where it holds several
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// Log files, in this order; `-` is the standard input
     #[arg(required = true, value_name = "LOGFILE")]
     logs: Vec<PathBuf>,
@@ -107,7 +110,7 @@ fn rows_table(answer: &Value) -> String {
 
 pub(super) fn monitor(command: MonitorCommand) -> anyhow::Result<()> {
     let MonitorCommand::Try(args) = command;
-    let scan = ScanArgs { monitor: args.monitor, logs: args.logs, output: args.output, threads: None };
+    let scan = ScanArgs { monitor: args.monitor, name: args.name, logs: args.logs, output: args.output, threads: None };
     let mut out = Vec::new();
     nightjar_agent::scan::run(scan, &mut out)?;
     emit(&String::from_utf8_lossy(&out))

@@ -37,7 +37,7 @@ fn figures(yaml: &str, logs: &[PathBuf], threads: usize) -> Scanned {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("monitor.yaml");
     std::fs::write(&path, yaml).expect("a file");
-    let spec = read_monitor(&path).expect("a monitor");
+    let spec = read_monitor(&path, None).expect("a monitor");
     scan(&spec, &HostFacts::of_this_machine(), logs, NonZeroUsize::new(threads)).expect("figures")
 }
 
@@ -94,7 +94,7 @@ fn prints_rows() {
     let path = directory.path().join("monitor.yaml");
     std::fs::write(&path, yaml).expect("a file");
     let print = |output| {
-        let args = ScanArgs { monitor: path.clone(), logs: vec![log.clone()], output, threads: None };
+        let args = ScanArgs { monitor: path.clone(), name: None, logs: vec![log.clone()], output, threads: None };
         let mut out = Vec::new();
         run(args, &mut out).expect("rows");
         String::from_utf8(out).expect("UTF-8")
@@ -130,7 +130,13 @@ fn says_what_it_cannot_read() {
     let path = directory.path().join("monitor.yaml");
     let refused = |yaml: &str, logs: &[PathBuf]| {
         std::fs::write(&path, yaml).expect("a file");
-        let args = ScanArgs { monitor: path.clone(), logs: logs.to_vec(), output: ScanOutput::Json, threads: None };
+        let args = ScanArgs {
+            monitor: path.clone(),
+            name: None,
+            logs: logs.to_vec(),
+            output: ScanOutput::Json,
+            threads: None,
+        };
         format!("{:#}", run(args, &mut Vec::new()).expect_err("refused"))
             .replace(&*directory.path().to_string_lossy(), "")
     };
@@ -142,8 +148,13 @@ fn says_what_it_cannot_read() {
         /monitor.yaml is not valid:
           spec.group_by[0]: there is no column `kye`; columns are: key, cost"#]]
     .assert_eq(&refused(&good.replace("group_by: [key]", "group_by: [kye]"), &[]));
-    expect!["/monitor.yaml holds a Contact, not a Monitor"]
-        .assert_eq(&refused("kind: Contact\nmetadata: { name: c }\nspec: {}\n", &[]));
+    let contact = "kind: Contact\nmetadata: { name: c }\nspec: {}\n";
+    expect!["/monitor.yaml holds no Monitor"].assert_eq(&refused(contact, &[]));
+    // Documents of other kinds are passed over; several monitors need a choice.
+    let rule = format!("{good}\n---\n{contact}");
+    expect![" is a directory; name the files in it"].assert_eq(&refused(&rule, &[directory.path().to_owned()]));
+    let two = format!("{good}\n---\n{}", good.replacen("name: ", "name: other-", 1));
+    assert!(refused(&two, &[]).contains("several monitors; choose one with --name: "), "{}", refused(&two, &[]));
     expect![[r#"
         /monitor.yaml is not valid:
           document 1: did not find expected node content at line 2 column 1, while parsing a flow node"#]]
@@ -171,7 +182,7 @@ proptest! {
         );
         let path = directory.path().join("monitor.yaml");
         std::fs::write(&path, yaml).expect("a file");
-        let spec = read_monitor(&path).expect("a monitor");
+        let spec = read_monitor(&path, None).expect("a monitor");
         let compile = || {
             let compiled = Pipeline::compile(MonitorKey::new("", "scan"), &spec, &HostFacts::of_this_machine());
             anyhow::Ok(compiled.expect("a valid monitor").of_any_age())
