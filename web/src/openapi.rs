@@ -47,6 +47,7 @@ pub(crate) fn complete<S: Clone + Send + Sync + 'static>(
     document.info.version = version.to_owned();
     document.info.description = Some(ABOUT.into());
     document.info.license = None;
+    document.info.contact = None;
     document.tags = Some(
         TAGS.into_iter()
             .map(|(name, description)| {
