@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use nightjar_alerting::AlertingConfig;
 use nightjar_collector::CollectorConfig;
 use nightjar_engine::EngineConfig;
-use nightjar_model::decode::{decode, parse_yaml};
+use nightjar_model::decode::{parse_yaml, salvage};
 use nightjar_model::{Problem, Problems};
 use nightjar_store::StoreConfig;
 use nightjar_web::WebConfig;
@@ -128,11 +128,11 @@ impl Config {
             place_rooms(root);
         }
         environment::settle::<Self>(&mut tree, &given);
-        let decoded = decode::<Self>("", &tree, &mut problems);
-        if let Some(config) = &decoded {
+        let decoded = salvage::<Self>("", &tree, &mut problems);
+        if let Some(config) = &decoded.value {
             config.validate(&mut problems);
         }
-        match (decoded, problems.into_vec()) {
+        match (decoded.value, problems.into_vec()) {
             (Some(config), problems) if problems.is_empty() => Ok(config),
             (_, problems) => Err(problems),
         }
@@ -232,7 +232,7 @@ mod tests {
             &[("NIGHTJAR_WEB_MAX_REQUESTS", "lots")],
         )
         .unwrap_err();
-        for path in ["htp", "engine.retentoin", "engine.query_threads", "web.max_requests"] {
+        for path in ["htp", "engine.retentoin", "engine.query_threads", "web.max_requests", "log.filter"] {
             assert!(problems.iter().any(|p| p == path), "{path} is not among {problems:?}");
         }
         let problems = resolve("engine: { query_threads: 0 }\ncollector: { max_sessions: 0 }", &[]).unwrap_err();
