@@ -36,8 +36,8 @@ $(BUILT): $(INSTALLED) $(CONSOLE_SOURCES)
 
 console: $(BUILT) ## Build the console that the server embeds
 
+# The whole workspace, so that the tests find everything built with the same features.
 build: console ## Build server and agent for development
-	# The whole workspace, so that the tests find everything built with the same features.
 	$(CARGO) build --locked --workspace --bins
 
 release: console ## Build server and agent for use

@@ -8,15 +8,13 @@ use rand::{Rng, SeedableRng};
 use serde_json::json;
 
 use crate::figures::{difference, stored};
-use crate::harness::{Generator, Stand, skip, wait_for};
+use crate::harness::generator::{Generator, Live, Rotation};
+use crate::harness::{Stand, wait_for};
 
 const KILLS: u32 = 24;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_doubled_by_kills_and_rotations() {
-    let Some(script) = Generator::script() else {
-        return skip("nothing_is_lost_or_doubled_by_kills_and_rotations", "genlog.py is not here");
-    };
     let mut stand = Stand::start().await;
     let monitor = |name: &str, file: &str| {
         json!({
@@ -38,12 +36,11 @@ async fn nothing_is_lost_or_doubled_by_kills_and_rotations() {
     stand.apply(documents).await;
     stand.start_agent("agent", &[]).await;
 
-    let live = |file: &str, mode: &str, bytes: &str, seed: &str| {
-        let arguments = ["--rate", "1500", "--seconds", "70", "--rotate", bytes, "--rotate-mode", mode, "--seed", seed];
-        Generator::live(&script, "trade", &stand.path(file), &arguments)
+    let live = |file: &str, rotation: Rotation, rotate_bytes: u64, seed: u64| {
+        Generator::live(Live { file: stand.path(file), rate: 1500, seconds: 70, rotate_bytes, rotation, seed })
     };
-    let mut renamed = live("renamed.log", "rename", "400000", "11");
-    let truncated = live("truncated.log", "copytruncate", "1500000", "12");
+    let mut renamed = live("renamed.log", Rotation::Rename, 400_000, 11);
+    let truncated = live("truncated.log", Rotation::CopyTruncate, 1_500_000, 12);
 
     // The same kills in every run, at moments that differ.
     let mut random = StdRng::seed_from_u64(20);

@@ -2,7 +2,7 @@
 //! their own. All of it ends with the test, also when that fails; errors in the logs fail it.
 
 mod doubles;
-mod generator;
+pub(crate) mod generator;
 mod mail;
 mod process;
 
@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub(crate) use doubles::{Answer, Doubles};
-pub(crate) use generator::{Generator, Totals};
 pub(crate) use mail::Mailbox;
 pub(crate) use process::Process;
 

@@ -1,4 +1,7 @@
-//! Sample logs whose totals are known.
+//! Logs whose totals are known: by the generator of sample logs where it stands beside the repository,
+//! else by a smaller one of our own that writes lines of the same form.
+
+mod own;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,70 +15,126 @@ use super::repository;
 /// Lines and sum of costs, by start of the minute (milliseconds) and key.
 pub(crate) type Totals = BTreeMap<(i64, String), (u64, i64)>;
 
-/// The generator at work on a live log; it ends with the test.
-pub(crate) struct Generator {
-    child: Child,
-    totals: PathBuf,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Trade,
+    Toll,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rotation {
+    Rename,
+    CopyTruncate,
+}
+
+/// A log that grows.
+#[derive(Debug, Clone)]
+pub(crate) struct Live {
+    pub(crate) file: PathBuf,
+    /// Lines a second.
+    pub(crate) rate: u32,
+    pub(crate) seconds: u32,
+    pub(crate) rotate_bytes: u64,
+    pub(crate) rotation: Rotation,
+    pub(crate) seed: u64,
+}
+
+/// A generator at work; it ends with the test.
+pub(crate) enum Generator {
+    Sample { child: Child, totals: PathBuf },
+    Own(own::Writer),
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Trade => "trade",
+            Self::Toll => "toll",
+        }
+    }
+}
+
+fn script() -> Option<PathBuf> {
+    let script = repository().join("../shared/samples/genlog.py");
+    script.is_file().then_some(script)
+}
+
+/// Writes a whole file, from `start` (`2026-11-20 12:00:00`, the host's time) on.
+pub(crate) fn write(kind: Kind, file: &Path, lines: u32, per_minute: u32, start: &str) -> Totals {
+    let Some(script) = script() else { return own::write(kind, file, lines, per_minute, start) };
+    let output = Command::new("python3")
+        .arg(script)
+        .arg(kind.name())
+        .arg(file)
+        .args(["--lines", &lines.to_string(), "--per-minute", &per_minute.to_string(), "--start", start])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    totals_of(&String::from_utf8(output.stdout).unwrap())
 }
 
 impl Generator {
-    /// Where the generator is, unless it is not on this machine.
-    pub(crate) fn script() -> Option<PathBuf> {
-        let places = [repository().join("../shared/samples/genlog.py"), repository().join("shared/samples/genlog.py")];
-        places.into_iter().find(|place| place.is_file())
-    }
-
-    /// A whole file at once; its totals.
-    pub(crate) fn write(script: &Path, kind: &str, file: &Path, arguments: &[&str]) -> Totals {
-        let output = Command::new("python3").arg(script).arg(kind).arg(file).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        totals_of(&String::from_utf8(output.stdout).unwrap())
-    }
-
-    /// A log that grows until its time is over.
-    pub(crate) fn live(script: &Path, kind: &str, file: &Path, arguments: &[&str]) -> Self {
-        let totals = file.with_extension("totals");
+    /// Begins to log trades.
+    pub(crate) fn live(live: Live) -> Self {
+        let Some(script) = script() else { return Self::Own(own::Writer::start(live)) };
+        let totals = live.file.with_extension("totals");
+        let mode = if live.rotation == Rotation::Rename { "rename" } else { "copytruncate" };
         let child = Command::new("python3")
             .arg(script)
-            .arg(kind)
-            .arg(file)
-            .args(arguments)
+            .arg("trade")
+            .arg(&live.file)
+            .args(["--rate", &live.rate.to_string(), "--seconds", &live.seconds.to_string()])
+            .args(["--rotate", &live.rotate_bytes.to_string(), "--rotate-mode", mode])
+            .args(["--seed", &live.seed.to_string()])
             .arg("--totals")
             .arg(&totals)
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        Self { child, totals }
+        Self::Sample { child, totals }
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+        match self {
+            Self::Sample { child, .. } => child.try_wait().unwrap().is_none(),
+            Self::Own(writer) => writer.is_running(),
+        }
     }
 
     /// Waits for its end; its totals.
     pub(crate) fn finish(mut self) -> Totals {
-        let status = self.child.wait().unwrap();
-        assert!(status.success(), "the generator failed");
-        totals_of(&std::fs::read_to_string(&self.totals).unwrap())
+        match &mut self {
+            Self::Sample { child, totals } => {
+                let status = child.wait().unwrap();
+                assert!(status.success(), "the generator failed");
+                totals_of(&std::fs::read_to_string(totals).unwrap())
+            }
+            Self::Own(writer) => writer.finish(),
+        }
     }
 }
 
 impl Drop for Generator {
     fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
+        if let Self::Sample { child, .. } = self {
+            child.kill().ok();
+            child.wait().ok();
+        }
     }
+}
+
+/// Start of the minute `2026-11-20 12:00`: the generators write the host's own time, as the agent reads it.
+fn minute_start(minute: &str) -> i64 {
+    let local = NaiveDateTime::parse_from_str(&format!("{minute}:00"), "%Y-%m-%d %H:%M:%S").unwrap();
+    Local.from_local_datetime(&local).earliest().unwrap().timestamp_millis()
 }
 
 fn totals_of(text: &str) -> Totals {
     let document: Value = serde_json::from_str(text).unwrap();
     let mut totals = Totals::new();
     for (minute, keys) in document["minutes"].as_object().unwrap() {
-        // The generator writes the host's own time, as the agent reads it.
-        let local = NaiveDateTime::parse_from_str(&format!("{minute}:00"), "%Y-%m-%d %H:%M:%S").unwrap();
-        let start = Local.from_local_datetime(&local).earliest().unwrap().timestamp_millis();
         for (key, cell) in keys.as_object().unwrap() {
-            totals.insert((start, key.clone()), (cell[0].as_u64().unwrap(), cell[1].as_i64().unwrap()));
+            totals.insert((minute_start(minute), key.clone()), (cell[0].as_u64().unwrap(), cell[1].as_i64().unwrap()));
         }
     }
     let lines: u64 = totals.values().map(|(lines, _)| lines).sum();
