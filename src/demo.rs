@@ -94,7 +94,8 @@ async fn play(args: &DemoArgs, scratch: &Path, tasks: &TaskTracker, stop: &Cance
     let mut agent = Command::new(&agent_program);
     agent
         .arg("run")
-        .args(["--server", &format!("http://127.0.0.1:{agents}"), "--token", &enrolment, "--label", "app=trade"])
+        .env("NIGHTJAR_AGENT_TOKEN", &enrolment)
+        .args(["--server", &format!("http://127.0.0.1:{agents}"), "--label", "app=trade"])
         .arg("--data-dir")
         .arg(scratch.join("agent"));
     let mut agent = Child::start("agent", &own, agent, scratch)?;
