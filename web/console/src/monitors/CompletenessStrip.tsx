@@ -19,12 +19,14 @@ export function CompletenessStrip({ marks, from, until, stepMs, hosts }: Props) 
   const { t, i18n } = useTranslation();
   const { token } = theme.useToken();
   const colours: Record<CompletenessState, string> = { complete: token.colorSuccess, partial: token.colorWarning, revised: token.colorInfo };
-  const count = (state: CompletenessState) => marks.filter((mark) => mark.state === state).length;
+  // Before the monitor was there, nobody was waited for: nothing is missing, and nothing is to be alarmed about.
+  const waited = marks.filter((mark) => mark.state !== 'partial' || mark.missing.length > 0);
+  const count = (state: CompletenessState) => waited.filter((mark) => mark.state === state).length;
   const summary = (['complete', 'partial', 'revised'] as const).map((state) => `${t(`completeness.${state}`)} ${count(state)}`).join(', ');
   const share = (length: number) => `${(100 * length) / (until - from)}%`;
   const time = (at: number) => shortTime(at, now, i18n.language);
   const now = useNow();
-  const found = stretches(marks, stepMs);
+  const found = stretches(waited, stepMs);
 
   return (
     <div data-testid="completeness-strip">
@@ -46,6 +48,12 @@ export function CompletenessStrip({ marks, from, until, stepMs, hosts }: Props) 
             {t(`completeness.${state}`)} {count(state)}
           </span>
         ))}
+        {waited.length < marks.length && (
+          <span>
+            <span aria-hidden style={{ display: 'inline-block', width: 10, height: 10, borderRadius: 2, background: token.colorFillSecondary, marginInlineEnd: 4 }} />
+            {t('completeness.nobody')} {marks.length - waited.length}
+          </span>
+        )}
       </div>
     </div>
   );
