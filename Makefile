@@ -23,7 +23,7 @@ CONSOLE_SOURCES = $(shell find $(CONSOLE)/src $(CONSOLE)/public -type f 2>/dev/n
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install the system packages that tests and demo need, where that is permitted
+setup: ## Install the system packages that building and testing need, where that is permitted
 	@.ci/setup
 
 $(INSTALLED): $(CONSOLE)/package-lock.json
@@ -44,7 +44,9 @@ release: console ## Build server and agent for use
 	$(CARGO) build --locked --release -p nightjar -p nightjar-agent
 	@echo "built: $(RELEASE)/nightjar $(RELEASE)/nightjar-agent"
 
-demo: build ## A server, an agent and an application that begins to fail: see an alert arrive
+demo: ## A server, an agent and an application that begins to fail: see an alert arrive
+	@.ci/setup build
+	@$(MAKE) --no-print-directory build
 	@exec $(DEBUG)/nightjar demo
 
 dev: build ## A server on ./data, and the console with hot reload on http://localhost:5173
