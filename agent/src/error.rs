@@ -22,6 +22,11 @@ pub enum AgentError {
     #[error("{path} cannot be understood: {reason}. Remove it to enrol anew, with a new token", path = path.display())]
     Identity { path: PathBuf, reason: String },
     #[error(
+        "the data directory {path} was copied from another machine, and two agents cannot share it. Empty it to \
+             enrol this host anew, with a new token", path = path.display()
+    )]
+    Copied { path: PathBuf },
+    #[error(
         "this agent is not enrolled yet: give it an enrolment token with NIGHTJAR_AGENT_TOKEN or --token-file. \
              `nightjar agent token create` makes one, as does the console under Agents"
     )]
@@ -48,7 +53,7 @@ impl From<AgentError> for nightjar_model::Error {
         let kind = match &error {
             AgentError::Config(problems) => return Self::invalid(error.to_string(), problems.clone()),
             AgentError::NoToken | AgentError::TokenRefused(_) => ErrorKind::Unauthenticated,
-            AgentError::Locked { .. } => ErrorKind::Conflict,
+            AgentError::Locked { .. } | AgentError::Copied { .. } => ErrorKind::Conflict,
             AgentError::Refused(_) => ErrorKind::InvalidInput,
             AgentError::Tls(_) | AgentError::DataDir { .. } => ErrorKind::Unavailable,
             AgentError::Identity { .. } | AgentError::Journal(_) | AgentError::Stopped | AgentError::Runtime(_) => {

@@ -28,12 +28,26 @@ struct Stored {
     id: String,
     workspace: String,
     key: String,
+    /// Where it was enrolled. Two hosts made from one image must not pass for one agent: the server would
+    /// take the records of the second for repeats of the first's.
+    #[serde(default)]
+    machine: Option<String>,
+}
+
+/// What tells this host from its clones; `None` where it has no such file.
+fn this_machine() -> Option<String> {
+    let text = fs::read_to_string("/etc/machine-id").ok()?;
+    Some(text.trim().to_owned()).filter(|id| !id.is_empty())
 }
 
 impl Identity {
     /// # Errors
-    /// `Identity` for a file that is there and not understood; `DataDir`.
+    /// `Identity` for a file that is there and not understood; `Copied`; `DataDir`.
     pub(crate) fn load(data_dir: &Path) -> Result<Option<Self>, AgentError> {
+        Self::load_on(this_machine().as_deref(), data_dir)
+    }
+
+    fn load_on(machine: Option<&str>, data_dir: &Path) -> Result<Option<Self>, AgentError> {
         let path = data_dir.join(FILE);
         let text = match fs::read(&path) {
             Ok(text) => text,
@@ -41,7 +55,12 @@ impl Identity {
             Err(source) => return Err(AgentError::DataDir { path, source }),
         };
         match serde_json::from_slice::<Stored>(&text) {
-            Ok(Stored { id, workspace, key }) => Ok(Some(Self { id: AgentId(id), workspace, key: Secret::new(key) })),
+            Ok(stored) if stored.machine.is_some() && machine.is_some() && stored.machine.as_deref() != machine => {
+                Err(AgentError::Copied { path: data_dir.to_owned() })
+            }
+            Ok(Stored { id, workspace, key, .. }) => {
+                Ok(Some(Self { id: AgentId(id), workspace, key: Secret::new(key) }))
+            }
             // The text of such an error may quote the key.
             Err(error) => {
                 let reason = format!("not the JSON of an identity (line {})", error.line());
@@ -51,8 +70,12 @@ impl Identity {
     }
 
     pub(crate) fn save(&self, data_dir: &Path) -> Result<(), AgentError> {
-        let stored =
-            Stored { id: self.id.0.clone(), workspace: self.workspace.clone(), key: self.key.expose().to_owned() };
+        let stored = Stored {
+            id: self.id.0.clone(),
+            workspace: self.workspace.clone(),
+            key: self.key.expose().to_owned(),
+            machine: this_machine(),
+        };
         let path = data_dir.join(FILE);
         serde_json::to_vec(&stored)
             .map_err(io::Error::from)
@@ -96,6 +119,17 @@ mod tests {
         assert_eq!((loaded.id, loaded.key.expose()), (AgentId("a-1".into()), "hidden"));
         let mode = fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_copied_one_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let stored = r#"{"id":"a","workspace":"w","key":"hidden","machine":"here"}"#;
+        fs::write(dir.path().join(FILE), stored).unwrap();
+        assert!(Identity::load_on(Some("here"), dir.path()).unwrap().is_some());
+        assert!(Identity::load_on(None, dir.path()).unwrap().is_some(), "a host that cannot tell");
+        let error = Identity::load_on(Some("there"), dir.path()).unwrap_err().to_string();
+        assert!(error.contains("another machine") && error.contains("enrol anew"), "{error}");
     }
 
     #[test]
