@@ -4,8 +4,13 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use super::rotation_tests::{Rig, append};
+
+/// No writer fills and rotates a file faster. One that came and went while a single poll looked, and was
+/// empty at that look, can be missed.
+const GENERATION_STANDS: Duration = Duration::from_millis(20);
 
 fn race(pattern: &str, rotate: fn(&Path, u32, &File)) {
     const LINES: u64 = 6_000;
@@ -18,6 +23,7 @@ fn race(pattern: &str, rotate: fn(&Path, u32, &File)) {
             file.write_all(format!("#{no:06} some more text of the line\n").as_bytes()).unwrap();
             if no % 150 == 0 {
                 rotations += 1;
+                std::thread::sleep(GENERATION_STANDS);
                 rotate(&log, rotations, &file);
                 file = append(&log);
             }
