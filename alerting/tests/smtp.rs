@@ -8,6 +8,7 @@ mod support;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nightjar_model::alert::NotificationStatus;
@@ -42,6 +43,19 @@ impl Drop for MailServer {
     }
 }
 
+/// A port of this test alone: below those that the system gives to connections, where one to a server that
+/// does not listen yet could meet itself, and never the same twice.
+fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let step = NEXT.fetch_add(1, Ordering::SeqCst);
+        let port = 20_000 + ((std::process::id() + step) % 6_000) as u16;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 struct Post {
     python: &'static str,
     folder: TempDir,
@@ -51,9 +65,7 @@ struct Post {
 impl Post {
     fn new() -> Option<Self> {
         let python = python()?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        Some(Self { python, folder: TempDir::new().expect("a folder"), port })
+        Some(Self { python, folder: TempDir::new().expect("a folder"), port: free_port() })
     }
 
     fn start(&self, more: &[&str]) -> MailServer {
