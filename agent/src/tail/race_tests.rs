@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::rotation_tests::{Rig, append};
 
-/// No writer fills and rotates a file faster. One that came and went while a single poll looked, and was
-/// empty at that look, can be missed.
+/// How long a generation stands before it is rotated away. Without a pause this race has lost a generation: one
+/// that was empty when a poll looked and was filled and rotated away before that poll ended is not found again.
 const GENERATION_STANDS: Duration = Duration::from_millis(20);
 
 fn race(pattern: &str, rotate: fn(&Path, u32, &File)) {
