@@ -4,13 +4,8 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
-use std::time::Duration;
 
 use super::rotation_tests::{Rig, append};
-
-/// How long a generation stands before it is rotated away. Without a pause this race has lost a generation: one
-/// that was empty when a poll looked and was filled and rotated away before that poll ended is not found again.
-const GENERATION_STANDS: Duration = Duration::from_millis(20);
 
 fn race(pattern: &str, rotate: fn(&Path, u32, &File)) {
     const LINES: u64 = 6_000;
@@ -23,7 +18,6 @@ fn race(pattern: &str, rotate: fn(&Path, u32, &File)) {
             file.write_all(format!("#{no:06} some more text of the line\n").as_bytes()).unwrap();
             if no % 150 == 0 {
                 rotations += 1;
-                std::thread::sleep(GENERATION_STANDS);
                 rotate(&log, rotations, &file);
                 file = append(&log);
             }

@@ -418,6 +418,17 @@ fn what_is_no_regular_file_is_a_fault_and_holds_the_minute_back() {
 }
 
 #[test]
+fn a_generation_that_came_and_went_while_nothing_stood_there_is_read() {
+    let mut rig = Rig::new(&["trade.log"]);
+    rig.step(&Step::Write(3));
+    fs::rename(rig.path(""), rig.path(".1")).unwrap();
+    rig.poll();
+    rig.writer = append(&rig.path(""));
+    rig.step(&Step::Write(2));
+    rig.check_all();
+}
+
+#[test]
 fn a_link_is_followed() {
     let mut rig = Rig::with(StartAt::End, &["link.log"], |dir| {
         std::os::unix::fs::symlink(dir.join("trade.log"), dir.join("link.log")).unwrap();

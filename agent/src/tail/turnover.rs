@@ -391,8 +391,9 @@ impl Tailer {
             let blank = current.and_then(|no| self.files.get(&no)).is_some_and(TailFile::is_blank);
             let Ok(listing) = siblings(path) else { continue };
             let there = path.metadata().ok().map(|metadata| Look::of(&metadata).id);
-            let (stays, was_blank) = match current.and_then(|no| self.files.get_mut(&no)) {
-                None => (current.is_none() && there.is_none(), false),
+            let (stays, passable) = match current.and_then(|no| self.files.get_mut(&no)) {
+                // Nothing of what came and went where no file is known has been looked at.
+                None => (current.is_none() && there.is_none(), true),
                 Some(file) => {
                     let stays = there == Some(file.id) && matches!(file.verify(path), Ok(Some(true)));
                     // Blank when the siblings were listed: what came after is still to be looked at.
@@ -403,8 +404,9 @@ impl Tailer {
             if !stays {
                 continue;
             }
-            if was_blank {
-                // Written, rotated away and empty again since the last look: it only seems unchanged.
+            if passable {
+                // Written, rotated away and empty or absent again since the last look: it only seems
+                // unchanged.
                 let between = Between { path, old: current, ghosts: &[], listing: &listing };
                 self.take_generations_between(&between, look_at_present(path).as_mut(), pass, now);
             }
