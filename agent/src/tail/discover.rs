@@ -13,7 +13,7 @@ use super::file::{Cursor, Place, TailFile};
 use super::glob::{is_rotated_name, name_of};
 use super::known::{FileId, Look, open_regular, regular};
 use super::positions::FileNo;
-use super::siblings::siblings;
+use super::siblings::{births, siblings};
 use super::turnover::is_copy_of;
 use super::{MAX_FILES_PER_PATTERN, MAX_OPEN, TailFault, Tailer, Track, Unreadable, glob};
 
@@ -242,7 +242,7 @@ impl Tailer {
         let Some(found) = pass.found.get(path) else { return Ok(()) };
         if !self.tracks.contains_key(path) {
             // What stands beside it must be taken down while this very file, or none, is there.
-            let seen = siblings(path).unwrap_or_default().iter().map(|s| s.birth()).collect();
+            let seen = births(&siblings(path).unwrap_or_default());
             let look = path.metadata().ok().map(|metadata| Look::of(&metadata).id);
             if look != found.look.map(|look| look.id) {
                 return Ok(());

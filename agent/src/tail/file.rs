@@ -310,9 +310,15 @@ impl TailFile {
                 return Ok(Progress::Turned);
             }
             // Near the start the bytes before the cursor say little; the head says it.
-            let head = self.head.length as usize;
-            if cursor.offset == overlap as u64 && buffer[..got].get(..head).map(Mark::of) != Some(self.head) {
-                return Ok(Progress::Turned);
+            if cursor.offset == overlap as u64 {
+                let start = &buffer[..got.min(HEAD_BYTES as usize)];
+                if start.get(..self.head.length as usize).map(Mark::of) != Some(self.head) {
+                    return Ok(Progress::Turned);
+                }
+                // What was blank when it was last looked at is known again by what is read of it.
+                if start.len() > self.head.length as usize {
+                    self.head = Mark::of(start);
+                }
             }
             let at_end = got < buffer.len();
             let data = &buffer[overlap..got];

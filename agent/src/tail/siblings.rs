@@ -23,7 +23,7 @@ pub(crate) struct Sibling {
 
 impl Sibling {
     /// Unlike the inode alone, never another file's.
-    pub(crate) fn birth(&self) -> (u64, i64) {
+    fn birth(&self) -> (u64, i64) {
         (self.id.inode, self.born)
     }
 }
@@ -50,6 +50,12 @@ pub(crate) fn siblings(path: &Path) -> io::Result<Vec<Sibling>> {
     let surplus = found.len().saturating_sub(MAX_SIBLINGS);
     found.drain(..surplus);
     Ok(found)
+}
+
+/// By what these are known as seen. An empty one is not yet: it may become the copy of a generation that
+/// nobody saw.
+pub(crate) fn births(listing: &[Sibling]) -> BTreeSet<(u64, i64)> {
+    listing.iter().filter(|sibling| sibling.size > 0).map(Sibling::birth).collect()
 }
 
 /// Whether a sibling came after those that were seen: not one of them, nor older than the oldest of

@@ -15,7 +15,7 @@ use super::discover::Pass;
 use super::file::{Cursor, Place, TailFile};
 use super::known::{HEAD_BYTES, Look, open_regular};
 use super::positions::{FileNo, Mark};
-use super::siblings::{Sibling, is_news, siblings};
+use super::siblings::{Sibling, births, is_news, siblings};
 use super::{TailFault, Tailer};
 
 /// A file that left its path is read on until its writer has been silent for so long.
@@ -152,7 +152,7 @@ impl Tailer {
             self.keep_head(present);
         }
         if let Some(track) = self.tracks.get_mut(path) {
-            track.seen = listing.iter().map(Sibling::birth).collect();
+            track.seen = births(&listing);
             track.listed = None;
             track.current = None;
             track.held = None;
@@ -398,7 +398,7 @@ impl Tailer {
                     let stays = there == Some(file.id) && matches!(file.verify(path), Ok(Some(true)));
                     // Blank when the siblings were listed: what came after is still to be looked at.
                     file.captured_late |= blank;
-                    (stays, file.was_blank)
+                    (stays, file.was_blank || file.captured_late)
                 }
             };
             if !stays {
@@ -410,7 +410,7 @@ impl Tailer {
                 let between = Between { path, old: current, ghosts: &[], listing: &listing };
                 self.take_generations_between(&between, look_at_present(path).as_mut(), pass, now);
             }
-            let seen = listing.iter().map(Sibling::birth).collect();
+            let seen = births(&listing);
             if let Some(track) = self.tracks.get_mut(path) {
                 // A directory's time is coarse: so shortly after a change another could bear the same.
                 let settled = now.0 - changed.0.saturating_mul(1000) >= DIRECTORY_SETTLES.as_millis() as i64;
