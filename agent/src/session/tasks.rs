@@ -168,8 +168,8 @@ fn preview(guard: &Guard, path: &Path, lines: usize, charset: &str) -> Result<Fi
 /// The whole lines in the last part of a file.
 fn end_of(guard: &Guard, path: &Path) -> io::Result<(Vec<u8>, u64)> {
     absolute(path)?;
-    guard.check(path)?;
     let (file, metadata): (File, _) = open_regular(path)?;
+    guard.check_open(&file, path)?;
     let size = metadata.len();
     let from = size.saturating_sub(TAIL_BYTES);
     let mut bytes = vec![0; (size - from) as usize];

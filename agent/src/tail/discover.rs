@@ -1,6 +1,7 @@
 //! One pass over what is watched: which files are there, what became of the known ones, who begins where.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -261,18 +262,18 @@ impl Tailer {
             if Look::of(&metadata).id != look.id {
                 return Ok(());
             }
-            self.guard.check(path)?;
+            self.guard.check_open(&file, path)?;
             let at_end: Vec<String> =
                 lacking.iter().filter(|m| found.wanted.get(*m) == Some(&Some(StartAt::End))).cloned().collect();
             if !at_end.is_empty() {
                 let mut cursor = Cursor::at_end(&file, metadata.len())?;
                 cursor.monitors = at_end.iter().map(|monitor| (monitor.clone(), None)).collect();
-                self.attach(look.id, path, path, cursor, now)?;
+                self.attach(look.id, file.try_clone()?, path, path, cursor, now)?;
             }
             let mut from_start: Vec<String> = lacking.into_iter().filter(|m| !at_end.contains(m)).collect();
             self.leave_out_copied(path, look.id, &file, metadata.len(), &mut from_start)?;
             if !from_start.is_empty() {
-                self.attach(look.id, path, path, Cursor::at_start(from_start), now)?;
+                self.attach(look.id, file, path, path, Cursor::at_start(from_start), now)?;
             }
         }
         let standing = self.by_id.get(&look.id).copied();
@@ -291,7 +292,7 @@ impl Tailer {
         &mut self,
         path: &Path,
         id: FileId,
-        copy: &std::fs::File,
+        copy: &File,
         size: u64,
         monitors: &mut Vec<String>,
     ) -> io::Result<()> {
@@ -312,10 +313,11 @@ impl Tailer {
         Ok(())
     }
 
-    /// Lets the monitors of `cursor` read the file `id` at `path`.
+    /// Lets the monitors of `cursor` read the file `id`, opened at `path`.
     pub(super) fn attach(
         &mut self,
         id: FileId,
+        handle: File,
         path: &Path,
         origin: &Path,
         cursor: Cursor,
@@ -324,11 +326,7 @@ impl Tailer {
         let no = match self.by_id.get(&id) {
             Some(no) => *no,
             None => {
-                let (handle, metadata) = open_regular(path)?;
-                if Look::of(&metadata).id != id {
-                    return Err(io::ErrorKind::NotFound.into());
-                }
-                self.guard.check(path)?;
+                self.guard.check_open(&handle, path)?;
                 self.next += 1;
                 let no = self.next;
                 self.files.insert(no, TailFile::opened(no, id, handle, path, origin, now));

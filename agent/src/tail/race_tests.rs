@@ -47,10 +47,39 @@ fn copy_and_truncate(log: &Path, no: u32, file: &File) {
     file.set_len(0).unwrap();
 }
 
+/// As logrotate does: .1 is the youngest.
+fn shift(log: &Path, no: u32) {
+    for no in (1..no).rev() {
+        fs::rename(format!("{}.{no}", log.display()), format!("{}.{}", log.display(), no + 1)).unwrap();
+    }
+}
+
+fn shift_and_rename(log: &Path, no: u32, file: &File) {
+    shift(log, no);
+    rename_away(log, 1, file);
+}
+
+fn shift_copy_and_truncate(log: &Path, no: u32, file: &File) {
+    shift(log, no);
+    copy_and_truncate(log, 1, file);
+}
+
 #[test]
 fn racing_a_writer_that_renames() {
     race("trade.log", rename_away);
     race("trade.log*", rename_away);
+}
+
+#[test]
+fn racing_a_writer_that_shifts_and_renames() {
+    race("trade.log", shift_and_rename);
+    race("trade.log*", shift_and_rename);
+}
+
+#[test]
+fn racing_a_writer_that_shifts_copies_and_truncates() {
+    race("trade.log", shift_copy_and_truncate);
+    race("trade.log*", shift_copy_and_truncate);
 }
 
 #[test]

@@ -1,30 +1,50 @@
 //! The rotated files beside a log.
 
-use std::collections::BTreeSet;
-use std::fs;
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use super::glob::{is_rotated_name, name_of};
-use super::known::{FileId, Look};
+use super::known::{FileId, Look, open_regular};
 
 /// Of more than these only the youngest are looked at.
 const MAX_SIBLINGS: usize = 256;
 
-#[derive(Debug, Clone)]
+/// Listings in which an entry that is renamed meanwhile may be missing, until two agree.
+const MAX_LISTINGS: usize = 8;
+
+#[derive(Debug)]
 pub(crate) struct Sibling {
     pub(crate) path: PathBuf,
     pub(crate) id: FileId,
     pub(crate) size: u64,
     /// Nanoseconds since the epoch; 0 where the file system does not tell.
-    pub(crate) born: i64,
+    born: i64,
+    handle: Option<File>,
 }
 
 impl Sibling {
+    fn new(path: PathBuf, metadata: &Metadata, handle: Option<File>) -> Self {
+        let created = metadata.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let look = Look::of(metadata);
+        let born = created.map_or(0, |at| at.as_nanos() as i64);
+        Self { path, id: look.id, size: look.size, born, handle }
+    }
+
     /// Unlike the inode alone, never another file's.
     fn birth(&self) -> (u64, i64) {
         (self.id.inode, self.born)
+    }
+
+    /// This very file and its size now; "not found" where another has its name by then.
+    pub(crate) fn open(&self) -> io::Result<(File, u64)> {
+        let (file, metadata) = match &self.handle {
+            Some(handle) => (handle.try_clone()?, handle.metadata()?),
+            None => open_regular(&self.path)?,
+        };
+        if Look::of(&metadata).id == self.id { Ok((file, metadata.len())) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 }
 
@@ -40,16 +60,39 @@ pub(crate) fn siblings(path: &Path) -> io::Result<Vec<Sibling>> {
         }
         let Ok(metadata) = entry.metadata() else { continue };
         if metadata.is_file() {
-            let created = metadata.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-            let look = Look::of(&metadata);
-            let born = created.map_or(0, |at| at.as_nanos() as i64);
-            found.push(Sibling { path: entry.path(), id: look.id, size: look.size, born });
+            found.push(Sibling::new(entry.path(), &metadata, None));
         }
     }
+    Ok(youngest(found))
+}
+
+/// The same, each opened as it is found: whatever name it has from then on, it can be read. What is being
+/// renamed while they are listed is not missed either.
+pub(crate) fn open_siblings(path: &Path) -> io::Result<Vec<Sibling>> {
+    let mut found: HashMap<FileId, Sibling> = HashMap::new();
+    for _ in 0..MAX_LISTINGS {
+        let before = found.len();
+        for sibling in siblings(path)? {
+            let opened = match open_regular(&sibling.path) {
+                Ok((file, metadata)) => Sibling::new(sibling.path, &metadata, Some(file)),
+                // Who is to read it finds out why that cannot be.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => sibling,
+                Err(_) => continue,
+            };
+            found.insert(opened.id, opened);
+        }
+        if before == found.len() {
+            break;
+        }
+    }
+    Ok(youngest(found.into_values().collect()))
+}
+
+fn youngest(mut found: Vec<Sibling>) -> Vec<Sibling> {
     found.sort_by(|a, b| (a.born, &a.path).cmp(&(b.born, &b.path)));
     let surplus = found.len().saturating_sub(MAX_SIBLINGS);
     found.drain(..surplus);
-    Ok(found)
+    found
 }
 
 /// By what these are known as seen. An empty one is not yet: it may become the copy of a generation that

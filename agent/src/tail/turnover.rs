@@ -15,7 +15,7 @@ use super::discover::Pass;
 use super::file::{Cursor, Place, TailFile};
 use super::known::{HEAD_BYTES, Look, open_regular};
 use super::positions::{FileNo, Mark};
-use super::siblings::{Sibling, births, is_news, siblings};
+use super::siblings::{Sibling, births, is_news, open_siblings, siblings};
 use super::{TailFault, Tailer};
 
 /// A file that left its path is read on until its writer has been silent for so long.
@@ -78,8 +78,7 @@ fn is_explained<'a>(
     present: Option<&mut TailFile>,
     sibling: &Sibling,
 ) -> io::Result<bool> {
-    let (copy, metadata) = open_regular(&sibling.path)?;
-    let size = metadata.len();
+    let (copy, size) = sibling.open()?;
     for original in originals.filter(|original| original.id != sibling.id) {
         let alike = original.has_head_of(&copy, size)?;
         if alike && (size < original.furthest() || original.continues_in(&copy, size)?) {
@@ -115,7 +114,7 @@ impl Tailer {
         // A file that changed its content where no track expected it.
         for no in std::mem::take(&mut pass.turned) {
             let origin = self.files.get(&no).map(|file| file.origin.clone());
-            let listing = origin.and_then(|origin| siblings(&origin).ok()).unwrap_or_default();
+            let listing = origin.and_then(|origin| open_siblings(&origin).ok()).unwrap_or_default();
             self.settle_turned(no, &listing, pass, now);
         }
     }
@@ -132,7 +131,7 @@ impl Tailer {
         // First what stands there, then what lies beside it: what is rotated away in between is found
         // either in the listing or, its head being known, by its absence from the path.
         let mut present = look_at_present(path);
-        let listing = siblings(path).unwrap_or_else(|error| {
+        let listing = open_siblings(path).unwrap_or_else(|error| {
             tracing::warn!(path = %path.display(), %error, "cannot list the rotated files beside it");
             Vec::new()
         });
@@ -197,7 +196,7 @@ impl Tailer {
         let Between { path, old, ghosts, listing } = *between;
         let settled: Vec<String> = pass.found.get(path).map(|found| found.settled().collect()).unwrap_or_default();
         let Some(track) = self.tracks.get(path) else { return };
-        let news: Vec<Sibling> = listing.iter().filter(|s| s.size > 0 && is_news(&track.seen, s)).cloned().collect();
+        let news: Vec<&Sibling> = listing.iter().filter(|s| s.size > 0 && is_news(&track.seen, s)).collect();
         for sibling in news {
             // A pattern of another monitor may have found it in its own right.
             let known = self.by_id.get(&sibling.id).filter(|no| !pass.turned.contains(no));
@@ -210,10 +209,10 @@ impl Tailer {
                 continue;
             }
             let originals = ghosts.iter().chain(old.and_then(|no| self.files.get(&no)));
-            let outcome = is_explained(originals, present.as_deref_mut(), &sibling).and_then(|explained| {
+            let outcome = is_explained(originals, present.as_deref_mut(), sibling).and_then(|explained| {
                 if !explained {
                     let cursor = Cursor::at_start(monitors.clone());
-                    let no = self.attach(sibling.id, &sibling.path, path, cursor, now)?;
+                    let no = self.attach(sibling.id, sibling.open()?.0, &sibling.path, path, cursor, now)?;
                     if let Some(file) = self.files.get_mut(&no).filter(|file| !pass.at.contains_key(&file.id)) {
                         file.place = Place::Retired;
                     }
@@ -268,14 +267,13 @@ impl Tailer {
     fn give_to_copy(&mut self, ghost: &TailFile, listing: &[Sibling], pass: &Pass, now: Timestamp) {
         let holds = |sibling: &&Sibling| {
             sibling.id != ghost.id
-                && open_regular(&sibling.path)
-                    .and_then(|(copy, metadata)| ghost.continues_in(&copy, metadata.len()))
-                    .unwrap_or(false)
+                && sibling.open().and_then(|(copy, size)| ghost.continues_in(&copy, size)).unwrap_or(false)
         };
         let copy = listing.iter().filter(holds).max_by_key(|sibling| sibling.size);
         let given = copy.map(|sibling| {
             for cursor in &ghost.cursors {
-                let no = self.attach(sibling.id, &sibling.path, &ghost.origin, cursor.clone(), now)?;
+                let (copy, path) = (sibling.open()?.0, &sibling.path);
+                let no = self.attach(sibling.id, copy, path, &ghost.origin, cursor.clone(), now)?;
                 if let Some(file) = self.files.get_mut(&no).filter(|file| !pass.at.contains_key(&file.id)) {
                     file.place = Place::Retired;
                 }
@@ -325,11 +323,9 @@ impl Tailer {
                 Ok(None) | Err(_) => {}
             }
         }
-        let in_copy = listing.iter().any(|sibling| {
-            open_regular(&sibling.path)
-                .and_then(|(copy, metadata)| file.continues_in(&copy, metadata.len()))
-                .unwrap_or(false)
-        });
+        let in_copy = listing
+            .iter()
+            .any(|sibling| sibling.open().and_then(|(copy, size)| file.continues_in(&copy, size)).unwrap_or(false));
         if in_copy {
             return self.settle_turned(no, listing, pass, now);
         }
@@ -368,7 +364,7 @@ impl Tailer {
             match file.verify(&path) {
                 Ok(Some(true)) => file.changed_at = now,
                 Ok(Some(false)) => {
-                    let listing = siblings(&file.origin).unwrap_or_default();
+                    let listing = open_siblings(&file.origin).unwrap_or_default();
                     self.settle_turned(no, &listing, pass, now);
                 }
                 Ok(None) => {}
@@ -388,25 +384,23 @@ impl Tailer {
                 continue;
             }
             let current = track.current;
-            let blank = current.and_then(|no| self.files.get(&no)).is_some_and(TailFile::is_blank);
-            let Ok(listing) = siblings(path) else { continue };
+            // Blank, or nothing there, when the siblings are listed: what comes after is still to be looked at.
+            let known = current.and_then(|no| self.files.get_mut(&no));
+            let passable = known.is_none_or(|file| {
+                file.captured_late |= file.is_blank();
+                file.was_blank || file.captured_late
+            });
+            let Ok(listing) = (if passable { open_siblings(path) } else { siblings(path) }) else { continue };
             let there = path.metadata().ok().map(|metadata| Look::of(&metadata).id);
-            let (stays, passable) = match current.and_then(|no| self.files.get_mut(&no)) {
-                // Nothing of what came and went where no file is known has been looked at.
-                None => (current.is_none() && there.is_none(), true),
-                Some(file) => {
-                    let stays = there == Some(file.id) && matches!(file.verify(path), Ok(Some(true)));
-                    // Blank when the siblings were listed: what came after is still to be looked at.
-                    file.captured_late |= blank;
-                    (stays, file.was_blank || file.captured_late)
-                }
+            let stays = match current.and_then(|no| self.files.get_mut(&no)) {
+                None => current.is_none() && there.is_none(),
+                Some(file) => there == Some(file.id) && matches!(file.verify(path), Ok(Some(true))),
             };
             if !stays {
                 continue;
             }
             if passable {
-                // Written, rotated away and empty or absent again since the last look: it only seems
-                // unchanged.
+                // Written, rotated away and empty or absent again since the last look: it only seems unchanged.
                 let between = Between { path, old: current, ghosts: &[], listing: &listing };
                 self.take_generations_between(&between, look_at_present(path).as_mut(), pass, now);
             }
