@@ -219,15 +219,24 @@ impl TailFile {
     /// Opens it at `path` if it is not open, and learns whether the content is still this generation's.
     /// `None` where another inode stands at the path.
     pub(crate) fn verify(&mut self, path: &Path) -> io::Result<Option<bool>> {
-        let opened = self.handle.is_none();
-        if opened {
-            let (file, metadata) = open_regular(path)?;
-            if Look::of(&metadata).id != self.id {
-                return Ok(None);
-            }
-            self.handle = Some(file);
+        if self.handle.is_some() {
+            return self.is_unturned(false).map(Some);
         }
-        let Some(file) = &self.handle else { return Ok(None) };
+        let (file, metadata) = open_regular(path)?;
+        if Look::of(&metadata).id != self.id {
+            return Ok(None);
+        }
+        self.reopen(file).map(Some)
+    }
+
+    /// Goes on with this handle on its inode, if the content is still this generation's.
+    pub(crate) fn reopen(&mut self, file: File) -> io::Result<bool> {
+        self.handle = Some(file);
+        self.is_unturned(true)
+    }
+
+    fn is_unturned(&mut self, opened: bool) -> io::Result<bool> {
+        let Some(file) = &self.handle else { return Ok(false) };
         let look = Look::of(&file.metadata()?);
         let standing = look.size >= self.furthest()
             && look.size >= u64::from(self.head.length)
@@ -236,13 +245,13 @@ impl TailFile {
                 || Mark::read(file, 0, self.head.length)? == self.head)
             && self.cursors.iter().map(|c| c.stands_in(file)).collect::<io::Result<Vec<_>>>()?.iter().all(|ok| *ok);
         if !standing {
-            return Ok(Some(false));
+            return Ok(false);
         }
         let wanted = look.size.min(HEAD_BYTES) as u32;
         if self.head.length < wanted {
             match self.head.grown(file, wanted)? {
                 Some(head) => self.head = head,
-                None => return Ok(Some(false)),
+                None => return Ok(false),
             }
         }
         if look.size != self.scanned {
@@ -250,7 +259,7 @@ impl TailFile {
         }
         self.size = look.size;
         self.look = Some(look);
-        Ok(Some(true))
+        Ok(true)
     }
 
     /// Whether `other` begins with this one's head.
@@ -270,12 +279,14 @@ impl TailFile {
     /// Whether `other` is, as far as it goes, the same bytes as this file has now: a copy being made.
     pub(crate) fn begins_like(&self, other: &File, size: u64) -> io::Result<bool> {
         let Some(file) = &self.handle else { return Ok(false) };
-        let size = size.min(file.metadata()?.len());
+        if size == 0 || size > file.metadata()?.len() {
+            return Ok(false);
+        }
         let same = |offset: u64, length: u64| -> io::Result<bool> {
             Ok(Mark::read(file, offset, length as u32)? == Mark::read(other, offset, length as u32)?)
         };
         let head = size.min(HEAD_BYTES);
-        Ok(size > 0 && same(0, head)? && same(size - head, head)?)
+        Ok(same(0, head)? && same(size - head, head)?)
     }
 
     /// Lets `monitors` read it from `cursor`, those that are in it already excepted.

@@ -15,6 +15,9 @@ const MAX_SIBLINGS: usize = 256;
 /// Listings in which an entry that is renamed meanwhile may be missing, until two agree.
 const MAX_LISTINGS: usize = 8;
 
+/// An inode and when it was made: unlike the inode alone, never another file's.
+pub(crate) type Birth = (u64, i64);
+
 #[derive(Debug)]
 pub(crate) struct Sibling {
     pub(crate) path: PathBuf,
@@ -33,8 +36,7 @@ impl Sibling {
         Self { path, id: look.id, size: look.size, born, handle }
     }
 
-    /// Unlike the inode alone, never another file's.
-    fn birth(&self) -> (u64, i64) {
+    pub(crate) fn birth(&self) -> Birth {
         (self.id.inode, self.born)
     }
 
@@ -97,13 +99,13 @@ fn youngest(mut found: Vec<Sibling>) -> Vec<Sibling> {
 
 /// By what these are known as seen. An empty one is not yet: it may become the copy of a generation that
 /// nobody saw.
-pub(crate) fn births(listing: &[Sibling]) -> BTreeSet<(u64, i64)> {
+pub(crate) fn births(listing: &[Sibling]) -> BTreeSet<Birth> {
     listing.iter().filter(|sibling| sibling.size > 0).map(Sibling::birth).collect()
 }
 
 /// Whether a sibling came after those that were seen: not one of them, nor older than the oldest of
 /// so many that older ones may have been left out.
-pub(crate) fn is_news(seen: &BTreeSet<(u64, i64)>, sibling: &Sibling) -> bool {
+pub(crate) fn is_news(seen: &BTreeSet<Birth>, sibling: &Sibling) -> bool {
     let oldest = seen.iter().map(|(_, born)| *born).min();
     let may_be_left_out = seen.len() >= MAX_SIBLINGS && oldest.is_some_and(|oldest| sibling.born < oldest);
     !seen.contains(&sibling.birth()) && !may_be_left_out

@@ -13,9 +13,9 @@ use nightjar_model::delta::FaultReason;
 
 use super::discover::Pass;
 use super::file::{Cursor, Place, TailFile};
-use super::known::{HEAD_BYTES, Look, open_regular};
+use super::known::{Look, open_regular};
 use super::positions::{FileNo, Mark};
-use super::siblings::{Sibling, births, is_news, open_siblings, siblings};
+use super::siblings::{Birth, Sibling, births, is_news, open_siblings, siblings};
 use super::{TailFault, Tailer};
 
 /// A file that left its path is read on until its writer has been silent for so long.
@@ -38,7 +38,8 @@ pub(super) fn is_copy_of(original: &mut TailFile, copy: &File, size: u64) -> io:
     }
     let head = original.head;
     if size >= u64::from(head.length) && Mark::read(copy, 0, head.length)? != head {
-        return Ok(false);
+        // Of another generation, unless that is in the original by now and is about to be truncated.
+        return original.begins_like(copy, size);
     }
     if original.continues_in(copy, size)? {
         return Ok(true);
@@ -71,32 +72,39 @@ fn look_at_present(path: &Path) -> Option<TailFile> {
     Some(present)
 }
 
-/// Whether a sibling is a copy of one of `originals`, or of what stands at the path at present,
-/// perhaps being copied this moment.
-fn is_explained<'a>(
+/// What a file beside a path that changed is.
+enum Origin {
+    /// A generation of its own.
+    Generation,
+    /// A copy of one that is known.
+    Copy,
+    /// What was found at the path has given way to something of which this is a copy: who reads that,
+    /// the next pass finds out.
+    Unclear,
+}
+
+/// What `sibling` is to `originals`, and to what stands at the path at present, perhaps being copied
+/// this moment.
+fn origin_of<'a>(
     originals: impl Iterator<Item = &'a TailFile>,
     present: Option<&mut TailFile>,
     sibling: &Sibling,
-) -> io::Result<bool> {
+) -> io::Result<Origin> {
     let (copy, size) = sibling.open()?;
     for original in originals.filter(|original| original.id != sibling.id) {
         let alike = original.has_head_of(&copy, size)?;
         if alike && (size < original.furthest() || original.continues_in(&copy, size)?) {
-            return Ok(true);
+            return Ok(Origin::Copy);
         }
     }
-    let Some(present) = present.filter(|present| present.id != sibling.id) else { return Ok(false) };
+    let Some(present) = present.filter(|present| present.id != sibling.id) else { return Ok(Origin::Generation) };
+    let same_now = present.begins_like(&copy, size)?;
     if present.has_head_of(&copy, size)? {
-        return Ok(true);
+        let path = present.path.clone();
+        let stands = present.verify(&path)? == Some(true);
+        return Ok(if same_now || !stands { Origin::Copy } else { Origin::Generation });
     }
-    let begun = u64::from(present.head.length);
-    if (begun > 0 && size >= begun) || !present.begins_like(&copy, size)? {
-        return Ok(false);
-    }
-    if begun == 0 {
-        present.head = Mark::read(&copy, 0, size.min(HEAD_BYTES) as u32)?;
-    }
-    Ok(true)
+    Ok(if same_now { Origin::Unclear } else { Origin::Generation })
 }
 
 impl Tailer {
@@ -145,13 +153,13 @@ impl Tailer {
             ghosts.extend(self.follow_away(old, &listing, pass, now));
         }
         let between = Between { path, old, ghosts: &ghosts, listing: &listing };
-        self.take_generations_between(&between, present.as_mut(), pass, now);
+        let seen = self.take_generations_between(&between, present.as_mut(), pass, now);
         let expected = pass.found.get(path).and_then(|found| found.look).map(|look| look.id);
         if let Some(present) = present.filter(|present| Some(present.id) == expected) {
             self.keep_head(present);
         }
         if let Some(track) = self.tracks.get_mut(path) {
-            track.seen = births(&listing);
+            track.seen = seen;
             track.listed = None;
             track.current = None;
             track.held = None;
@@ -186,16 +194,18 @@ impl Tailer {
 
     /// Siblings that came since the path was last seen as it was, and are neither the old file, nor a
     /// copy of it or of the present one, were written and rotated away unseen: all of them is news.
+    /// Returns which of the siblings are dealt with.
     fn take_generations_between(
         &mut self,
         between: &Between<'_>,
         mut present: Option<&mut TailFile>,
         pass: &Pass,
         now: Timestamp,
-    ) {
+    ) -> BTreeSet<Birth> {
         let Between { path, old, ghosts, listing } = *between;
+        let mut seen = births(listing);
         let settled: Vec<String> = pass.found.get(path).map(|found| found.settled().collect()).unwrap_or_default();
-        let Some(track) = self.tracks.get(path) else { return };
+        let Some(track) = self.tracks.get(path) else { return seen };
         let news: Vec<&Sibling> = listing.iter().filter(|s| s.size > 0 && is_news(&track.seen, s)).collect();
         for sibling in news {
             // A pattern of another monitor may have found it in its own right.
@@ -209,12 +219,16 @@ impl Tailer {
                 continue;
             }
             let originals = ghosts.iter().chain(old.and_then(|no| self.files.get(&no)));
-            let outcome = is_explained(originals, present.as_deref_mut(), sibling).and_then(|explained| {
-                if !explained {
-                    let cursor = Cursor::at_start(monitors.clone());
-                    let no = self.attach(sibling.id, sibling.open()?.0, &sibling.path, path, cursor, now)?;
-                    if let Some(file) = self.files.get_mut(&no).filter(|file| !pass.at.contains_key(&file.id)) {
-                        file.place = Place::Retired;
+            let outcome = origin_of(originals, present.as_deref_mut(), sibling).and_then(|origin| {
+                match origin {
+                    Origin::Copy => {}
+                    Origin::Unclear => drop(seen.remove(&sibling.birth())),
+                    Origin::Generation => {
+                        let (handle, cursor) = (sibling.open()?.0, Cursor::at_start(monitors.clone()));
+                        let no = self.attach(sibling.id, handle, &sibling.path, path, cursor, now)?;
+                        if let Some(file) = self.files.get_mut(&no).filter(|file| !pass.at.contains_key(&file.id)) {
+                            file.place = Place::Retired;
+                        }
                     }
                 }
                 Ok(())
@@ -230,6 +244,7 @@ impl Tailer {
                 }));
             }
         }
+        seen
     }
 
     /// Keeps the file with the head it had when it was looked at, for the monitors to be attached to:
@@ -309,22 +324,29 @@ impl Tailer {
     /// another name beside its origin, or in a copy. Returns what it was if a copy has it now.
     fn find_elsewhere(&mut self, no: FileNo, listing: &[Sibling], pass: &Pass, now: Timestamp) -> Option<TailFile> {
         let file = self.files.get_mut(&no)?;
-        let names: Vec<_> = listing.iter().filter(|s| s.id == file.id).map(|s| s.path.clone()).collect();
-        for name in std::iter::once(file.path.clone()).chain(names) {
-            match file.verify(&name) {
-                Ok(Some(true)) => {
-                    file.path = name;
-                    file.place = Place::Retired;
-                    file.changed_at = now;
-                    self.changed.files.insert(no);
-                    return None;
-                }
-                Ok(Some(false)) => return self.settle_turned(no, listing, pass, now),
-                Ok(None) | Err(_) => {}
+        let elsewhere = listing.iter().find(|sibling| sibling.id == file.id);
+        let found = match file.verify(&file.path.clone()) {
+            Ok(Some(same)) => Some((file.path.clone(), same)),
+            // Opened as they were listed, whatever their names are by now.
+            Ok(None) | Err(_) => elsewhere.and_then(|sibling| {
+                let (handle, _) = sibling.open().ok()?;
+                Some((sibling.path.clone(), file.reopen(handle).ok()?))
+            }),
+        };
+        match found {
+            Some((name, true)) => {
+                file.path = name;
+                file.place = Place::Retired;
+                file.changed_at = now;
+                self.changed.files.insert(no);
+                return None;
             }
+            Some((_, false)) => return self.settle_turned(no, listing, pass, now),
+            None => {}
         }
         let in_copy = listing
             .iter()
+            .filter(|sibling| sibling.id != file.id)
             .any(|sibling| sibling.open().and_then(|(copy, size)| file.continues_in(&copy, size)).unwrap_or(false));
         if in_copy {
             return self.settle_turned(no, listing, pass, now);
@@ -348,7 +370,7 @@ impl Tailer {
         for no in unplaced {
             let Some(file) = self.files.get_mut(&no) else { continue };
             let Some(look) = file.handle.as_ref().map(|h| h.metadata().map(|m| Look::of(&m))) else {
-                let listing = siblings(&file.origin).unwrap_or_default();
+                let listing = open_siblings(&file.origin).unwrap_or_default();
                 self.find_elsewhere(no, &listing, pass, now);
                 continue;
             };
@@ -399,12 +421,13 @@ impl Tailer {
             if !stays {
                 continue;
             }
-            if passable {
+            let seen = if passable {
                 // Written, rotated away and empty or absent again since the last look: it only seems unchanged.
                 let between = Between { path, old: current, ghosts: &[], listing: &listing };
-                self.take_generations_between(&between, look_at_present(path).as_mut(), pass, now);
-            }
-            let seen = births(&listing);
+                self.take_generations_between(&between, look_at_present(path).as_mut(), pass, now)
+            } else {
+                births(&listing)
+            };
             if let Some(track) = self.tracks.get_mut(path) {
                 // A directory's time is coarse: so shortly after a change another could bear the same.
                 let settled = now.0 - changed.0.saturating_mul(1000) >= DIRECTORY_SETTLES.as_millis() as i64;
