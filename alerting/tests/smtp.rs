@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use nightjar_model::alert::{Notification, NotificationStatus};
+use nightjar_model::alert::NotificationStatus;
 use nightjar_model::kinds::Spec;
 use nightjar_model::ports::TestSender;
 use nightjar_model::{Clock, Kind, ResourceKey};
@@ -248,11 +248,7 @@ async fn a_mail_too_large_for_the_server_is_refused_for_good() {
     let _server = post.start(&["-s", "100"]);
     let house = House::new(&post.documents("  tls: none"));
     fire(&house).await;
-    let refused = |all: &[Notification]| {
-        // Should it not be reached at once, it is tried again.
-        house.clock.advance(MINUTE);
-        all[0].status == NotificationStatus::Failed
-    };
-    let ended = house.deliver_until("refused", refused).await;
+    let ended = house.deliver_until("refused", |all| all[0].status == NotificationStatus::Failed).await;
+    assert_eq!(ended[0].attempts, 1);
     assert!(ended[0].last_answer.as_deref().expect("an answer").contains("refused for good"), "{ended:?}");
 }
