@@ -72,20 +72,25 @@ pub(crate) fn siblings(path: &Path) -> io::Result<Vec<Sibling>> {
 /// renamed while they are listed is not missed either.
 pub(crate) fn open_siblings(path: &Path) -> io::Result<Vec<Sibling>> {
     let mut found: HashMap<FileId, Sibling> = HashMap::new();
+    let mut before = None;
     for _ in 0..MAX_LISTINGS {
-        let before = found.len();
+        let mut moved = false;
         for sibling in siblings(path)? {
             let opened = match open_regular(&sibling.path) {
                 Ok((file, metadata)) => Sibling::new(sibling.path, &metadata, Some(file)),
                 // Who is to read it finds out why that cannot be.
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => sibling,
-                Err(_) => continue,
+                Err(_) => {
+                    moved = true;
+                    continue;
+                }
             };
             found.insert(opened.id, opened);
         }
-        if before == found.len() {
+        if !moved && before == Some(found.len()) {
             break;
         }
+        before = Some(found.len());
     }
     Ok(youngest(found.into_values().collect()))
 }
