@@ -65,19 +65,25 @@ fn is_fault_shape(delta: &MonitorDelta) -> bool {
 /// What was left out of a batch.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct LeftOut {
-    /// Monitors that are not there, or not this agent's.
+    /// Monitors that are not there.
     pub(crate) monitors: Vec<String>,
     /// Windows too far ahead of the server's clock.
     pub(crate) ahead: u64,
 }
 
-/// Leaves out what the agent may not contribute to, and holds watermarks to the server's own clock:
-/// no window may pass for complete before it is over.
-pub(crate) fn filter(batch: &mut Batch, now: Timestamp, may_contribute: impl Fn(&str) -> bool) -> LeftOut {
+/// Leaves out what belongs to no monitor. What an agent gathered of one that no longer wants it still
+/// counts: it was this agent's when it was logged. Its watermarks do not, nobody waits for them; the
+/// others are held to the server's own clock: no window may pass for complete before it is over.
+pub(crate) fn filter(
+    batch: &mut Batch,
+    now: Timestamp,
+    exists: impl Fn(&str) -> bool,
+    is_wanted: impl Fn(&str) -> bool,
+) -> LeftOut {
     let mut left_out = LeftOut::default();
     let limit = now.saturating_add(MAX_AHEAD);
     batch.deltas.retain_mut(|delta| {
-        if delta.monitor.name != FAULTS_MONITOR && !may_contribute(&delta.monitor.name) {
+        if delta.monitor.name != FAULTS_MONITOR && !exists(&delta.monitor.name) {
             left_out.monitors.push(delta.monitor.name.clone());
             return false;
         }
@@ -88,7 +94,7 @@ pub(crate) fn filter(batch: &mut Batch, now: Timestamp, may_contribute: impl Fn(
     });
     batch.watermarks.retain_mut(|watermark| {
         watermark.through = watermark.through.min(now);
-        may_contribute(&watermark.monitor.name)
+        is_wanted(&watermark.monitor.name)
     });
     left_out
 }
@@ -126,18 +132,18 @@ mod tests {
     }
 
     #[test]
-    fn own_monitors_pass_and_others_are_left_out() {
+    fn what_was_gathered_passes_and_what_belongs_to_no_monitor_is_left_out() {
         let watermark =
             |monitor: &str, through| Watermark { monitor: MonitorKey::new("w", monitor), through: Timestamp(through) };
         let record = sent(
-            &[delta("mine", &[NOW]), delta("gone", &[NOW])],
-            &[watermark("mine", NOW.0 + 5_000), watermark("gone", 1)],
+            &[delta("mine", &[NOW]), delta("no longer mine", &[NOW]), delta("gone", &[NOW])],
+            &[watermark("mine", NOW.0 + 5_000), watermark("no longer mine", 1), watermark("gone", 1)],
         );
         let mut batch = decoded(&record).unwrap();
         assert_eq!((batch.incarnation, batch.sequence), (7, 3));
-        let left_out = filter(&mut batch, NOW, |name| name == "mine");
+        let left_out = filter(&mut batch, NOW, |name| name != "gone", |name| name == "mine");
         assert_eq!(left_out.monitors, ["gone"]);
-        assert_eq!(batch.deltas, [delta("mine", &[NOW])]);
+        assert_eq!(batch.deltas, [delta("mine", &[NOW]), delta("no longer mine", &[NOW])]);
         assert_eq!(batch.watermarks, [watermark("mine", NOW.0)], "held to the server's clock");
     }
 
@@ -145,7 +151,7 @@ mod tests {
     fn windows_of_a_day_to_come_are_left_out() {
         let far = NOW.saturating_add(MAX_AHEAD + Duration::from_secs(60));
         let mut batch = decoded(&sent(&[delta("mine", &[NOW, far])], &[])).unwrap();
-        assert_eq!(filter(&mut batch, NOW, |_| true), LeftOut { monitors: vec![], ahead: 1 });
+        assert_eq!(filter(&mut batch, NOW, |_| true, |_| true), LeftOut { monitors: vec![], ahead: 1 });
         assert_eq!(batch.deltas, [delta("mine", &[NOW])]);
     }
 
@@ -156,7 +162,7 @@ mod tests {
         faults.group_by = FAULT_KEYS.map(str::to_owned).to_vec();
         faults.windows[0].keys = vec!["m".into(), "nul_bytes".into(), "h".into()];
         let mut batch = decoded(&sent(&[faults], &[])).unwrap();
-        filter(&mut batch, NOW, |_| false);
+        filter(&mut batch, NOW, |_| false, |_| false);
         assert_eq!(batch.deltas.len(), 1, "faults belong to every agent");
     }
 

@@ -69,9 +69,8 @@ impl Plan {
             .filter(|(_, planned)| planned.spec.wants(&facts.labels, &facts.hostname))
     }
 
-    /// Monitors that an agent may contribute to: those that want it, the paused ones too, because
-    /// what it still has of them was gathered before the pause.
-    pub(crate) fn may_contribute(&self, workspace: &str, facts: &AgentFacts, monitor: &str) -> bool {
+    /// Whether a monitor wants this agent, be it paused: what the agent still has was gathered before.
+    pub(crate) fn is_wanted(&self, workspace: &str, facts: &AgentFacts, monitor: &str) -> bool {
         let planned = self.workspaces.get(workspace).and_then(|monitors| monitors.get(monitor));
         planned.is_some_and(|planned| planned.spec.wants(&facts.labels, &facts.hostname))
     }
@@ -223,9 +222,9 @@ mod tests {
         assert_eq!(names(&trade), ["all", "trade"]);
         assert_eq!(names(&plan.config("default", &facts("toll"))), ["all"]);
         assert!(plan.config("elsewhere", &facts("trade")).monitors.is_empty());
-        assert!(plan.may_contribute("default", &facts("trade"), "paused"));
-        assert!(!plan.may_contribute("elsewhere", &facts("trade"), "all"));
-        assert!(!plan.may_contribute("default", &facts("toll"), "trade"));
+        assert!(plan.is_wanted("default", &facts("trade"), "paused"));
+        assert!(!plan.is_wanted("elsewhere", &facts("trade"), "all"));
+        assert!(!plan.is_wanted("default", &facts("toll"), "trade"));
     }
 
     #[test]

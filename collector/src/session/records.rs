@@ -87,12 +87,13 @@ impl Open {
         let now = self.collector.clock.now();
         let mut state = self.live.state();
         let (plan, workspace) = (&self.plan, &self.live.workspace);
-        let left_out = admit::filter(batch, now, |name| plan.may_contribute(workspace, &state.facts, name));
+        let exists = |name: &str| plan.exists(workspace, name);
+        let is_wanted = |name: &str| plan.is_wanted(workspace, &state.facts, name);
+        let left_out = admit::filter(batch, now, exists, is_wanted);
         for monitor in left_out.monitors {
-            metrics::counter!("nightjar_collector_left_out_total", "reason" => "not_its_monitor").increment(1);
+            metrics::counter!("nightjar_collector_left_out_total", "reason" => "no_such_monitor").increment(1);
             if state.leave_out(&monitor) {
-                let known = plan.exists(workspace, &monitor);
-                tracing::warn!(monitor, known, "figures of a monitor that is not this agent's are left out");
+                tracing::warn!(monitor, "figures of a monitor that is not there are left out");
             }
         }
         if left_out.ahead > 0 {
