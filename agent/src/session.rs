@@ -239,6 +239,8 @@ impl Session {
             serde_json::to_vec(&configuration).map_err(std::io::Error::from).and_then(|text| write_whole(&path, &text));
         if let Err(error) = stored {
             tracing::warn!(path = %path.display(), %error, "the configuration is in force but not kept for a restart");
+            // An older one would, at a restart, forget where the monitors that it lacks had read up to.
+            drop(std::fs::remove_file(&path));
         }
         self.shared.configure(configuration);
     }

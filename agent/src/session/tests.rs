@@ -318,6 +318,30 @@ async fn a_server_that_goes_away_doubles_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_configuration_that_could_not_be_kept_loses_no_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, data) = (dir.path().join("a.log"), dir.path().join("data"));
+    let server = Server::default();
+    server.0.lock().unwrap().config = wire::Config { version: "v0".into(), monitors: Vec::new() };
+    let (address, _stop) = server.listen("127.0.0.1:0").await;
+    let agent = Agent::start(agent_config(&address, &data, Some("right")));
+    server.until("no monitors in force", |s| s.acks.iter().any(|ack| ack.version == "v0")).await;
+    agent.stop().await;
+    // In the way of what is written before it is renamed.
+    std::fs::create_dir(data.join("config.new")).unwrap();
+    server.0.lock().unwrap().config = config_for(&log);
+    let agent = Agent::start(agent_config(&address, &data, None));
+    server.until("the monitor in force", |s| s.acks.iter().any(|ack| ack.version == "v1")).await;
+    write_lines(&log, 5);
+    server.until("the lines", |s| lines(s) == 5).await;
+    agent.stop().await;
+    write_lines(&log, 4);
+    let agent = Agent::start(agent_config(&address, &data, None));
+    server.until("the lines written while it was away", |s| lines(s) == 9).await;
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn numbers_anew_for_a_server_with_another_past() {
     let dir = tempfile::tempdir().unwrap();
     let (log, data) = (dir.path().join("a.log"), dir.path().join("data"));
