@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Parser;
 use nightjar_agent::cli::{Cli, Command};
 use nightjar_agent::{run, scan};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +35,23 @@ fn main() -> ExitCode {
     }
 }
 
+/// Enough for what a thousand files per pattern and their rotated generations keep open.
+const OPEN_FILES: u64 = 65_536;
+
+/// Raises the limit on open files as far as it may: a shell's usual 1024 are few when many logs rotate at once.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(OPEN_FILES, |maximum| maximum.min(OPEN_FILES));
+    if limit.current.is_some_and(|current| current < wanted) {
+        let raised = Rlimit { current: Some(wanted), maximum: limit.maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            tracing::warn!(%error, "the limit on open files stays as it is");
+        }
+    }
+}
+
 fn agent(config: nightjar_agent::AgentConfig) -> anyhow::Result<()> {
+    raise_open_files();
     // One thread talks, one reads: an idle agent should cost its host nothing.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
