@@ -36,7 +36,9 @@ use self::file::{Place, Progress, TailFile};
 pub(crate) use self::glob::expand;
 use self::known::FileId;
 pub(crate) use self::known::open_regular;
-pub use self::positions::{CursorPosition, FileNo, FilePosition, Mark, PositionChanges, Positions, TrackPosition};
+pub use self::positions::{
+    CopyPosition, CursorPosition, FileNo, FilePosition, Mark, PositionChanges, Positions, TrackPosition,
+};
 use crate::guard::Guard;
 
 /// The longest line; what is over it is cut off.
@@ -89,6 +91,7 @@ pub struct Tailer {
     by_id: HashMap<FileId, FileNo>,
     tracks: BTreeMap<PathBuf, Track>,
     primed: BTreeMap<String, BTreeSet<String>>,
+    copies: BTreeMap<u64, CopyPosition>,
     watches: BTreeMap<String, Watch>,
     unreadable: BTreeMap<PathBuf, Unreadable>,
     faults: Vec<TailFault>,
@@ -112,6 +115,8 @@ struct Track {
 struct Unreadable {
     /// Monitors that name this very path: their minutes are not complete without it.
     needed_by: BTreeSet<String>,
+    /// Monitors that found it when they came: it is still "already there" once it can be read.
+    found_by: BTreeSet<String>,
     counted_at: Timestamp,
 }
 
@@ -121,6 +126,7 @@ struct Changed {
     files: BTreeSet<FileNo>,
     tracks: BTreeSet<PathBuf>,
     primed: BTreeSet<String>,
+    copies: BTreeSet<u64>,
 }
 
 impl Tailer {
@@ -135,6 +141,7 @@ impl Tailer {
             files,
             tracks: positions.tracks.iter().map(|(path, t)| (PathBuf::from(path), track(t))).collect(),
             primed: positions.primed.clone(),
+            copies: positions.copies.clone(),
             watches: BTreeMap::new(),
             unreadable: BTreeMap::new(),
             faults: Vec::new(),
@@ -263,6 +270,7 @@ impl Tailer {
                 .map(|path| (path.to_string_lossy().into_owned(), self.tracks.get(&path).map(track)))
                 .collect(),
             primed: changed.primed.into_iter().map(|m| (m.clone(), self.primed.get(&m).cloned())).collect(),
+            copies: changed.copies.into_iter().map(|inode| (inode, self.copies.get(&inode).cloned())).collect(),
         }
     }
 
@@ -282,10 +290,10 @@ impl Tailer {
 
 impl Watch {
     fn wants(&self, path: &Path) -> bool {
-        let path = path.to_string_lossy();
         self.patterns.iter().any(|pattern| match pattern {
-            PathPattern::Path(wanted) => *wanted == path,
-            PathPattern::Glob(glob) => glob::matches(glob, &path),
+            // By their parts: a slash too many makes no other path.
+            PathPattern::Path(wanted) => Path::new(wanted) == path,
+            PathPattern::Glob(glob) => glob::matches(glob, &path.to_string_lossy()),
         })
     }
 }

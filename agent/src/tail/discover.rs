@@ -13,9 +13,9 @@ use nightjar_model::kinds::monitor::{PathPattern, StartAt};
 use super::file::{Cursor, Place, TailFile};
 use super::glob::{is_rotated_name, name_of};
 use super::known::{FileId, Look, open_regular, regular};
-use super::positions::FileNo;
+use super::positions::{CopyPosition, FileNo};
 use super::siblings::{births, siblings};
-use super::turnover::is_copy_of;
+use super::turnover::{Likeness, likeness};
 use super::{MAX_FILES_PER_PATTERN, MAX_OPEN, TailFault, Tailer, Track, Unreadable, glob};
 
 /// A file that cannot be read is counted this often while it lasts.
@@ -78,6 +78,14 @@ impl Tailer {
             kept
         });
         self.unreadable.retain(|path, _| pass.unreadable.contains(path));
+        let at: BTreeSet<u64> = pass.at.keys().map(|id| id.inode).collect();
+        self.copies.retain(|inode, _| {
+            let kept = at.contains(inode);
+            if !kept {
+                self.changed.copies.insert(*inode);
+            }
+            kept
+        });
         self.discovered_at = Some(now);
     }
 
@@ -130,6 +138,10 @@ impl Tailer {
                 Ok(look) => {
                     if let Some(found) = pass.found.get_mut(&path) {
                         found.look = Some(look);
+                        for monitor in self.unreadable.get(&path).into_iter().flat_map(|u| &u.found_by) {
+                            let start = self.watches.get(monitor).map(|watch| watch.start);
+                            found.wanted.entry(monitor.clone()).and_modify(|wanted| *wanted = wanted.or(start));
+                        }
                     }
                     pass.at.insert(look.id, path);
                 }
@@ -145,6 +157,7 @@ impl Tailer {
         let Some(found) = pass.found.get_mut(path) else { return };
         found.look = None;
         let (monitors, named) = (found.wanted.keys().cloned().collect(), found.named_by.clone());
+        let new: BTreeSet<String> = found.wanted.iter().filter(|(_, s)| s.is_some()).map(|(m, _)| m.clone()).collect();
         let why = match error.kind() {
             io::ErrorKind::PermissionDenied if error.raw_os_error().is_some() => {
                 "the agent's user has no permission to read it".to_owned()
@@ -152,6 +165,9 @@ impl Tailer {
             _ => error.to_string(),
         };
         self.note_unreadable(pass, path, &why, &monitors, named, now);
+        if let Some(unreadable) = self.unreadable.get_mut(path) {
+            unreadable.found_by.extend(new);
+        }
     }
 
     fn note_unreadable(
@@ -174,7 +190,8 @@ impl Tailer {
                 }
             }
             None => {
-                self.unreadable.insert(path.to_path_buf(), Unreadable { needed_by, counted_at: now });
+                self.unreadable
+                    .insert(path.to_path_buf(), Unreadable { needed_by, found_by: BTreeSet::new(), counted_at: now });
             }
         }
         if due {
@@ -256,7 +273,12 @@ impl Tailer {
         let lacks = |monitor: &&String| {
             !known.and_then(|no| self.files.get(&no)).is_some_and(|file: &TailFile| file.has(monitor))
         };
-        let lacking: Vec<String> = found.wanted.keys().filter(lacks).cloned().collect();
+        let mut lacking: Vec<String> = found.wanted.keys().filter(lacks).cloned().collect();
+        if let Some(copy) =
+            self.copies.get(&look.id.inode).filter(|c| (c.size, c.modified) == (look.size, look.modified))
+        {
+            lacking.retain(|monitor| !copy.monitors.contains(monitor));
+        }
         if !lacking.is_empty() {
             let (file, metadata) = open_regular(path)?;
             if Look::of(&metadata).id != look.id {
@@ -271,7 +293,7 @@ impl Tailer {
                 self.attach(look.id, file.try_clone()?, path, path, cursor, now)?;
             }
             let mut from_start: Vec<String> = lacking.into_iter().filter(|m| !at_end.contains(m)).collect();
-            self.leave_out_copied(path, look.id, &file, metadata.len(), &mut from_start)?;
+            self.leave_out_copied(path, &Look::of(&metadata), &file, &mut from_start)?;
             if !from_start.is_empty() {
                 self.attach(look.id, file, path, path, Cursor::at_start(from_start), now)?;
             }
@@ -291,9 +313,8 @@ impl Tailer {
     fn leave_out_copied(
         &mut self,
         path: &Path,
-        id: FileId,
+        look: &Look,
         copy: &File,
-        size: u64,
         monitors: &mut Vec<String>,
     ) -> io::Result<()> {
         let Some(name) = name_of(path) else { return Ok(()) };
@@ -305,12 +326,29 @@ impl Tailer {
             .filter_map(|(_, track)| track.current)
             .collect();
         for no in originals {
-            let Some(original) = self.files.get_mut(&no).filter(|file| file.id != id) else { continue };
-            if is_copy_of(original, copy, size)? {
-                monitors.retain(|monitor| !original.has(monitor));
+            let Some(original) = self.files.get_mut(&no).filter(|file| file.id != look.id) else { continue };
+            let likeness = likeness(original, copy, look.size)?;
+            if likeness == Likeness::Other {
+                continue;
+            }
+            let (out, rest) = std::mem::take(monitors).into_iter().partition(|monitor| original.has(monitor));
+            *monitors = rest;
+            if likeness == Likeness::Copy {
+                self.leave_alone(look, out);
             }
         }
         Ok(())
+    }
+
+    /// Remembers for these monitors that a file, as it is, is a copy.
+    fn leave_alone(&mut self, look: &Look, monitors: Vec<String>) {
+        let inode = look.id.inode;
+        let (size, modified) = (look.size, look.modified);
+        let same = self.copies.remove(&inode).filter(|copy| (copy.size, copy.modified) == (size, modified));
+        let mut copy = same.unwrap_or(CopyPosition { size, modified, monitors: BTreeSet::new() });
+        copy.monitors.extend(monitors);
+        self.copies.insert(inode, copy);
+        self.changed.copies.insert(inode);
     }
 
     /// Lets the monitors of `cursor` read the file `id`, opened at `path`.
@@ -364,7 +402,7 @@ impl Tailer {
         for watch in self.watches.values() {
             for pattern in &watch.patterns {
                 // What could not be read yet is still "already there" once it can be.
-                let waits = pass.unreadable.contains(Path::new(pattern.as_str()));
+                let waits = matches!(pattern, PathPattern::Path(path) if pass.unreadable.contains(Path::new(path)));
                 let primed = self.primed.entry(watch.monitor.clone()).or_default();
                 if !waits && primed.insert(pattern.as_str().to_owned()) {
                     self.changed.primed.insert(watch.monitor.clone());

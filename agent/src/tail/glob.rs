@@ -195,6 +195,14 @@ pub(crate) fn name_of(path: &Path) -> Option<&str> {
     path.file_name()?.to_str()
 }
 
+/// Whether a rotated name cannot well be that of another log: `server_8081.log` is hardly what
+/// `server.log` became, `server-2026-11-20.log` and `server.log.1` are.
+pub(crate) fn is_plainly_rotated(base: &str, path: &Path) -> bool {
+    let Some(name) = name_of(path) else { return false };
+    name.starts_with(base)
+        || name.bytes().filter(u8::is_ascii_digit).count() >= base.bytes().filter(u8::is_ascii_digit).count() + 6
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,7 +22,7 @@ pub(crate) struct FileId {
 pub(crate) struct Look {
     pub(crate) id: FileId,
     pub(crate) size: u64,
-    modified: (i64, i64),
+    pub(crate) modified: (i64, i64),
     changed: (i64, i64),
 }
 

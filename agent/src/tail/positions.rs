@@ -16,6 +16,8 @@ pub struct Positions {
     pub tracks: BTreeMap<String, TrackPosition>,
     /// Per monitor the patterns whose files were there when it came are already accounted for.
     pub primed: BTreeMap<String, BTreeSet<String>>,
+    /// Files that are left alone, by inode: copies of what was read.
+    pub copies: BTreeMap<u64, CopyPosition>,
 }
 
 /// What changed since the last record; `None` for what is gone.
@@ -29,6 +31,8 @@ pub struct PositionChanges {
     pub tracks: BTreeMap<String, Option<TrackPosition>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub primed: BTreeMap<String, Option<BTreeSet<String>>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub copies: BTreeMap<u64, Option<CopyPosition>>,
 }
 
 /// One generation of a file: what was written between two truncations of one inode.
@@ -61,6 +65,16 @@ pub struct CursorPosition {
     pub monitors: BTreeSet<String>,
 }
 
+/// A file as it was when it was found to be a copy of one that these monitors read. While it stays so,
+/// it has nothing new for them, whatever becomes of its original.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyPosition {
+    pub size: u64,
+    /// Seconds and nanoseconds.
+    pub modified: (i64, i64),
+    pub monitors: BTreeSet<String>,
+}
+
 /// A hash of some bytes of a file, by which it is known again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
@@ -82,6 +96,7 @@ impl Positions {
         merge(&mut self.files, &changes.files);
         merge(&mut self.tracks, &changes.tracks);
         merge(&mut self.primed, &changes.primed);
+        merge(&mut self.copies, &changes.copies);
     }
 
     /// All of it as changes to nothing.
@@ -91,13 +106,14 @@ impl Positions {
             files: some(&self.files),
             tracks: some(&self.tracks),
             primed: some(&self.primed),
+            copies: some(&self.copies),
         }
     }
 }
 
 impl PositionChanges {
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.tracks.is_empty() && self.primed.is_empty()
+        self.files.is_empty() && self.tracks.is_empty() && self.primed.is_empty() && self.copies.is_empty()
     }
 
     /// Adds what changed after this.
@@ -106,6 +122,7 @@ impl PositionChanges {
         self.files.extend(later.files);
         self.tracks.extend(later.tracks);
         self.primed.extend(later.primed);
+        self.copies.extend(later.copies);
     }
 }
 

@@ -230,6 +230,10 @@ impl Rig {
     }
 }
 
+fn make_fifo(path: &Path) {
+    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => (1u8..4).prop_map(Step::Write),
@@ -409,7 +413,7 @@ fn what_is_no_regular_file_is_a_fault_and_holds_the_minute_back() {
     assert_eq!(rig.faults(), BTreeMap::from([(FaultReason::FileUnreadable, 1)]));
     let other = rig.dir.path().join("other.log");
     fs::remove_dir(&other).unwrap();
-    rustix::fs::mknodat(rustix::fs::CWD, &other, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    make_fifo(&other);
     rig.poll();
     assert_eq!(rig.tailer.through("m1"), None);
     fs::remove_file(&other).unwrap();
@@ -486,4 +490,148 @@ fn a_monitor_that_goes_forgets_and_one_that_changes_its_paths_keeps_the_others()
     rig.check_all();
     assert_eq!(rig.journalled.primed.keys().collect::<Vec<_>>(), ["m0"]);
     assert_eq!(rig.kept.lines.keys().filter(|(slot, _)| *slot == 1).count(), 2);
+}
+
+/// Of the machine, where the times of files matter.
+fn machine_now() -> Timestamp {
+    use nightjar_model::Clock;
+    nightjar_model::SystemClock.now()
+}
+
+/// Puts a rotated file back as `gunzip` does: another inode, with the times it had.
+fn put_back(path: &Path, text: &[u8], modified: std::time::SystemTime) {
+    fs::write(path, text).unwrap();
+    File::options().write(true).open(path).unwrap().set_modified(modified).unwrap();
+}
+
+#[test]
+fn a_copy_made_by_hand_is_left_alone_whatever_becomes_of_its_original() {
+    for rotation in [Step::Rename, Step::CopyTruncate] {
+        for restart in [false, true] {
+            let mut rig = Rig::new(&["trade.log*"]);
+            rig.step(&Step::Write(5));
+            rig.poll();
+            fs::copy(rig.path(""), rig.path(".bak")).unwrap();
+            rig.poll();
+            rig.step(&Step::Write(5));
+            rig.poll();
+            rig.journal();
+            rig.step(&rotation);
+            if restart {
+                rig.restart();
+            }
+            rig.step(&Step::Write(2));
+            rig.poll();
+            rig.check_all();
+        }
+    }
+}
+
+#[test]
+fn a_rotated_file_that_is_unpacked_again_is_no_news() {
+    for link in [false, true] {
+        let pattern = if link { "link/trade.log" } else { "trade.log" };
+        let mut rig = Rig::with(StartAt::End, &[pattern], |dir| {
+            fs::create_dir(dir.join("link")).unwrap();
+            std::os::unix::fs::symlink(dir.join("trade.log"), dir.join("link/trade.log")).unwrap();
+        });
+        rig.now = Timestamp(machine_now().0 - 3_600_000);
+        rig.step(&Step::Write(5));
+        rig.poll();
+        rig.step(&Step::Rename);
+        rig.poll();
+        let packed = fs::read(rig.path(".1")).unwrap();
+        fs::remove_file(rig.path(".1")).unwrap();
+        // Blank, and later not.
+        for lines in [0, 5] {
+            rig.step(&Step::Write(lines));
+            rig.poll();
+            rig.now = machine_now();
+            rig.poll();
+            let an_hour_ago = std::time::SystemTime::now() - Duration::from_secs(3600);
+            put_back(&rig.path(".9"), &packed, an_hour_ago);
+            rig.poll();
+            fs::remove_file(rig.path(".9")).unwrap();
+        }
+        put_back(&rig.path(".9"), &packed, std::time::SystemTime::now() - Duration::from_secs(3600));
+        rig.poll();
+        rig.step(&Step::Rename);
+        rig.step(&Step::Write(1));
+        rig.check_all();
+    }
+}
+
+#[test]
+fn another_log_is_not_what_an_absent_one_became() {
+    let mut rig = Rig::new(&["server.log"]);
+    rig.poll();
+    append(&rig.dir.path().join("server_8081.log")).write_all(b"of another\n").unwrap();
+    rig.poll();
+    rig.settle();
+    assert!(rig.kept.lines.is_empty(), "{:?}", rig.kept.lines);
+}
+
+#[test]
+fn what_went_while_the_agent_was_away_is_told() {
+    let mut rig = Rig::new(&["trade.log"]);
+    rig.step(&Step::Write(5));
+    rig.poll();
+    rig.journal();
+    rig.step(&Step::Write(5));
+    rig.step(&Step::Rename);
+    fs::remove_file(rig.path(".1")).unwrap();
+    rig.restart();
+    rig.poll();
+    rig.now.0 += 61_000;
+    rig.settle();
+    assert_eq!(rig.faults(), BTreeMap::from([(FaultReason::BytesLost, 1)]));
+}
+
+#[test]
+fn a_slash_too_many_is_no_other_path() {
+    let mut rig = Rig::new(&["trade.log", ".//trade.log"]);
+    rig.step(&Step::Write(5));
+    rig.poll();
+    rig.tailer.configure(rig.watches.clone());
+    rig.poll();
+    rig.check_all();
+}
+
+#[test]
+fn a_glob_that_finds_too_many_reads_the_beginning_of_what_it_reads() {
+    let mut rig = Rig::with(StartAt::End, &["trade.log*", "*.log"], |dir| {
+        (0..MAX_FILES_PER_PATTERN).for_each(|no| fs::write(dir.join(format!("zz{no:04}.log")), "").unwrap());
+    });
+    rig.poll();
+    rig.step(&Step::Write(5));
+    rig.poll();
+    rig.step(&Step::Rename);
+    rig.step(&Step::Write(5));
+    rig.check_all();
+}
+
+#[test]
+fn a_writer_may_be_silent_for_long_when_nothing_took_its_place() {
+    let mut rig = Rig::new(&["trade.log"]);
+    rig.step(&Step::Write(5));
+    rig.poll();
+    fs::rename(rig.path(""), rig.path(".1")).unwrap();
+    rig.poll();
+    rig.now.0 += 3_600_000;
+    rig.poll();
+    rig.step(&Step::Write(5));
+    rig.check_all();
+}
+
+#[test]
+fn what_a_glob_could_not_read_is_still_there_before_the_monitor() {
+    let mut rig = Rig::with(StartAt::End, &["*.log"], |dir| make_fifo(&dir.join("old.log")));
+    let old = rig.dir.path().join("old.log");
+    rig.poll();
+    fs::remove_file(&old).unwrap();
+    fs::write(&old, "#000900 there before\n").unwrap();
+    rig.poll();
+    append(&old).write_all(b"#000001 new\n").unwrap();
+    rig.written = 1;
+    rig.check_all();
 }

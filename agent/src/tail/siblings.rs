@@ -25,6 +25,7 @@ pub(crate) struct Sibling {
     pub(crate) size: u64,
     /// Nanoseconds since the epoch; 0 where the file system does not tell.
     born: i64,
+    modified: (i64, i64),
     handle: Option<File>,
 }
 
@@ -33,7 +34,12 @@ impl Sibling {
         let created = metadata.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
         let look = Look::of(metadata);
         let born = created.map_or(0, |at| at.as_nanos() as i64);
-        Self { path, id: look.id, size: look.size, born, handle }
+        Self { path, id: look.id, size: look.size, born, modified: look.modified, handle }
+    }
+
+    /// Milliseconds since the epoch, by the file system's clock.
+    pub(crate) fn modified_at(&self) -> i64 {
+        self.modified.0.saturating_mul(1000) + self.modified.1 / 1_000_000
     }
 
     pub(crate) fn birth(&self) -> Birth {
@@ -79,7 +85,7 @@ pub(crate) fn open_siblings(path: &Path) -> io::Result<Vec<Sibling>> {
             let opened = match open_regular(&sibling.path) {
                 Ok((file, metadata)) => Sibling::new(sibling.path, &metadata, Some(file)),
                 // Who is to read it finds out why that cannot be.
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => sibling,
+                Err(error) if error.kind() != io::ErrorKind::NotFound => sibling,
                 Err(_) => {
                     moved = true;
                     continue;

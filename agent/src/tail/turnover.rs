@@ -13,6 +13,7 @@ use nightjar_model::delta::FaultReason;
 
 use super::discover::Pass;
 use super::file::{Cursor, Place, TailFile};
+use super::glob::{is_plainly_rotated, name_of};
 use super::known::{Look, open_regular};
 use super::positions::{FileNo, Mark};
 use super::siblings::{Birth, Sibling, births, is_news, open_siblings, siblings};
@@ -23,12 +24,32 @@ const LINGER: Duration = Duration::from_secs(300);
 /// A file that cannot be found is forgotten, and what was unread of it counted as lost, after this.
 const MISSING_FOR: Duration = Duration::from_secs(60);
 
+/// How much older than the last pass a generation may seem that came since: clocks of file systems differ.
+const WRITTEN_LATE: Duration = Duration::from_secs(60);
 /// After so long without a change, a directory's time of change tells it from its later states.
 const DIRECTORY_SETTLES: Duration = Duration::from_secs(3);
 
-/// Whether `copy` is, as far as it goes, the content of `original`: made for a rotation, perhaps
-/// still being made. In doubt it is, and the next pass asks again.
-pub(super) fn is_copy_of(original: &mut TailFile, copy: &File, size: u64) -> io::Result<bool> {
+/// What a file with a rotated name is to one that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Likeness {
+    Other,
+    /// It may be a copy that is being made, or one of what has taken the original's place. The next
+    /// pass asks again.
+    Unclear,
+    /// As far as it goes, the same as what stands in the original.
+    Copy,
+}
+
+pub(super) fn likeness(original: &mut TailFile, copy: &File, size: u64) -> io::Result<Likeness> {
+    if !may_be_copy(original, copy, size)? {
+        return Ok(Likeness::Other);
+    }
+    let path = original.path.clone();
+    let same = original.begins_like(copy, size)? && original.verify(&path)? == Some(true);
+    Ok(if same { Likeness::Copy } else { Likeness::Unclear })
+}
+
+fn may_be_copy(original: &mut TailFile, copy: &File, size: u64) -> io::Result<bool> {
     if size == 0 {
         return Ok(true);
     }
@@ -62,6 +83,16 @@ struct Between<'a> {
     /// Generations that are no longer where they were read.
     ghosts: &'a [TailFile],
     listing: &'a [Sibling],
+    /// Nothing says that there was a rotation but the sibling itself.
+    unannounced: bool,
+}
+
+/// When a file last came or went beside `path` (beside its target, if it is a link).
+fn folder_changed(path: &Path) -> Option<(i64, i64)> {
+    let linked = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+    let target = linked.then(|| path.canonicalize().ok()).flatten();
+    let folder = target.as_deref().unwrap_or(path).parent()?.metadata().ok()?;
+    Some((folder.mtime(), folder.mtime_nsec()))
 }
 
 /// What stands at `path`, with as much of its head as there is.
@@ -152,7 +183,7 @@ impl Tailer {
         if let Some(old) = old.filter(|old| standing != Some(*old) && !pass.turned.contains(old)) {
             ghosts.extend(self.follow_away(old, &listing, pass, now));
         }
-        let between = Between { path, old, ghosts: &ghosts, listing: &listing };
+        let between = Between { path, old, ghosts: &ghosts, listing: &listing, unannounced: false };
         let seen = self.take_generations_between(&between, present.as_mut(), pass, now);
         let expected = pass.found.get(path).and_then(|found| found.look).map(|look| look.id);
         if let Some(present) = present.filter(|present| Some(present.id) == expected) {
@@ -202,11 +233,19 @@ impl Tailer {
         pass: &Pass,
         now: Timestamp,
     ) -> BTreeSet<Birth> {
-        let Between { path, old, ghosts, listing } = *between;
+        let Between { path, old, ghosts, listing, unannounced } = *between;
         let mut seen = births(listing);
         let settled: Vec<String> = pass.found.get(path).map(|found| found.settled().collect()).unwrap_or_default();
         let Some(track) = self.tracks.get(path) else { return seen };
-        let news: Vec<&Sibling> = listing.iter().filter(|s| s.size > 0 && is_news(&track.seen, s)).collect();
+        let since = self.discovered_at;
+        let is_new = |sibling: &&Sibling| {
+            sibling.size > 0
+                && is_news(&track.seen, sibling)
+                // Unpacked again, or copied with its times: it was written before the last pass.
+                && since.is_none_or(|since| sibling.modified_at() >= since.0 - WRITTEN_LATE.as_millis() as i64)
+                && (!unannounced || name_of(path).is_none_or(|base| is_plainly_rotated(base, &sibling.path)))
+        };
+        let news: Vec<&Sibling> = listing.iter().filter(is_new).collect();
         for sibling in news {
             // A pattern of another monitor may have found it in its own right.
             let known = self.by_id.get(&sibling.id).filter(|no| !pass.turned.contains(no));
@@ -234,6 +273,7 @@ impl Tailer {
                 Ok(())
             });
             if let Err(error) = outcome {
+                seen.remove(&sibling.birth());
                 let example = format!("{}: {error}", sibling.path.display());
                 tracing::warn!(path = %sibling.path.display(), %error, "a rotated file cannot be read");
                 self.faults.extend(monitors.iter().map(|monitor| TailFault {
@@ -305,6 +345,24 @@ impl Tailer {
         }
     }
 
+    /// Of a file that was not seen again after a start: nobody knows how much was written to it meanwhile.
+    fn tell_unfound(&mut self, ghost: &TailFile) {
+        for cursor in &ghost.cursors {
+            let count = ghost.size.saturating_sub(cursor.offset).max(1);
+            let example = format!(
+                "{}: it went while the agent was not running; what came after its first {} bytes is not counted",
+                ghost.path.display(),
+                cursor.offset
+            );
+            self.faults.extend(cursor.monitors.keys().map(|monitor| TailFault {
+                monitor: monitor.clone(),
+                reason: FaultReason::BytesLost,
+                count,
+                example: example.clone(),
+            }));
+        }
+    }
+
     fn count_lost(&mut self, ghost: &TailFile) {
         for cursor in &ghost.cursors {
             let lost = ghost.size.saturating_sub(cursor.offset);
@@ -328,6 +386,11 @@ impl Tailer {
         let found = match file.verify(&file.path.clone()) {
             Ok(Some(same)) => Some((file.path.clone(), same)),
             // Opened as they were listed, whatever their names are by now.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::debug!(path = %file.path.display(), %error, "cannot look at a file that was read");
+                file.place = Place::Missing(now);
+                return None;
+            }
             Ok(None) | Err(_) => elsewhere.and_then(|sibling| {
                 let (handle, _) = sibling.open().ok()?;
                 Some((sibling.path.clone(), file.reopen(handle).ok()?))
@@ -353,9 +416,10 @@ impl Tailer {
         }
         match file.place {
             Place::Missing(since) if now.since(since) >= MISSING_FOR => {
+                let unseen = file.look.is_none();
                 let ghost = file.take_generation();
                 self.forget(no);
-                self.count_lost(&ghost);
+                if unseen { self.tell_unfound(&ghost) } else { self.count_lost(&ghost) }
             }
             Place::Missing(_) => {}
             Place::Watched | Place::Retired => file.place = Place::Missing(now),
@@ -369,17 +433,22 @@ impl Tailer {
             self.files.values().filter(|file| !pass.at.contains_key(&file.id)).map(|file| file.no).collect();
         for no in unplaced {
             let Some(file) = self.files.get_mut(&no) else { continue };
-            let Some(look) = file.handle.as_ref().map(|h| h.metadata().map(|m| Look::of(&m))) else {
+            let Some(metadata) = file.handle.as_ref().map(File::metadata) else {
                 let listing = open_siblings(&file.origin).unwrap_or_default();
                 self.find_elsewhere(no, &listing, pass, now);
                 continue;
             };
-            let unchanged = file.look.zip(look.ok()).is_some_and(|(before, now)| before.same_content(&now));
+            let deleted = metadata.as_ref().is_ok_and(|metadata| metadata.nlink() == 0);
+            let look = metadata.ok().map(|metadata| Look::of(&metadata));
+            let unchanged = file.look.zip(look).is_some_and(|(before, now)| before.same_content(&now));
             if unchanged {
                 if file.size == file.scanned {
                     file.caught_up_at = Some(now);
                 }
-                file.closing = file.caught_up_at.is_some() && now.since(file.changed_at) >= LINGER;
+                // Its writer may come back to it for as long as nothing took its place.
+                let replaced = pass.found.get(&file.origin).is_none_or(|found| found.look.is_some());
+                let done = file.caught_up_at.is_some() && now.since(file.changed_at) >= LINGER;
+                file.closing = done && (replaced || deleted);
                 continue;
             }
             let path = file.path.clone();
@@ -400,8 +469,7 @@ impl Tailer {
     pub(super) fn refresh_siblings(&mut self, pass: &Pass, now: Timestamp) {
         for path in pass.found.keys() {
             let Some(track) = self.tracks.get(path) else { continue };
-            let Some(parent) = path.parent().and_then(|parent| parent.metadata().ok()) else { continue };
-            let changed = (parent.mtime(), parent.mtime_nsec());
+            let Some(changed) = folder_changed(path) else { continue };
             if track.listed == Some(changed) || track.held.is_some() {
                 continue;
             }
@@ -423,7 +491,7 @@ impl Tailer {
             }
             let seen = if passable {
                 // Written, rotated away and empty or absent again since the last look: it only seems unchanged.
-                let between = Between { path, old: current, ghosts: &[], listing: &listing };
+                let between = Between { path, old: current, ghosts: &[], listing: &listing, unannounced: true };
                 self.take_generations_between(&between, look_at_present(path).as_mut(), pass, now)
             } else {
                 births(&listing)
