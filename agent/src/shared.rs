@@ -1,6 +1,7 @@
 //! Where the two halves of a running agent meet: the thread that reads and counts ([`gather`](crate::gather))
 //! and the task that talks to the server ([`session`](crate::session)).
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,12 +19,16 @@ pub(crate) struct Configuration {
     pub(crate) version: String,
     /// Name and document of each monitor.
     pub(crate) monitors: Vec<(String, String)>,
+    /// By name; one that is deleted and made again has another.
+    #[serde(default)]
+    pub(crate) uids: BTreeMap<String, String>,
 }
 
 impl From<wire::Config> for Configuration {
     fn from(config: wire::Config) -> Self {
+        let uids = config.monitors.iter().map(|monitor| (monitor.name.clone(), monitor.uid.clone())).collect();
         let monitors = config.monitors.into_iter().map(|monitor| (monitor.name, monitor.spec_json)).collect();
-        Self { version: config.version, monitors }
+        Self { version: config.version, monitors, uids }
     }
 }
 

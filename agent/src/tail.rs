@@ -60,6 +60,8 @@ pub const GRACE_MILLIS: i64 = 1000;
 #[derive(Debug, Clone)]
 pub struct Watch {
     pub monitor: String,
+    /// Another one when a monitor of this name was deleted and made again; empty where it is not known.
+    pub uid: String,
     /// What [`Sink`] calls it.
     pub slot: usize,
     pub patterns: Vec<PathPattern>,
@@ -92,6 +94,7 @@ pub struct Tailer {
     tracks: BTreeMap<PathBuf, Track>,
     primed: BTreeMap<String, BTreeSet<String>>,
     copies: BTreeMap<u64, CopyPosition>,
+    begun: BTreeSet<String>,
     watches: BTreeMap<String, Watch>,
     unreadable: BTreeMap<PathBuf, Unreadable>,
     faults: Vec<TailFault>,
@@ -127,6 +130,7 @@ struct Changed {
     tracks: BTreeSet<PathBuf>,
     primed: BTreeSet<String>,
     copies: BTreeSet<u64>,
+    begun: BTreeSet<String>,
 }
 
 impl Tailer {
@@ -142,6 +146,7 @@ impl Tailer {
             tracks: positions.tracks.iter().map(|(path, t)| (PathBuf::from(path), track(t))).collect(),
             primed: positions.primed.clone(),
             copies: positions.copies.clone(),
+            begun: positions.begun.clone(),
             watches: BTreeMap::new(),
             unreadable: BTreeMap::new(),
             faults: Vec::new(),
@@ -151,7 +156,8 @@ impl Tailer {
         }
     }
 
-    /// Replaces what is watched. A monitor that is no longer among them forgets its places.
+    /// Replaces what is watched. A monitor that is no longer among them forgets its places; should it
+    /// come back, it begins at the end, whatever it says: what was there it may have read before.
     pub fn configure(&mut self, watches: Vec<Watch>) {
         self.watches = watches.into_iter().map(|watch| (watch.monitor.clone(), watch)).collect();
         self.discovered_at = None;
@@ -270,6 +276,7 @@ impl Tailer {
                 .map(|path| (path.to_string_lossy().into_owned(), self.tracks.get(&path).map(track)))
                 .collect(),
             primed: changed.primed.into_iter().map(|m| (m.clone(), self.primed.get(&m).cloned())).collect(),
+            begun: changed.begun,
             copies: changed.copies.into_iter().map(|inode| (inode, self.copies.get(&inode).cloned())).collect(),
         }
     }

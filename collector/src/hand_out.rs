@@ -34,6 +34,7 @@ pub(crate) struct Plan {
 struct PlannedMonitor {
     spec: MonitorSpec,
     spec_json: String,
+    uid: String,
 }
 
 impl Plan {
@@ -46,7 +47,8 @@ impl Plan {
                 let Some(spec) = resource.spec.as_monitor() else { continue };
                 let spec_json = serde_json::to_string(spec)
                     .map_err(|error| Error::internal(format!("cannot write {}: {error}", resource.key())))?;
-                let planned = PlannedMonitor { spec: spec.clone(), spec_json };
+                let uid = resource.metadata.uid.unwrap_or_default();
+                let planned = PlannedMonitor { spec: spec.clone(), spec_json, uid };
                 let workspace = plan.workspaces.entry(resource.metadata.workspace).or_default();
                 workspace.insert(resource.metadata.name, planned);
             }
@@ -92,11 +94,12 @@ impl Plan {
         let mut digest = Sha256::new();
         let mut monitors = Vec::new();
         for (name, planned) in self.of(workspace, facts).filter(|(_, planned)| planned.spec.enabled) {
-            for part in [name, &planned.spec_json] {
+            for part in [name, &planned.spec_json, &planned.uid] {
                 digest.update((part.len() as u64).to_le_bytes());
                 digest.update(part);
             }
-            monitors.push(wire::MonitorConfig { name: name.clone(), spec_json: planned.spec_json.clone() });
+            let (spec_json, uid) = (planned.spec_json.clone(), planned.uid.clone());
+            monitors.push(wire::MonitorConfig { name: name.clone(), spec_json, uid });
         }
         let version = digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
         wire::Config { version, monitors }
@@ -201,7 +204,7 @@ mod tests {
             let spec: MonitorSpec = serde_json::from_value(spec).unwrap();
             let spec_json = serde_json::to_string(&spec).unwrap();
             let workspace = plan.workspaces.entry("default".to_owned()).or_default();
-            workspace.insert((*name).to_owned(), PlannedMonitor { spec, spec_json });
+            workspace.insert((*name).to_owned(), PlannedMonitor { spec, spec_json, uid: String::new() });
         }
         plan
     }

@@ -116,7 +116,8 @@ impl Gatherer {
         let watches = self.monitors.iter().enumerate().filter_map(|(slot, running)| {
             let Running { name, spec, .. } = running.as_ref()?;
             let log = spec.log();
-            Some(Watch { monitor: name.clone(), slot, patterns: log.paths.clone(), start: log.start })
+            let uid = configuration.uids.get(name).cloned().unwrap_or_default();
+            Some(Watch { monitor: name.clone(), uid, slot, patterns: log.paths.clone(), start: log.start })
         });
         self.tailer.configure(watches.collect());
         self.configured = true;

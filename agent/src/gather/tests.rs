@@ -72,7 +72,11 @@ impl Rig {
 
     fn apply(&mut self, version: &str, monitors: &[(&str, String)]) {
         let monitors = monitors.iter().map(|(name, text)| ((*name).to_owned(), text.clone())).collect();
-        self.gatherer.apply(Configuration { version: version.into(), monitors });
+        self.gatherer.apply(Configuration {
+            version: version.into(),
+            monitors,
+            uids: [("m".into(), "u1".into())].into(),
+        });
     }
 
     fn at(&mut self, millis_past_noon: i64) {

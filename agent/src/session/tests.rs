@@ -200,7 +200,7 @@ fn lines(state: &State) -> u64 {
 
 fn config_for(log: &Path) -> wire::Config {
     let spec = serde_json::json!({ "type": "minute", "source": { "log": { "paths": [ { "path": log } ] } } });
-    let monitors = vec![wire::MonitorConfig { name: "m".into(), spec_json: spec.to_string() }];
+    let monitors = vec![wire::MonitorConfig { name: "m".into(), spec_json: spec.to_string(), uid: "u1".into() }];
     wire::Config { version: "v1".into(), monitors }
 }
 

@@ -100,9 +100,11 @@ impl Tailer {
         let mut surplus = Vec::new();
         for watch in self.watches.values() {
             let primed = self.primed.get(&watch.monitor);
+            let is_back = primed.is_none() && self.begun.contains(&watch.uid);
+            let begin = if is_back { StartAt::End } else { watch.start };
             for pattern in &watch.patterns {
                 let first = !primed.is_some_and(|patterns| patterns.contains(pattern.as_str()));
-                let start = first.then_some(watch.start);
+                let start = first.then_some(begin);
                 let mut want = |path: &Path, named: bool| {
                     let found = pass.found.entry(path.to_path_buf()).or_default();
                     // Wanted by two patterns, it begins where the older one says.
@@ -406,6 +408,9 @@ impl Tailer {
                 let primed = self.primed.entry(watch.monitor.clone()).or_default();
                 if !waits && primed.insert(pattern.as_str().to_owned()) {
                     self.changed.primed.insert(watch.monitor.clone());
+                    if !watch.uid.is_empty() && self.begun.insert(watch.uid.clone()) {
+                        self.changed.begun.insert(watch.uid.clone());
+                    }
                 }
             }
         }

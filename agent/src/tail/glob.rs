@@ -85,7 +85,10 @@ impl Walk {
                 return;
             }
         };
-        for entry in entries.flatten() {
+        let mut entries: Vec<_> = entries.flatten().take(MAX_ENTRIES + 1).collect();
+        // In an order of their own: where there are too many, the same ones are found each time.
+        entries.sort_by_cached_key(fs::DirEntry::file_name);
+        for entry in entries {
             self.entries += 1;
             if self.entries > MAX_ENTRIES {
                 self.found.cut = true;

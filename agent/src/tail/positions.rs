@@ -18,6 +18,8 @@ pub struct Positions {
     pub primed: BTreeMap<String, BTreeSet<String>>,
     /// Files that are left alone, by inode: copies of what was read.
     pub copies: BTreeMap<u64, CopyPosition>,
+    /// The uids of monitors that have ever begun.
+    pub begun: BTreeSet<String>,
 }
 
 /// What changed since the last record; `None` for what is gone.
@@ -33,6 +35,9 @@ pub struct PositionChanges {
     pub primed: BTreeMap<String, Option<BTreeSet<String>>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub copies: BTreeMap<u64, Option<CopyPosition>>,
+    /// Those that have begun since.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub begun: BTreeSet<String>,
 }
 
 /// One generation of a file: what was written between two truncations of one inode.
@@ -97,6 +102,7 @@ impl Positions {
         merge(&mut self.tracks, &changes.tracks);
         merge(&mut self.primed, &changes.primed);
         merge(&mut self.copies, &changes.copies);
+        self.begun.extend(changes.begun.iter().cloned());
     }
 
     /// All of it as changes to nothing.
@@ -107,13 +113,14 @@ impl Positions {
             tracks: some(&self.tracks),
             primed: some(&self.primed),
             copies: some(&self.copies),
+            begun: self.begun.clone(),
         }
     }
 }
 
 impl PositionChanges {
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.tracks.is_empty() && self.primed.is_empty() && self.copies.is_empty()
+        *self == Self { next: self.next, ..Self::default() }
     }
 
     /// Adds what changed after this.
@@ -123,6 +130,7 @@ impl PositionChanges {
         self.tracks.extend(later.tracks);
         self.primed.extend(later.primed);
         self.copies.extend(later.copies);
+        self.begun.extend(later.begun);
     }
 }
 

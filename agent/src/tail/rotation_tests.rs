@@ -66,7 +66,7 @@ enum Step {
 }
 
 fn watch(monitor: &str, slot: usize, pattern: PathPattern, start: StartAt) -> Watch {
-    Watch { monitor: monitor.into(), slot, patterns: vec![pattern], start }
+    Watch { monitor: monitor.into(), uid: format!("u-{monitor}"), slot, patterns: vec![pattern], start }
 }
 
 pub(super) fn append(path: &Path) -> File {
@@ -634,4 +634,26 @@ fn what_a_glob_could_not_read_is_still_there_before_the_monitor() {
     append(&old).write_all(b"#000001 new\n").unwrap();
     rig.written = 1;
     rig.check_all();
+}
+
+#[test]
+fn a_monitor_that_comes_back_reads_nothing_again_unless_it_was_made_anew() {
+    let mut rig = Rig::with(StartAt::Beginning, &["trade.log"], |_| {});
+    rig.step(&Step::Write(5));
+    rig.poll();
+    let watches = std::mem::take(&mut rig.watches);
+    rig.tailer.configure(Vec::new());
+    rig.poll();
+    rig.journal();
+    rig.watches = watches;
+    rig.restart();
+    rig.poll();
+    rig.step(&Step::Write(5));
+    rig.check_all();
+    rig.tailer.configure(Vec::new());
+    rig.watches[0].uid = "u-again".into();
+    rig.tailer.configure(rig.watches.clone());
+    rig.poll();
+    rig.journal();
+    assert!(rig.kept.lines.iter().all(|((_, line), count)| line.is_empty() || *count == 2), "{:?}", rig.kept.lines);
 }
