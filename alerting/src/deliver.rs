@@ -1,19 +1,20 @@
 //! The reconciler that empties the queue.
 //!
 //! Each receiver has a lane: its messages leave one at a time and in order, however slow it is, and
-//! no lane waits for another. An attempt is a row before it is made and after it; what was sent is
+//! no lane waits for another. A lane reads its own part of the queue, so that no number of messages to
+//! one receiver stands between the others and theirs. An attempt is a row before it is made and after it; what was sent is
 //! never sent again, and what may not have been is tried again.
 
 mod backoff;
 mod lane;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nightjar_model::alert::{Channel, Notification, NotificationQuery, NotificationStatus};
+use nightjar_model::alert::{NotificationQuery, NotificationStatus, Receiver};
 use nightjar_model::ports::{AlertStore, Reconciler, ResourceStore};
 use nightjar_model::{Clock, Result, Timestamp};
 use tokio::sync::{Notify, Semaphore};
@@ -28,29 +29,9 @@ use crate::pipeline::channel_name;
 use crate::telemetry;
 use lane::Lane;
 
-/// Notifications read from the queue at once.
-const BATCH: u32 = 500;
 /// Notifications looked at on start, to learn who must wait and how many messages robots have sent.
 const PAGES_ON_START: usize = 10;
 const PAGE: u32 = 200;
-
-/// Whom a lane belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Receiver {
-    workspace: String,
-    channel: &'static str,
-    name: String,
-}
-
-impl Receiver {
-    pub(crate) fn new(workspace: &str, channel: Channel, name: &str) -> Self {
-        Self { workspace: workspace.to_owned(), channel: channel_name(channel), name: name.to_owned() }
-    }
-
-    fn of(notification: &Notification) -> Self {
-        Self::new(&notification.workspace, notification.channel, &notification.receiver)
-    }
-}
 
 pub(crate) struct Deliver {
     pub(crate) config: Arc<AlertingConfig>,
@@ -131,7 +112,7 @@ impl Deliver {
                 for _ in 0..PAGES_ON_START {
                     let page = self.alerts.notifications(&query).await?;
                     for notification in &page.items {
-                        self.with_lane(&Receiver::of(notification), |lane| lane.recall(notification, now));
+                        self.with_lane(&notification.to(), |lane| lane.recall(notification, now));
                     }
                     match page.next {
                         Some(next) => query.cursor = Some(next),
@@ -148,20 +129,16 @@ impl Deliver {
         self.recall().await?;
         let now = self.clock.now();
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, lane| lane.matters(now));
-        let due = self.alerts.due_notifications(now, BATCH).await?;
-        telemetry::queue_depth(due.len());
-        let mut by_receiver: BTreeMap<Receiver, Vec<Notification>> = BTreeMap::new();
-        for notification in due {
-            by_receiver.entry(Receiver::of(&notification)).or_default().push(notification);
-        }
-        for (receiver, mut waiting) in by_receiver {
+        let due = self.alerts.due_receivers(now).await?;
+        telemetry::queue_depth(due.iter().map(|(_, messages)| messages).sum());
+        for (receiver, _) in due {
             if self.stop.is_cancelled() || !self.with_lane(&receiver, Lane::enter) {
                 continue;
             }
-            waiting.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-            let span = tracing::info_span!("deliver", channel = receiver.channel, receiver = receiver.name);
+            let channel = channel_name(receiver.channel);
+            let span = tracing::info_span!("deliver", channel, receiver = receiver.name);
             let this = Arc::clone(self);
-            self.tasks.spawn(async move { this.work_off(receiver, waiting).await }.instrument(span));
+            self.tasks.spawn(async move { this.work_off(receiver).await }.instrument(span));
         }
         Ok(())
     }

@@ -30,8 +30,8 @@ pub(crate) fn notification(channel: &'static str, outcome: &'static str) {
     metrics::counter!("nightjar_alerting_notifications_total", "channel" => channel, "outcome" => outcome).increment(1);
 }
 
-/// Notifications whose time has come and that are not sent yet, as far as they are read at once.
-pub(crate) fn queue_depth(due: usize) {
+/// Notifications whose time has come and that are not sent yet.
+pub(crate) fn queue_depth(due: u64) {
     metrics::gauge!("nightjar_alerting_queue_depth").set(due as f64);
 }
 

@@ -1,7 +1,7 @@
 //! Test messages: sent at once, in the form of real ones, without the queue.
 
 use async_trait::async_trait;
-use nightjar_model::alert::Channel;
+use nightjar_model::alert::{Channel, Receiver};
 use nightjar_model::kinds::Spec;
 use nightjar_model::kinds::contact::ContactSpec;
 use nightjar_model::kinds::webhook::WebhookFormat;
@@ -11,7 +11,6 @@ use nightjar_model::{Error, ErrorKind, Kind, ResourceKey, Result};
 use crate::Alerting;
 use crate::channels::Outcome;
 use crate::definitions::Definitions;
-use crate::deliver::Receiver;
 use crate::evaluation::stable_id;
 use crate::message::{self, Message};
 use crate::payload::Content;
@@ -93,7 +92,8 @@ impl Alerting {
     /// A test counts among the robot's messages of the minute: one too many would silence it for ten.
     async fn test_robot(&self, definitions: &Definitions, key: &ResourceKey, mobiles: Vec<String>) -> Result<String> {
         let most = definitions.robot(&key.workspace, &key.name).map_or(1, |robot| robot.max_per_minute);
-        let receiver = Receiver::new(&key.workspace, Channel::Dingtalk, &key.name);
+        let (workspace, name) = (key.workspace.clone(), key.name.clone());
+        let receiver = Receiver { workspace, channel: Channel::Dingtalk, name };
         self.deliver.reserve(&receiver, most).map_err(|until| {
             Error::new(
                 ErrorKind::TooManyRequests,

@@ -342,6 +342,45 @@ async fn too_many_requests_waits_as_long_as_asked() {
 
 #[tokio::test]
 async fn a_hanging_receiver_delays_nobody_else() {
+    let (_server, house) = one_hangs().await;
+    fire(&house, 5).await;
+    only_the_other_is_told(&house).await;
+}
+
+#[tokio::test]
+async fn however_many_messages_wait_for_a_hanging_receiver_the_others_get_theirs() {
+    let (_server, house) = one_hangs().await;
+    fire(&house, 1).await;
+    queue_before(&house, "hook", 2_000);
+    only_the_other_is_told(&house).await;
+}
+
+#[tokio::test]
+async fn a_long_queue_leaves_in_order_and_once() {
+    let server = MockServer::start().await;
+    Mock::given(method("POST")).respond_with(ResponseTemplate::new(200)).mount(&server).await;
+    let house = House::new(&webhook(&server, ""));
+    fire(&house, 1).await;
+    queue_before(&house, "hook", 600);
+    let queued: Vec<String> = house.alerts.all_notifications().into_iter().map(|n| n.id).collect();
+    house.deliver_until("sent", all_sent).await;
+    let requests = server.received_requests().await.expect("recorded");
+    let told = requests.iter().map(|request| request.headers["x-nightjar-notification"].to_str().expect("an id"));
+    assert_eq!(told.collect::<Vec<_>>(), queued);
+}
+
+/// Puts as many messages to a receiver into the queue as if they had been there before all others.
+fn queue_before(house: &House, receiver: &str, messages: usize) {
+    let first = house.alerts.all_notifications().into_iter().find(|n| n.receiver == receiver).expect("one message");
+    for place in 0..messages {
+        let created_at = first.created_at.saturating_sub(Duration::from_millis((messages - place) as u64));
+        let (id, dedup_key) = (format!("queued-{place}"), format!("queued-{place}"));
+        house.alerts.enqueue(Notification { id, dedup_key, created_at, ..first.clone() });
+    }
+}
+
+/// A webhook `hook` that does not answer, and one, `other`, that does.
+async fn one_hangs() -> (MockServer, House) {
     let server = MockServer::start().await;
     let hang = ResponseTemplate::new(200).set_delay(Duration::from_secs(3600));
     Mock::given(method("POST")).and(path("/hook")).respond_with(hang).mount(&server).await;
@@ -361,7 +400,10 @@ spec: {{ url: '{}/other', global: true }}
         config.send_timeout = Span::from_secs(3600);
         config.concurrent_sends = 2;
     });
-    fire(&house, 5).await;
+    (server, house)
+}
+
+async fn only_the_other_is_told(house: &House) {
     let all = house
         .deliver_until("the others", |all| {
             all.iter().filter(|n| n.receiver == "other").all(|n| n.status == NotificationStatus::Sent)

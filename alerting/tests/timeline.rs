@@ -12,7 +12,8 @@
 //! - `10:03:30 complete`  every minute to now is complete.
 //! - `10:03:30 judge`     time passes, rules are judged.
 //! - `10:03:30 disable RULE`, `enable`, `delete`, `renew` (deleted and made anew), `only RULE KEY` (judge that key
-//!   alone), `stop MONITOR` (disabled).
+//!   alone), `text RULE TEXT` (the rule's own text, which may be one that would be refused today), `stop MONITOR`
+//!   (disabled).
 
 mod support;
 
@@ -128,6 +129,15 @@ async fn take(house: &House, step: &str, told: &mut String) {
             house.resources.change(&rule(name), |resource| {
                 if let Spec::AlertRule(rule) = &mut resource.spec {
                     rule.where_ = [("goods".into(), KeyMatch::In(vec![(*wanted).to_owned()]))].into();
+                }
+            });
+            house.alerting.resources_changed(&[]);
+        }
+        ["text", name, text @ ..] => {
+            house.clock.set(at);
+            house.resources.change(&rule(name), |resource| {
+                if let Spec::AlertRule(rule) = &mut resource.spec {
+                    rule.message.text = text.join(" ");
                 }
             });
             house.alerting.resources_changed(&[]);

@@ -109,6 +109,15 @@ pub enum Channel {
     Webhook,
 }
 
+/// Whom notifications go to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Receiver {
+    pub workspace: String,
+    pub channel: Channel,
+    /// Name of the robot, webhook or contact.
+    pub name: String,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NotificationStatus {
@@ -139,6 +148,12 @@ pub struct Notification {
     pub payload: Value,
     /// What the provider answered last, or why it could not be reached.
     pub last_answer: Option<String>,
+}
+
+impl Notification {
+    pub fn to(&self) -> Receiver {
+        Receiver { workspace: self.workspace.clone(), channel: self.channel, name: self.receiver.clone() }
+    }
 }
 
 /// What one step of evaluation or delivery changes, stored whole or not at all.

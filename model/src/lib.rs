@@ -20,6 +20,7 @@ pub mod delta;
 pub mod error;
 pub mod identity;
 pub mod kinds;
+pub mod message_template;
 pub mod names;
 pub mod ports;
 pub mod problem;

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use crate::agents::{
     AgentFacts, AgentRecord, AgentTask, AgentTaskResult, AgentView, Enrolled, PickSuggestion, Selection, TrialReport,
 };
-use crate::alert::{Alert, AlertCommit, AlertEvent, AlertQuery, Notification, NotificationQuery, RuleState};
+use crate::alert::{Alert, AlertCommit, AlertEvent, AlertQuery, Notification, NotificationQuery, Receiver, RuleState};
 use crate::delta::Batch;
 use crate::error::Result;
 use crate::identity::{
@@ -146,8 +146,10 @@ pub trait AlertStore: Send + Sync {
     async fn forget_rule(&self, workspace: &str, rule: &str) -> Result<()>;
     /// In one transaction.
     async fn commit(&self, commit: AlertCommit) -> Result<()>;
-    /// Pending notifications whose time has come, oldest first.
-    async fn due_notifications(&self, now: Timestamp, limit: u32) -> Result<Vec<Notification>>;
+    /// Who has pending notifications whose time has come, each once, with how many.
+    async fn due_receivers(&self, now: Timestamp) -> Result<Vec<(Receiver, u64)>>;
+    /// Ids of a receiver's pending notifications whose time has come, oldest first.
+    async fn due_notifications(&self, receiver: &Receiver, now: Timestamp, limit: u32) -> Result<Vec<String>>;
     async fn alert(&self, workspace: &str, id: &str) -> Result<Alert>;
     async fn alerts(&self, query: &AlertQuery) -> Result<Page<Alert>>;
     /// Oldest first.

@@ -138,6 +138,26 @@ spec: { conditions: [ { take: { avg: 5 }, threshold: high }, { field: x, op: "~"
 }
 
 #[test]
+fn a_rule_whose_text_would_fail_is_refused() {
+    refused(
+        r#"
+kind: AlertRule
+metadata: { name: slow }
+spec:
+  monitor: trade-create
+  conditions: [ { field: count, op: ">", threshold: 1 } ]
+  message:
+    text: |
+      {{ keys.goods }} is slow:
+      {{ values.cost_avg|rounded }} ms
+"#,
+        expect![[r#"
+            spec.message.text: line 2, column 20: there is no filter `rounded`; known are abs, capitalize, count, d, default, first, float, int, items, last, length, lower, round, title, trim, upper
+        "#]],
+    );
+}
+
+#[test]
 fn a_rule_is_checked_against_its_monitor() {
     let monitor = parse(MONITOR).expect("valid").spec;
     let rule = parse(

@@ -5,8 +5,8 @@ mod rows;
 
 use async_trait::async_trait;
 use nightjar_model::alert::{
-    Alert, AlertCommit, AlertEvent, AlertQuery, Notification, NotificationQuery, NotificationStatus, RuleState,
-    rule_timeline,
+    Alert, AlertCommit, AlertEvent, AlertQuery, Notification, NotificationQuery, NotificationStatus, Receiver,
+    RuleState, rule_timeline,
 };
 use nightjar_model::ports::{AlertStore, Page};
 use nightjar_model::{Result, Timestamp};
@@ -54,8 +54,12 @@ impl AlertStore for Store {
         Ok(transaction!(self.shared.database, "alerts", |tx| write(tx, &commit).await)?)
     }
 
-    async fn due_notifications(&self, now: Timestamp, limit: u32) -> Result<Vec<Notification>> {
-        Ok(queries::due(self.shared.database.read(), now, limit).await?)
+    async fn due_receivers(&self, now: Timestamp) -> Result<Vec<(Receiver, u64)>> {
+        Ok(queries::due_receivers(self.shared.database.read(), now).await?)
+    }
+
+    async fn due_notifications(&self, receiver: &Receiver, now: Timestamp, limit: u32) -> Result<Vec<String>> {
+        Ok(queries::due_notifications(self.shared.database.read(), receiver, now, limit).await?)
     }
 
     async fn alert(&self, workspace: &str, id: &str) -> Result<Alert> {

@@ -1,6 +1,7 @@
 //! The tables' history. A migration that has been released is never edited; what changes comes after it.
 
 mod m20260101_000001_initial;
+mod m20260201_000001_due_by_receiver;
 
 use sea_orm_migration::prelude::*;
 
@@ -9,6 +10,6 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20260101_000001_initial::Migration)]
+        vec![Box::new(m20260101_000001_initial::Migration), Box::new(m20260201_000001_due_by_receiver::Migration)]
     }
 }

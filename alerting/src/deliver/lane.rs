@@ -3,15 +3,17 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use nightjar_model::alert::{AlertCommit, AlertEvent, Channel, Notification, NotificationStatus};
+use nightjar_model::alert::{AlertCommit, AlertEvent, Channel, Notification, NotificationStatus, Receiver};
 use nightjar_model::{ErrorKind, Timestamp};
 
-use super::{Deliver, Receiver, backoff};
+use super::{Deliver, backoff};
 use crate::channels::Outcome;
 use crate::payload::Payload;
 use crate::pipeline::channel_name;
 use crate::telemetry;
 
+/// Messages of a lane known at once, by their ids; each is read when its turn comes.
+const LISTED: u32 = 500;
 /// A robot's messages are counted over a little more than its minute: the provider's clock is another.
 const MINUTE: Duration = Duration::from_secs(61);
 /// An attempt whose end was not recorded, because the server died in it, is made again after this.
@@ -76,48 +78,65 @@ struct Hold {
 
 impl Deliver {
     /// Sends what waits until it is all gone or the receiver has to be left alone for a while.
-    pub(super) async fn work_off(&self, receiver: Receiver, waiting: Vec<Notification>) {
-        let leave = Leave { deliver: self, receiver: &receiver };
-        let mut waiting = waiting.into_iter();
-        let blocked_until = self.with_lane(&receiver, |lane| lane.blocked_until);
+    pub(super) async fn work_off(&self, receiver: Receiver) {
+        let _leave = Leave { deliver: self, receiver: &receiver };
+        loop {
+            let listed = match self.alerts.due_notifications(&receiver, self.clock.now(), LISTED).await {
+                Ok(listed) => listed,
+                Err(error) => {
+                    tracing::warn!("the queue cannot be read: {error}");
+                    return;
+                }
+            };
+            let all = listed.len() < LISTED as usize;
+            if !self.send_in_order(&receiver, listed).await || all {
+                return;
+            }
+        }
+    }
+
+    /// Whether the receiver can be sent more.
+    async fn send_in_order(&self, receiver: &Receiver, listed: Vec<String>) -> bool {
+        let mut waiting = listed.into_iter();
+        let blocked_until = self.with_lane(receiver, |lane| lane.blocked_until);
         let mut hold = (blocked_until > self.clock.now()).then(|| Hold {
             until: blocked_until,
             reason: "waits behind an earlier message to the same receiver".to_owned(),
             per_minute: None,
         });
         while hold.is_none() && !self.stop.is_cancelled() {
-            let Some(listed) = waiting.next() else { break };
-            hold = match self.attempt(&receiver, &listed).await {
+            let Some(id) = waiting.next() else { return true };
+            hold = match self.attempt(receiver, &id).await {
                 Ok(None) => None,
                 Ok(Some(hold)) => {
                     if hold.per_minute.is_some() {
                         // It was not tried: it waits with the others, at their head.
-                        self.postpone(&hold, std::iter::once(listed).chain(waiting.by_ref())).await;
+                        self.postpone(receiver, &hold, std::iter::once(id).chain(waiting.by_ref())).await;
                     }
                     Some(hold)
                 }
                 Err(error) => {
                     tracing::warn!("the queue cannot be read or written: {error}");
-                    return;
+                    return false;
                 }
             };
         }
         if let Some(hold) = hold {
-            self.with_lane(&receiver, |lane| lane.blocked_until = lane.blocked_until.max(hold.until));
-            self.postpone(&hold, waiting).await;
+            self.with_lane(receiver, |lane| lane.blocked_until = lane.blocked_until.max(hold.until));
+            self.postpone(receiver, &hold, waiting).await;
         }
-        drop(leave);
+        false
     }
 
     /// One attempt at one message. `Some` if the receiver is to be left alone after it.
-    async fn attempt(&self, receiver: &Receiver, listed: &Notification) -> nightjar_model::Result<Option<Hold>> {
-        // The list may be older than what this lane did last.
-        let mut notification = match self.alerts.notification(&listed.workspace, &listed.id).await {
+    async fn attempt(&self, receiver: &Receiver, id: &str) -> nightjar_model::Result<Option<Hold>> {
+        let mut notification = match self.alerts.notification(&receiver.workspace, id).await {
             Ok(notification) => notification,
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
         let now = self.clock.now();
+        // A slow lane's list is old when the last of it has its turn.
         if notification.status != NotificationStatus::Pending || notification.next_attempt_at > now {
             return Ok(None);
         }
@@ -203,13 +222,13 @@ impl Deliver {
         (event(notification, now, kind, format!("{channel} `{}`: {said}", notification.receiver)), hold)
     }
 
-    /// Takes messages that must wait out of what is due, so that they do not crowd out other receivers'.
-    async fn postpone(&self, hold: &Hold, waiting: impl Iterator<Item = Notification>) {
+    /// Says of messages that must wait until when they do, and why.
+    async fn postpone(&self, receiver: &Receiver, hold: &Hold, waiting: impl Iterator<Item = String>) {
         let now = self.clock.now();
-        for (place, listed) in waiting.enumerate() {
+        for (place, id) in waiting.enumerate() {
             let turn = hold.per_minute.map_or(0, |most| place as u32 / most.max(1));
             let until = hold.until.saturating_add(MINUTE * turn);
-            let stored = match self.alerts.notification(&listed.workspace, &listed.id).await {
+            let stored = match self.alerts.notification(&receiver.workspace, &id).await {
                 Ok(stored) => stored,
                 Err(error) => {
                     tracing::warn!("a waiting message cannot be read: {error}");

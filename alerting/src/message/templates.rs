@@ -1,17 +1,14 @@
 //! Rendering: the standard templates, and a rule's own text under a limit.
 
-mod subset;
-
 use std::io;
 use std::sync::LazyLock;
 
 use minijinja::{AutoEscape, Environment};
+use nightjar_model::message_template;
 use serde::Serialize;
 
 /// Instructions a rule's own text may take.
 const OWN_FUEL: u64 = 20_000;
-/// A rule's own template longer than this is an error.
-const MOST_SOURCE_BYTES: usize = 16 * 1024;
 /// A rule's own text longer than this is an error.
 const MOST_OWN_BYTES: usize = 64 * 1024;
 
@@ -37,11 +34,9 @@ pub(super) fn standard(name: &str, view: &impl Serialize) -> Result<String, Stri
 
 /// Renders what a user wrote, within bounds of work and size.
 pub(super) fn render_own(source: &str, context: &impl Serialize) -> Result<String, String> {
-    if source.len() > MOST_SOURCE_BYTES {
-        return Err("the template is longer than 16 KiB".to_owned());
-    }
-    subset::check(source)?;
-    let mut environment = subset::environment();
+    // A rule is refused with such a text; it may have been stored before that was so.
+    message_template::check_bounds(source).map_err(|fault| fault.to_string())?;
+    let mut environment = message_template::environment();
     environment.set_fuel(Some(OWN_FUEL));
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     let template = environment.template_from_str(source).map_err(|error| error.to_string())?;
@@ -86,7 +81,7 @@ mod tests {
     #[test]
     fn own_text_is_bounded() {
         check("{{ rule }} <b>{{ missing }}", Ok("slow <b>"));
-        check("{{ rule", Err("syntax error"));
+        check("{{ rule", Err("line 1, column 4: unexpected end of input"));
         let nested = "{% for a in [1, 2, 3, 4, 5, 6, 7, 8, 9] %}".repeat(6) + "x" + &"{% endfor %}".repeat(6);
         check(&nested, Err("fuel"));
         check(&format!("{{{{ '{0}' ~ '{0}' }}}}", "x".repeat(9_000)), Err("16 KiB"));

@@ -260,3 +260,12 @@ fn a_rule_s_own_words_do_not_turn_log_lines_into_markup() {
     let Ok(Content::Mail { text, .. }) = message.mail() else { panic!("mail") };
     assert!(text.contains("**[a](http://x) <b>\n@all**"), "{text}");
 }
+
+#[test]
+fn a_rule_s_own_words_see_what_documents_may_name() {
+    let alert = alert();
+    let context = own_context(&alert, &alert.keys, "firing", alert.started_at, chrono_tz::UTC);
+    let context = serde_json::to_value(context).expect("JSON");
+    let names: Vec<&String> = context.as_object().expect("an object").keys().collect();
+    assert_eq!(names, nightjar_model::message_template::NAMES);
+}

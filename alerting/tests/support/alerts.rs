@@ -1,10 +1,11 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use nightjar_model::alert::{
-    Alert, AlertCommit, AlertEvent, AlertQuery, Notification, NotificationQuery, NotificationStatus, RuleState,
+    Alert, AlertCommit, AlertEvent, AlertQuery, Notification, NotificationQuery, NotificationStatus, Receiver,
+    RuleState,
 };
 use nightjar_model::ports::{AlertStore, Page};
 use nightjar_model::{Error, Result, Timestamp};
@@ -39,6 +40,12 @@ impl MemoryAlerts {
             self.kept.lock().expect("no test panicked here").notifications.values().cloned().collect();
         all.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         all
+    }
+
+    fn due(&self, now: Timestamp) -> Vec<Notification> {
+        let mut due = self.all_notifications();
+        due.retain(|n| n.status == NotificationStatus::Pending && n.next_attempt_at <= now);
+        due
     }
 
     pub(crate) fn states_of(&self, rule: &str) -> usize {
@@ -92,11 +99,17 @@ impl AlertStore for MemoryAlerts {
         Ok(())
     }
 
-    async fn due_notifications(&self, now: Timestamp, limit: u32) -> Result<Vec<Notification>> {
-        let mut due = self.all_notifications();
-        due.retain(|n| n.status == NotificationStatus::Pending && n.next_attempt_at <= now);
-        due.truncate(limit as usize);
-        Ok(due)
+    async fn due_receivers(&self, now: Timestamp) -> Result<Vec<(Receiver, u64)>> {
+        let mut due = HashMap::new();
+        for notification in self.due(now) {
+            *due.entry(notification.to()).or_insert(0) += 1;
+        }
+        Ok(due.into_iter().collect())
+    }
+
+    async fn due_notifications(&self, receiver: &Receiver, now: Timestamp, limit: u32) -> Result<Vec<String>> {
+        let due = self.due(now).into_iter().filter(|notification| notification.to() == *receiver);
+        Ok(due.map(|notification| notification.id).take(limit as usize).collect())
     }
 
     async fn alert(&self, _: &str, id: &str) -> Result<Alert> {

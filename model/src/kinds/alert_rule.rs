@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Document, Kind, Reference, Spec};
+use crate::message_template;
 use crate::problem::Problems;
 use crate::time::Span;
 
@@ -385,6 +386,9 @@ impl Document for AlertRuleSpec {
                 }
                 _ => {}
             }
+        }
+        if let Err(fault) = message_template::check(&self.message.text) {
+            problems.add("message.text", fault.to_string());
         }
         for (index, hours) in self.active.iter().enumerate() {
             let at = |field: &str| format!("active[{index}].{field}");

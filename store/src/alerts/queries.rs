@@ -1,7 +1,9 @@
 //! Looking at alerts, their events and notifications. Listings are newest first, and their cursor is
 //! the last row's time and id.
 
-use nightjar_model::alert::{Alert, AlertEvent, AlertQuery, Notification, NotificationQuery, NotificationStatus};
+use nightjar_model::alert::{
+    Alert, AlertEvent, AlertQuery, Notification, NotificationQuery, NotificationStatus, Receiver,
+};
 use nightjar_model::ports::Page;
 use nightjar_model::{Error, Timestamp};
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -11,17 +13,53 @@ use crate::audit::{bad_cursor, cut, one_more};
 use crate::error::Result;
 use crate::tables::{alert_events, alerts, notifications};
 
-pub(super) async fn due(db: &impl ConnectionTrait, now: Timestamp, limit: u32) -> Result<Vec<Notification>> {
+pub(super) async fn due_receivers(db: &impl ConnectionTrait, now: Timestamp) -> Result<Vec<(Receiver, u64)>> {
     use notifications::Column;
-    let rows = notifications::Entity::find()
-        .filter(Column::Status.eq(rows::word(&NotificationStatus::Pending)?))
-        .filter(Column::NextAttemptAt.lte(now.millis()))
+    let rows: Vec<(String, String, String, i64)> = notifications::Entity::find()
+        .select_only()
+        .columns([Column::Workspace, Column::Channel, Column::Receiver])
+        .column_as(Column::Id.count(), "due")
+        .filter(is_due(now)?)
+        .group_by(Column::Workspace)
+        .group_by(Column::Channel)
+        .group_by(Column::Receiver)
+        .into_tuple()
+        .all(db)
+        .await?;
+    let receiver = |(workspace, channel, name, due): (String, String, String, i64)| {
+        let channel = rows::read_word(&format!("a notification to {workspace}/{name}"), channel)?;
+        Ok((Receiver { workspace, channel, name }, u64::try_from(due).unwrap_or_default()))
+    };
+    rows.into_iter().map(receiver).collect()
+}
+
+pub(super) async fn due_notifications(
+    db: &impl ConnectionTrait,
+    receiver: &Receiver,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<String>> {
+    use notifications::Column;
+    let ids = notifications::Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(is_due(now)?)
+        .filter(Column::Workspace.eq(&receiver.workspace))
+        .filter(Column::Channel.eq(rows::word(&receiver.channel)?))
+        .filter(Column::Receiver.eq(&receiver.name))
         .order_by_asc(Column::CreatedAt)
         .order_by_asc(Column::Id)
         .limit(u64::from(limit))
+        .into_tuple()
         .all(db)
         .await?;
-    rows.into_iter().map(rows::notification).collect()
+    Ok(ids)
+}
+
+fn is_due(now: Timestamp) -> Result<Condition> {
+    use notifications::Column;
+    let pending = Column::Status.eq(rows::word(&NotificationStatus::Pending)?);
+    Ok(Condition::all().add(pending).add(Column::NextAttemptAt.lte(now.millis())))
 }
 
 pub(super) async fn alert(db: &impl ConnectionTrait, workspace: &str, id: &str) -> Result<Alert> {

@@ -19,7 +19,7 @@ pub(super) fn word(value: &impl Serialize) -> Result<String> {
     }
 }
 
-fn read_word<T: DeserializeOwned>(of: &str, word: String) -> Result<T> {
+pub(super) fn read_word<T: DeserializeOwned>(of: &str, word: String) -> Result<T> {
     serde_json::from_value(Value::String(word)).map_err(|error| StoreError::Corrupt(of.to_owned(), error))
 }
 

@@ -1,10 +1,10 @@
 //! Alert state, history and the notification queue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use nightjar_model::alert::{
     Alert, AlertCommit, AlertEvent, AlertQuery, AlertState, AlertStatus, Channel, Notification, NotificationQuery,
-    NotificationStatus, Phase, RuleState, rule_timeline,
+    NotificationStatus, Phase, Receiver, RuleState, rule_timeline,
 };
 use nightjar_model::kinds::alert_rule::Level;
 use nightjar_model::ports::AlertStore;
@@ -151,7 +151,7 @@ pub(crate) async fn a_notification_is_made_once(bed: Bed) {
     };
     store.commit(commit(vec![], vec![sent.clone()])).await.unwrap();
     assert_eq!(store.notification("default", "n1").await.unwrap(), sent);
-    assert_eq!(store.due_notifications(minute(99), 10).await.unwrap(), []);
+    assert_eq!(store.due_receivers(minute(99)).await.unwrap(), []);
 
     // Made by several at the same time: still once.
     let makers = (0..6).map(|n| {
@@ -172,15 +172,33 @@ pub(crate) async fn due_notifications_come_oldest_first(bed: Bed) {
     let failed = Notification { status: NotificationStatus::Failed, ..notification("failed", "a", "k9", 0) };
     let some = vec![later, failed, notification("n3", "a", "k3", 3), notification("n1", "a", "k1", 1)];
     store.commit(commit(vec![], some)).await.unwrap();
-    let due = async |now: i64, limit: u32| {
-        let due = store.due_notifications(minute(now), limit).await.unwrap();
-        due.into_iter().map(|n| n.id).collect::<Vec<_>>()
-    };
+    let to = notification("any", "a", "any", 0).to();
+    let due = async |now: i64, limit: u32| store.due_notifications(&to, minute(now), limit).await.unwrap();
     assert_eq!(due(0, 10).await, Vec::<String>::new());
     assert_eq!(due(2, 10).await, ["n1"]);
     assert_eq!(due(3, 10).await, ["n1", "n3"]);
     assert_eq!(due(3, 1).await, ["n1"]);
     assert_eq!(due(50, 10).await, ["later", "n1", "n3"]);
+}
+
+pub(crate) async fn due_notifications_are_told_by_receiver(bed: Bed) {
+    let store = &bed.store;
+    let own = |id: &str, created: i64| notification(id, "a", id, created);
+    let robot = Notification { channel: Channel::Dingtalk, ..own("robot", 2) };
+    let named = Notification { receiver: "v".into(), ..own("named", 2) };
+    let later = Notification { receiver: "later".into(), next_attempt_at: minute(9), ..own("later", 0) };
+    let sent = Notification { receiver: "sent".into(), status: NotificationStatus::Sent, ..own("sent", 0) };
+    let some = vec![own("n2", 2), own("n1", 1), robot.clone(), named.clone(), later, sent];
+    store.commit(commit(vec![], some)).await.unwrap();
+    let blue = Notification { workspace: "blue".into(), ..own("blue", 2) };
+    store.commit(AlertCommit { workspace: "blue".into(), ..commit(vec![], vec![blue.clone()]) }).await.unwrap();
+
+    let counted: HashMap<Receiver, u64> = store.due_receivers(minute(2)).await.unwrap().into_iter().collect();
+    let expected = [(own("n1", 1).to(), 2), (robot.to(), 1), (named.to(), 1), (blue.to(), 1)];
+    assert_eq!(counted, HashMap::from(expected));
+    for (of, ids) in [(own("n1", 1), &["n1", "n2"][..]), (robot, &["robot"]), (named, &["named"]), (blue, &["blue"])] {
+        assert_eq!(store.due_notifications(&of.to(), minute(2), 10).await.unwrap(), ids);
+    }
 }
 
 pub(crate) async fn listings_filter_and_page_alerts(bed: Bed) {

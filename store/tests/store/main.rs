@@ -76,6 +76,7 @@ cases! {
     alerts::a_failing_commit_leaves_nothing,
     alerts::a_notification_is_made_once,
     alerts::due_notifications_come_oldest_first,
+    alerts::due_notifications_are_told_by_receiver,
     alerts::listings_filter_and_page_alerts,
     alerts::workspaces_do_not_see_each_others_alerts,
     alerts::history_is_pruned,

@@ -10,7 +10,7 @@ use nightjar_model::agents::{
     MonitorReport, PickSuggestion, Selection, TrialLine, TrialReport,
 };
 use nightjar_model::alert::{
-    Alert, AlertCommit, AlertEvent, AlertQuery, AlertStatus, Notification, NotificationQuery, RuleState,
+    Alert, AlertCommit, AlertEvent, AlertQuery, AlertStatus, Notification, NotificationQuery, Receiver, RuleState,
 };
 use nightjar_model::delta::Partial;
 use nightjar_model::identity::{
@@ -345,7 +345,11 @@ impl AlertStore for World {
         Ok(())
     }
 
-    async fn due_notifications(&self, _now: Timestamp, _limit: u32) -> Result<Vec<Notification>> {
+    async fn due_receivers(&self, _now: Timestamp) -> Result<Vec<(Receiver, u64)>> {
+        Ok(Vec::new())
+    }
+
+    async fn due_notifications(&self, _receiver: &Receiver, _now: Timestamp, _limit: u32) -> Result<Vec<String>> {
         Ok(Vec::new())
     }
 
