@@ -159,7 +159,10 @@ fn place_rooms(root: &mut Map<String, Value>) {
     if let Some(url) = root.get("web").and_then(|web| web.get("public_url")).cloned() {
         let alerting = root.entry("alerting").or_insert_with(|| Value::Object(Map::new()));
         if let Some(alerting) = alerting.as_object_mut() {
-            alerting.entry("external_url").or_insert(url);
+            let own = alerting.entry("external_url").or_insert(Value::Null);
+            if own.is_null() {
+                *own = url;
+            }
         }
     }
     let base = root.get("data_dir").and_then(Value::as_str).unwrap_or("data").to_owned();
@@ -214,6 +217,19 @@ mod tests {
         assert_eq!(config.store.data_dir, Path::new("/a"));
         assert_eq!(config.engine.data_dir, Path::new("/a/engine"));
         assert_eq!(config.alerting.external_url, None);
+    }
+
+    #[test]
+    fn messages_link_to_where_people_reach_the_server() {
+        for (alerting, expected) in [
+            ("{}", "https://n.example.com"),
+            ("{ external_url: null }", "https://n.example.com"),
+            ("{ external_url: 'https://own.example.com' }", "https://own.example.com"),
+        ] {
+            let yaml = format!("web: {{ public_url: 'https://n.example.com' }}\nalerting: {alerting}");
+            let config = resolve(&yaml, &[]).unwrap();
+            assert_eq!(config.alerting.external_url.as_deref(), Some(expected), "{alerting}");
+        }
         let config = resolve("web: { public_url: 'https://n.example.com' }", &[]).unwrap();
         assert_eq!(config.alerting.external_url.as_deref(), Some("https://n.example.com"));
     }

@@ -498,9 +498,10 @@ fn machine_now() -> Timestamp {
     nightjar_model::SystemClock.now()
 }
 
-/// Puts a rotated file back as `gunzip` does: another inode, with the times it had.
-fn put_back(path: &Path, text: &[u8], modified: std::time::SystemTime) {
+/// Puts a rotated file back as `gunzip` does: another inode, with the time it had, an hour ago.
+fn put_back(path: &Path, text: &[u8]) {
     fs::write(path, text).unwrap();
+    let modified = std::time::UNIX_EPOCH + Duration::from_millis(machine_now().0.cast_unsigned() - 3_600_000);
     File::options().write(true).open(path).unwrap().set_modified(modified).unwrap();
 }
 
@@ -548,12 +549,11 @@ fn a_rotated_file_that_is_unpacked_again_is_no_news() {
             rig.poll();
             rig.now = machine_now();
             rig.poll();
-            let an_hour_ago = std::time::SystemTime::now() - Duration::from_secs(3600);
-            put_back(&rig.path(".9"), &packed, an_hour_ago);
+            put_back(&rig.path(".9"), &packed);
             rig.poll();
             fs::remove_file(rig.path(".9")).unwrap();
         }
-        put_back(&rig.path(".9"), &packed, std::time::SystemTime::now() - Duration::from_secs(3600));
+        put_back(&rig.path(".9"), &packed);
         rig.poll();
         rig.step(&Step::Rename);
         rig.step(&Step::Write(1));
