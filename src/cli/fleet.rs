@@ -76,10 +76,14 @@ async fn list(connection: &Connection, output: Output) -> anyhow::Result<()> {
         Output::Yaml => yaml(&[answer])?,
         Output::Table => {
             let agents: Vec<AgentView> = serde_json::from_value(answer["items"].clone())?;
-            let rows: Vec<Vec<String>> = agents.iter().map(row).collect();
-            table(&["ID", "HOST", "IP", "HEALTH", "VERSION", "LAST SEEN", "LABELS", ""], &rows)
+            agents_table(&agents)
         }
     })
+}
+
+fn agents_table(agents: &[AgentView]) -> String {
+    let rows: Vec<Vec<String>> = agents.iter().map(row).collect();
+    table(&["ID", "HOST", "IP", "HEALTH", "VERSION", "LAST SEEN", "LABELS", "REASONS"], &rows)
 }
 
 fn row(agent: &AgentView) -> Vec<String> {
@@ -102,4 +106,24 @@ pub(super) fn items_table(answer: &Value, titles: &[&str], keys: &[&str]) -> Str
     let items = answer["items"].as_array().unwrap_or(&empty);
     let rows: Vec<Vec<String>> = items.iter().map(|item| keys.iter().map(|key| cell(&item[*key])).collect()).collect();
     table(titles, &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_column_of_the_fleet_has_a_title() {
+        let agents: Vec<AgentView> = serde_json::from_value(json!([{
+            "id": "a1", "workspace": "default", "health": "lost", "reasons": ["not seen for 2m", "no key"],
+            "facts": { "hostname": "shop-1", "ip": "10.0.0.1", "version": "1.2.3", "os": "linux", "arch": "x86_64",
+                "timezone": "UTC", "labels": { "app": "shop" } },
+            "enrolledAt": "2026-03-01T12:00:00Z", "lastSeenAt": null, "clockSkewMs": 0,
+            "configApplied": null, "configWanted": "c1", "monitors": [], "process": {},
+        }]))
+        .expect("agents");
+        let expected = "ID  HOST    IP        HEALTH  VERSION  LAST SEEN  LABELS    REASONS\n\
+                        a1  shop-1  10.0.0.1  lost    1.2.3    -          app=shop  not seen for 2m; no key\n";
+        assert_eq!(agents_table(&agents), expected);
+    }
 }

@@ -37,3 +37,19 @@ async fn a_user_keeps_the_password_when_the_role_changes() {
     assert_eq!(me(&stand, "li-lei", "battery staple").await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(me(&stand, "li-lei", "correct battery").await.1["roles"], json!({ "default": "editor" }));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_monitor_is_tried_from_a_pipe() {
+    let stand = Stand::start().await;
+    let log = stand.path("trade.log");
+    std::fs::write(&log, "2026-03-01 12:00:01,a\n2026-03-01 12:00:02,b\n").unwrap();
+    let monitor = "kind: Monitor\nmetadata: { name: trade }\nspec:\n  type: minute\n  \
+                   source: { log: { paths: [{ path: /trade.log }] } }\n";
+    let file = stand.path("monitor.yaml");
+    std::fs::write(&file, monitor).unwrap();
+    let (file, log) = (file.to_str().unwrap(), log.to_str().unwrap());
+    let of_file = succeeds(&stand.nightjar(&["monitor", "try", "-f", file, log]));
+    let piped = succeeds(&stand.nightjar_fed(&["monitor", "try", "-f", "-", log], monitor));
+    assert!(piped.lines().count() == 2 && piped.contains('2'), "{piped}");
+    assert_eq!(piped, of_file);
+}
