@@ -2,8 +2,10 @@
 
 use expect_test::expect;
 use http::StatusCode;
+use nightjar_model::Resource;
 
 use crate::server::{ADMIN, OPERATOR, VIEWER, server};
+use crate::world::NOW;
 
 const WS: &str = "/api/v1/workspaces/default";
 
@@ -52,6 +54,31 @@ async fn a_workspace_at_a_glance() {
           ]
         }"#]]
     .assert_eq(&serde_json::to_string_pretty(&overview).expect("JSON"));
+}
+
+#[tokio::test]
+async fn a_monitor_is_not_behind_before_its_first_minute_could_be_complete() {
+    let server = server();
+    for (name, created, updated) in [
+        ("never-made-now", 170, 170),
+        ("never-enabled-now", 9000, 60),
+        ("never-at-all", 300, 300),
+        ("made-anew", 60, 60),
+        ("edited-now", 9000, 10),
+    ] {
+        let ago = |seconds| NOW.saturating_sub(std::time::Duration::from_secs(seconds)).to_string();
+        let document = serde_json::json!({
+            "kind": "Monitor",
+            "metadata": { "name": name, "createdAt": ago(created), "updatedAt": ago(updated) },
+            "spec": { "type": "minute", "source": { "log": { "paths": [{ "path": "/x" }] } } },
+        });
+        let monitor = Resource::from_value(&document, Some("default")).expect("a monitor");
+        server.world.documents.lock().expect("lock").insert(monitor.key(), vec![monitor]);
+    }
+    let overview = server.ask("GET", &format!("{WS}/overview"), VIEWER, "").await.json();
+    let incomplete = overview["incomplete"].as_array().expect("monitors");
+    let names: Vec<_> = incomplete.iter().filter_map(|one| one["monitor"].as_str()).collect();
+    assert_eq!(names, ["edited-now", "never-at-all"]);
 }
 
 #[tokio::test]
