@@ -4,7 +4,7 @@ use expect_test::expect;
 use http::StatusCode;
 use nightjar_model::Resource;
 
-use crate::server::{ADMIN, OPERATOR, VIEWER, server};
+use crate::server::{ADMIN, EDITOR, OPERATOR, VIEWER, server};
 use crate::world::NOW;
 
 const WS: &str = "/api/v1/workspaces/default";
@@ -176,5 +176,12 @@ async fn the_server_tells_of_itself() {
     assert_eq!(tasks["items"][0]["lastError"], "it failed; an administrator of the platform sees why");
     let tasks = server.ask("GET", "/api/v1/tasks", ADMIN, "").await.json();
     assert_eq!(tasks["items"][0]["lastError"], "rule `other/secret-plan`: no data");
-    assert_eq!(server.ask("GET", "/metrics", VIEWER, "").await.status, StatusCode::OK);
+    for (token, status) in [
+        (ADMIN, StatusCode::OK),
+        ("ws-admin-token", StatusCode::OK),
+        (EDITOR, StatusCode::FORBIDDEN),
+        (VIEWER, StatusCode::FORBIDDEN),
+    ] {
+        assert_eq!(server.ask("GET", "/metrics", token, "").await.status, status, "{token}");
+    }
 }

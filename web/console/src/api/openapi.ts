@@ -1429,7 +1429,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The server's own metrics, in Prometheus' text format */
+        /** The server's own metrics, in Prometheus' text format; of all workspaces together */
         get: operations["metrics"];
         put?: never;
         post?: never;
