@@ -102,6 +102,7 @@ pub trait ResourceStore: Send + Sync {
 pub trait Identities: Send + Sync {
     /// Throttled by name and address: `TooManyRequests` says how long to wait.
     async fn login(&self, name: &str, password: &Secret, address: Option<&str>) -> Result<Principal>;
+    /// The session, and when it ends at the latest; without use it ends sooner.
     async fn start_session(&self, principal: &Principal) -> Result<(Secret, Timestamp)>;
     async fn session(&self, session: &Secret) -> Result<Principal>;
     async fn end_session(&self, session: &Secret) -> Result<()>;

@@ -63,6 +63,7 @@ cases! {
     people::the_bootstrap_token_is_an_administrator,
     people::guessing_passwords_gets_slow,
     people::sessions_slide_and_end,
+    people::no_session_outlasts_the_limit,
     people::losing_trust_ends_sessions,
     people::there_is_always_an_administrator,
     people::two_administrators_cannot_delete_each_other,
