@@ -9,7 +9,9 @@ use tokio::sync::Notify;
 use crate::agents::{
     AgentFacts, AgentRecord, AgentTask, AgentTaskResult, AgentView, Enrolled, PickSuggestion, Selection, TrialReport,
 };
-use crate::alert::{Alert, AlertCommit, AlertEvent, AlertQuery, Notification, NotificationQuery, RuleState};
+use crate::alert::{
+    Alert, AlertCommit, AlertEvent, AlertQuery, EventQuery, Notification, NotificationQuery, RuleState,
+};
 use crate::delta::Batch;
 use crate::error::Result;
 use crate::identity::{
@@ -151,8 +153,7 @@ pub trait AlertStore: Send + Sync {
     async fn due_notifications(&self, now: Timestamp, limit: u32) -> Result<Vec<Notification>>;
     async fn alert(&self, workspace: &str, id: &str) -> Result<Alert>;
     async fn alerts(&self, query: &AlertQuery) -> Result<Page<Alert>>;
-    /// Oldest first.
-    async fn events(&self, workspace: &str, alert: &str) -> Result<Vec<AlertEvent>>;
+    async fn events(&self, query: &EventQuery) -> Result<Page<AlertEvent>>;
     async fn notification(&self, workspace: &str, id: &str) -> Result<Notification>;
     async fn notifications(&self, query: &NotificationQuery) -> Result<Page<Notification>>;
     /// Deletes ended alerts, and their events and notifications, that ended before `before`; and events

@@ -9,6 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::connection::{Connection, segment};
+use super::documents::all_pages;
 use super::fleet::items_table;
 use super::output::{cell, emit};
 use super::password;
@@ -83,10 +84,10 @@ pub(super) async fn user(connection: &Connection, command: UserCommand) -> anyho
             emit(&format!("user {name} saved\n"))
         }
         UserCommand::List => {
-            let answer: Value = connection.json(connection.request(Method::GET, "users")).await?;
+            let users = all_pages(connection, || connection.request(Method::GET, "users")).await?;
             let keys = ["name", "displayName", "platformAdmin", "roles", "disabled", "lastLoginAt"];
             emit(&items_table(
-                &answer,
+                &users,
                 &["NAME", "DISPLAY NAME", "PLATFORM ADMIN", "ROLES", "DISABLED", "LAST LOGIN"],
                 &keys,
             ))
@@ -99,8 +100,8 @@ pub(super) async fn user(connection: &Connection, command: UserCommand) -> anyho
 }
 
 async fn is_there(connection: &Connection, user: &str) -> anyhow::Result<bool> {
-    let users: Value = connection.json(connection.request(Method::GET, "users")).await?;
-    Ok(users["items"].as_array().into_iter().flatten().any(|known| known["name"] == user))
+    let users = all_pages(connection, || connection.request(Method::GET, "users")).await?;
+    Ok(users.iter().any(|known| known["name"] == user))
 }
 
 /// What is to be different about a user; what is not in it stays as it is.
@@ -136,10 +137,10 @@ pub(super) async fn token(connection: &Connection, command: TokenCommand) -> any
             emit(&format!("{}\n", cell(&made["token"])))
         }
         TokenCommand::List => {
-            let answer: Value = connection.json(connection.request(Method::GET, "tokens")).await?;
+            let tokens = all_pages(connection, || connection.request(Method::GET, "tokens")).await?;
             let keys = ["id", "name", "platformAdmin", "roles", "expiresAt", "lastUsedAt", "createdBy"];
             let titles = ["ID", "NAME", "PLATFORM ADMIN", "ROLES", "EXPIRES", "LAST USED", "MADE BY"];
-            emit(&items_table(&answer, &titles, &keys))
+            emit(&items_table(&tokens, &titles, &keys))
         }
         TokenCommand::Delete { id } => {
             connection.send(connection.request(Method::DELETE, &format!("tokens/{}", segment(&id)))).await?;
@@ -151,8 +152,8 @@ pub(super) async fn token(connection: &Connection, command: TokenCommand) -> any
 pub(super) async fn workspace(connection: &Connection, command: WorkspaceCommand) -> anyhow::Result<()> {
     match command {
         WorkspaceCommand::List => {
-            let answer: Value = connection.json(connection.request(Method::GET, "workspaces")).await?;
-            emit(&items_table(&answer, &["NAME", "YOUR ROLE"], &["name", "role"]))
+            let workspaces = all_pages(connection, || connection.request(Method::GET, "workspaces")).await?;
+            emit(&items_table(&workspaces, &["NAME", "YOUR ROLE"], &["name", "role"]))
         }
         WorkspaceCommand::Create { name } => {
             let request = connection.request(Method::PUT, &format!("workspaces/{}", segment(&name)));

@@ -78,6 +78,7 @@ cases! {
     alerts::a_notification_is_made_once,
     alerts::due_notifications_come_oldest_first,
     alerts::listings_filter_and_page_alerts,
+    alerts::events_are_paged,
     alerts::workspaces_do_not_see_each_others_alerts,
     alerts::history_is_pruned,
     pruning::the_old_goes_and_the_new_stays,
