@@ -25,7 +25,7 @@ use crate::pipeline::{HostFacts, Pipeline, PipelineCounters};
 /// Options of `nightjar-agent scan`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ScanArgs {
-    /// A file with a Monitor document (YAML or JSON).
+    /// A file with a Monitor document (YAML or JSON); `-` is the standard input.
     #[arg(long, short = 'm', value_name = "FILE")]
     pub monitor: PathBuf,
     /// Which of the file's monitors, where it holds several.
@@ -63,6 +63,9 @@ pub struct Scanned {
 /// # Errors
 /// The monitor cannot be read or is not valid; a log cannot be read; `out` cannot be written.
 pub fn run(args: ScanArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    if is_standard_input(&args.monitor) && args.logs.iter().any(|log| is_standard_input(log)) {
+        bail!("the monitor and a log cannot both be `-`: put one of them into a file");
+    }
     let spec = read_monitor(&args.monitor, args.name.as_deref())?;
     let begun = Instant::now();
     let scanned = scan(&spec, &HostFacts::of_this_machine(), &args.logs, args.threads)?;
@@ -98,16 +101,24 @@ pub fn scan(
     Ok(Scanned { figures, counters: whole.counters().clone(), bytes })
 }
 
-/// Reads the Monitor of a file; documents of other kinds in it are passed over. Where it holds several,
+/// Reads the Monitor of a file, `-` being the standard input; documents of other kinds in it are passed over. Where it holds several,
 /// `name` says which.
 ///
 /// # Errors
 /// It cannot be read, holds no such monitor, or not a valid one: then every problem with its path.
 pub fn read_monitor(path: &Path, name: Option<&str>) -> anyhow::Result<MonitorSpec> {
-    let file = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {file}"))?;
-    let documents =
-        decode::parse_yaml(&text).map_err(|problem| invalid(&file.to_string(), std::slice::from_ref(&problem)))?;
+    let (file, text) = if is_standard_input(path) {
+        ("the standard input".to_owned(), std::io::read_to_string(std::io::stdin()))
+    } else {
+        (path.display().to_string(), std::fs::read_to_string(path))
+    };
+    let text = text.with_context(|| format!("cannot read {file}"))?;
+    monitor_of(&file, &text, name)
+}
+
+/// The Monitor in the `text` of what is called `file`.
+fn monitor_of(file: &str, text: &str, name: Option<&str>) -> anyhow::Result<MonitorSpec> {
+    let documents = decode::parse_yaml(text).map_err(|problem| invalid(file, std::slice::from_ref(&problem)))?;
     let name_of = |document: &serde_json::Value| document["metadata"]["name"].as_str().unwrap_or("?").to_owned();
     let monitors: Vec<_> = documents
         .iter()
@@ -123,8 +134,12 @@ pub fn read_monitor(path: &Path, name: Option<&str>) -> anyhow::Result<MonitorSp
             (false, _) => bail!("{file} holds several monitors; choose one with --name: {}", names.join(", ")),
         }
     };
-    let resource = Resource::from_value(monitor, None).map_err(|problems| invalid(&file.to_string(), &problems))?;
+    let resource = Resource::from_value(monitor, None).map_err(|problems| invalid(file, &problems))?;
     resource.spec.as_monitor().cloned().with_context(|| format!("{file} holds no {}", Kind::Monitor))
+}
+
+fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
 fn invalid(what: &str, problems: &[Problem]) -> anyhow::Error {

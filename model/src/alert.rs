@@ -181,6 +181,16 @@ pub struct AlertQuery {
     pub cursor: Option<String>,
 }
 
+/// Which events to look at: those of an alert, or of a [`rule_timeline`]. Newest first.
+#[derive(Debug, Clone, Default)]
+pub struct EventQuery {
+    pub workspace: String,
+    pub alert: String,
+    /// 0 for no limit.
+    pub limit: u32,
+    pub cursor: Option<String>,
+}
+
 /// What to look for among notifications. Newest first.
 #[derive(Debug, Clone, Default)]
 pub struct NotificationQuery {

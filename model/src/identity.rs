@@ -48,6 +48,10 @@ impl Principal {
     pub fn role_in(&self, workspace: &str) -> Option<Role> {
         if self.platform_admin { Some(Role::Admin) } else { self.roles.get(workspace).copied() }
     }
+
+    pub fn is_admin_anywhere(&self) -> bool {
+        self.platform_admin || self.roles.values().any(|role| *role == Role::Admin)
+    }
 }
 
 /// A user as shown; the password never is.

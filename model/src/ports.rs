@@ -9,7 +9,9 @@ use tokio::sync::Notify;
 use crate::agents::{
     AgentFacts, AgentRecord, AgentTask, AgentTaskResult, AgentView, Enrolled, PickSuggestion, Selection, TrialReport,
 };
-use crate::alert::{Alert, AlertCommit, AlertEvent, AlertQuery, Notification, NotificationQuery, Receiver, RuleState};
+use crate::alert::{
+    Alert, AlertCommit, AlertEvent, AlertQuery, EventQuery, Notification, NotificationQuery, Receiver, RuleState,
+};
 use crate::delta::Batch;
 use crate::error::Result;
 use crate::identity::{
@@ -102,6 +104,7 @@ pub trait ResourceStore: Send + Sync {
 pub trait Identities: Send + Sync {
     /// Throttled by name and address: `TooManyRequests` says how long to wait.
     async fn login(&self, name: &str, password: &Secret, address: Option<&str>) -> Result<Principal>;
+    /// The session, and when it ends at the latest; without use it ends sooner.
     async fn start_session(&self, principal: &Principal) -> Result<(Secret, Timestamp)>;
     async fn session(&self, session: &Secret) -> Result<Principal>;
     async fn end_session(&self, session: &Secret) -> Result<()>;
@@ -152,8 +155,7 @@ pub trait AlertStore: Send + Sync {
     async fn due_notifications(&self, receiver: &Receiver, now: Timestamp, limit: u32) -> Result<Vec<String>>;
     async fn alert(&self, workspace: &str, id: &str) -> Result<Alert>;
     async fn alerts(&self, query: &AlertQuery) -> Result<Page<Alert>>;
-    /// Oldest first.
-    async fn events(&self, workspace: &str, alert: &str) -> Result<Vec<AlertEvent>>;
+    async fn events(&self, query: &EventQuery) -> Result<Page<AlertEvent>>;
     async fn notification(&self, workspace: &str, id: &str) -> Result<Notification>;
     async fn notifications(&self, query: &NotificationQuery) -> Result<Page<Notification>>;
     /// Deletes ended alerts, and their events and notifications, that ended before `before`; and events

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use nightjar_model::Kind;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -149,7 +149,7 @@ pub(super) async fn get(connection: &Connection, args: GetArgs) -> anyhow::Resul
     let mut filter: Vec<(&str, String)> = args.label.into_iter().map(|label| ("label", label)).collect();
     filter.extend(args.folder.map(|folder| ("folder", folder)));
     filter.extend(args.search.map(|search| ("q", search)));
-    let items = all_pages(connection, path, &filter).await?;
+    let items = all_pages(connection, || connection.in_workspace(Method::GET, path).query(&filter)).await?;
     emit(&match args.output {
         Output::Json => shown_json(&json!({ "items": items })),
         Output::Yaml => yaml(&items)?,
@@ -160,13 +160,12 @@ pub(super) async fn get(connection: &Connection, args: GetArgs) -> anyhow::Resul
 /// Every item of a listing, page after page.
 pub(super) async fn all_pages(
     connection: &Connection,
-    path: &str,
-    filter: &[(&str, String)],
+    listing: impl Fn() -> RequestBuilder,
 ) -> anyhow::Result<Vec<Value>> {
     let mut items = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
-        let mut request = connection.in_workspace(Method::GET, path).query(filter).query(&[("limit", "1000")]);
+        let mut request = listing().query(&[("limit", "1000")]);
         if let Some(cursor) = &cursor {
             request = request.query(&[("cursor", cursor)]);
         }

@@ -34,7 +34,7 @@ pub(crate) enum MonitorCommand {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct TryArgs {
-    /// A file with a Monitor document
+    /// A file with a Monitor document; `-` is the standard input
     #[arg(long = "file", short = 'f', value_name = "FILE")]
     monitor: PathBuf,
     /// Which of the file's monitors, where it holds several

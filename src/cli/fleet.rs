@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::connection::{Connection, segment};
+use super::documents::all_pages;
 use super::output::{Output, cell, emit, json as shown_json, table, yaml};
 use super::people::expiry;
 
@@ -57,9 +58,9 @@ pub(super) async fn run(connection: &Connection, command: AgentCommand) -> anyho
             emit(&format!("{}\n", cell(&made["token"])))
         }
         AgentCommand::Token(EnrolmentCommand::List) => {
-            let answer: Value = connection.json(connection.in_workspace(Method::GET, "enrolment-tokens")).await?;
+            let tokens = all_pages(connection, || connection.in_workspace(Method::GET, "enrolment-tokens")).await?;
             let keys = ["id", "note", "usesLeft", "used", "expiresAt", "createdBy"];
-            emit(&items_table(&answer, &["ID", "NOTE", "USES LEFT", "USED", "EXPIRES", "MADE BY"], &keys))
+            emit(&items_table(&tokens, &["ID", "NOTE", "USES LEFT", "USED", "EXPIRES", "MADE BY"], &keys))
         }
         AgentCommand::Token(EnrolmentCommand::Delete { id }) => {
             let path = format!("enrolment-tokens/{}", segment(&id));
@@ -70,16 +71,20 @@ pub(super) async fn run(connection: &Connection, command: AgentCommand) -> anyho
 }
 
 async fn list(connection: &Connection, output: Output) -> anyhow::Result<()> {
-    let answer: Value = connection.json(connection.in_workspace(Method::GET, "agents")).await?;
+    let items = all_pages(connection, || connection.in_workspace(Method::GET, "agents")).await?;
     emit(&match output {
-        Output::Json => shown_json(&answer),
-        Output::Yaml => yaml(&[answer])?,
+        Output::Json => shown_json(&json!({ "items": items })),
+        Output::Yaml => yaml(&[json!({ "items": items })])?,
         Output::Table => {
-            let agents: Vec<AgentView> = serde_json::from_value(answer["items"].clone())?;
-            let rows: Vec<Vec<String>> = agents.iter().map(row).collect();
-            table(&["ID", "HOST", "IP", "HEALTH", "VERSION", "LAST SEEN", "LABELS", ""], &rows)
+            let agents: Vec<AgentView> = serde_json::from_value(Value::Array(items))?;
+            agents_table(&agents)
         }
     })
+}
+
+fn agents_table(agents: &[AgentView]) -> String {
+    let rows: Vec<Vec<String>> = agents.iter().map(row).collect();
+    table(&["ID", "HOST", "IP", "HEALTH", "VERSION", "LAST SEEN", "LABELS", "REASONS"], &rows)
 }
 
 fn row(agent: &AgentView) -> Vec<String> {
@@ -96,10 +101,28 @@ fn row(agent: &AgentView) -> Vec<String> {
     ]
 }
 
-/// The `items` of an answer, one to a row.
-pub(super) fn items_table(answer: &Value, titles: &[&str], keys: &[&str]) -> String {
-    let empty = Vec::new();
-    let items = answer["items"].as_array().unwrap_or(&empty);
+/// Items of a listing, one to a row.
+pub(super) fn items_table(items: &[Value], titles: &[&str], keys: &[&str]) -> String {
     let rows: Vec<Vec<String>> = items.iter().map(|item| keys.iter().map(|key| cell(&item[*key])).collect()).collect();
     table(titles, &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_column_of_the_fleet_has_a_title() {
+        let agents: Vec<AgentView> = serde_json::from_value(json!([{
+            "id": "a1", "workspace": "default", "health": "lost", "reasons": ["not seen for 2m", "no key"],
+            "facts": { "hostname": "shop-1", "ip": "10.0.0.1", "version": "1.2.3", "os": "linux", "arch": "x86_64",
+                "timezone": "UTC", "labels": { "app": "shop" } },
+            "enrolledAt": "2026-03-01T12:00:00Z", "lastSeenAt": null, "clockSkewMs": 0,
+            "configApplied": null, "configWanted": "c1", "monitors": [], "process": {},
+        }]))
+        .expect("agents");
+        let expected = "ID  HOST    IP        HEALTH  VERSION  LAST SEEN  LABELS    REASONS\n\
+                        a1  shop-1  10.0.0.1  lost    1.2.3    -          app=shop  not seen for 2m; no key\n";
+        assert_eq!(agents_table(&agents), expected);
+    }
 }

@@ -20,7 +20,7 @@ pub(super) fn existing(prompt: &str) -> anyhow::Result<Secret> {
 
 /// A password for somebody else, asked for twice on a terminal.
 pub(super) fn new(prompt: &str) -> anyhow::Result<Secret> {
-    if let Some(password) = from_environment(NEW) {
+    if let Some(password) = new_if_set() {
         return Ok(password);
     }
     let password = read(prompt, NEW)?;
@@ -28,6 +28,11 @@ pub(super) fn new(prompt: &str) -> anyhow::Result<Secret> {
         bail!("the two passwords are not the same");
     }
     Ok(password)
+}
+
+/// A password for somebody else where one was set in the environment, without asking.
+pub(super) fn new_if_set() -> Option<Secret> {
+    from_environment(NEW)
 }
 
 fn from_environment(name: &str) -> Option<Secret> {

@@ -2,34 +2,43 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::bail;
 use nightjar_model::identity::Role;
-use nightjar_model::{Clock, Span, SystemClock, Timestamp};
+use nightjar_model::{Clock, Secret, Span, SystemClock, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::connection::{Connection, segment};
+use super::documents::all_pages;
 use super::fleet::items_table;
 use super::output::{cell, emit};
 use super::password;
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum UserCommand {
-    /// Make a user, or change one; the password is asked for, piped in, or taken from NIGHTJAR_NEW_PASSWORD
-    Add {
-        name: String,
-        #[arg(long)]
-        display_name: Option<String>,
-        /// WORKSPACE=viewer|operator|editor|admin; may be repeated
-        #[arg(long = "role", value_parser = role_in, value_name = "WORKSPACE=ROLE")]
-        roles: Vec<(String, Role)>,
-        /// May do everything everywhere
-        #[arg(long)]
-        platform_admin: bool,
-    },
+    /// Make a user, or change one. A new one's password is asked for, piped in, or taken from
+    /// NIGHTJAR_NEW_PASSWORD; one who is there keeps theirs, unless that is set or --new-password is given
+    Add(AddArgs),
     List,
     Delete {
         name: String,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AddArgs {
+    name: String,
+    #[arg(long)]
+    display_name: Option<String>,
+    /// WORKSPACE=viewer|operator|editor|admin; may be repeated. Those given replace all the user had
+    #[arg(long = "role", value_parser = role_in, value_name = "WORKSPACE=ROLE")]
+    roles: Vec<(String, Role)>,
+    /// May do everything everywhere
+    #[arg(long)]
+    platform_admin: bool,
+    /// Ask for a new password of one who is there already; ends their sessions
+    #[arg(long)]
+    new_password: bool,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -62,27 +71,23 @@ pub(crate) enum WorkspaceCommand {
 
 pub(super) async fn user(connection: &Connection, command: UserCommand) -> anyhow::Result<()> {
     match command {
-        UserCommand::Add { name, display_name, roles, platform_admin } => {
-            let password = password::new(&format!("New password of {name}: "))?;
-            let mut body = json!({ "password": password.expose() });
-            if let Some(display_name) = display_name {
-                body["displayName"] = json!(display_name);
-            }
-            if !roles.is_empty() {
-                body["roles"] = json!(roles.into_iter().collect::<BTreeMap<_, _>>());
-            }
-            if platform_admin {
-                body["platformAdmin"] = json!(true);
-            }
-            let request = connection.request(Method::PUT, &format!("users/{}", segment(&name))).json(&body);
-            connection.send(request).await?;
+        UserCommand::Add(args) => {
+            let path = format!("users/{}", segment(&args.name));
+            let password = if args.new_password || !is_there(connection, &args.name).await? {
+                Some(password::new(&format!("New password of {}: ", args.name))?)
+            } else {
+                password::new_if_set()
+            };
+            let name = args.name.clone();
+            let change = change(args, password.as_ref())?;
+            connection.send(connection.request(Method::PUT, &path).json(&change)).await?;
             emit(&format!("user {name} saved\n"))
         }
         UserCommand::List => {
-            let answer: Value = connection.json(connection.request(Method::GET, "users")).await?;
+            let users = all_pages(connection, || connection.request(Method::GET, "users")).await?;
             let keys = ["name", "displayName", "platformAdmin", "roles", "disabled", "lastLoginAt"];
             emit(&items_table(
-                &answer,
+                &users,
                 &["NAME", "DISPLAY NAME", "PLATFORM ADMIN", "ROLES", "DISABLED", "LAST LOGIN"],
                 &keys,
             ))
@@ -94,6 +99,35 @@ pub(super) async fn user(connection: &Connection, command: UserCommand) -> anyho
     }
 }
 
+async fn is_there(connection: &Connection, user: &str) -> anyhow::Result<bool> {
+    let users = all_pages(connection, || connection.request(Method::GET, "users")).await?;
+    Ok(users.iter().any(|known| known["name"] == user))
+}
+
+/// What is to be different about a user; what is not in it stays as it is.
+fn change(args: AddArgs, password: Option<&Secret>) -> anyhow::Result<Value> {
+    let mut change = serde_json::Map::new();
+    if let Some(password) = password {
+        change.insert("password".into(), json!(password.expose()));
+    }
+    if let Some(display_name) = args.display_name {
+        change.insert("displayName".into(), json!(display_name));
+    }
+    if !args.roles.is_empty() {
+        change.insert("roles".into(), json!(args.roles.into_iter().collect::<BTreeMap<_, _>>()));
+    }
+    if args.platform_admin {
+        change.insert("platformAdmin".into(), json!(true));
+    }
+    if change.is_empty() {
+        bail!(
+            "user {} is there already; say what is to change: --role, --display-name, --platform-admin or --new-password",
+            args.name
+        );
+    }
+    Ok(Value::Object(change))
+}
+
 pub(super) async fn token(connection: &Connection, command: TokenCommand) -> anyhow::Result<()> {
     match command {
         TokenCommand::Create { name, roles, platform_admin, expires } => {
@@ -103,10 +137,10 @@ pub(super) async fn token(connection: &Connection, command: TokenCommand) -> any
             emit(&format!("{}\n", cell(&made["token"])))
         }
         TokenCommand::List => {
-            let answer: Value = connection.json(connection.request(Method::GET, "tokens")).await?;
+            let tokens = all_pages(connection, || connection.request(Method::GET, "tokens")).await?;
             let keys = ["id", "name", "platformAdmin", "roles", "expiresAt", "lastUsedAt", "createdBy"];
             let titles = ["ID", "NAME", "PLATFORM ADMIN", "ROLES", "EXPIRES", "LAST USED", "MADE BY"];
-            emit(&items_table(&answer, &titles, &keys))
+            emit(&items_table(&tokens, &titles, &keys))
         }
         TokenCommand::Delete { id } => {
             connection.send(connection.request(Method::DELETE, &format!("tokens/{}", segment(&id)))).await?;
@@ -118,8 +152,8 @@ pub(super) async fn token(connection: &Connection, command: TokenCommand) -> any
 pub(super) async fn workspace(connection: &Connection, command: WorkspaceCommand) -> anyhow::Result<()> {
     match command {
         WorkspaceCommand::List => {
-            let answer: Value = connection.json(connection.request(Method::GET, "workspaces")).await?;
-            emit(&items_table(&answer, &["NAME", "YOUR ROLE"], &["name", "role"]))
+            let workspaces = all_pages(connection, || connection.request(Method::GET, "workspaces")).await?;
+            emit(&items_table(&workspaces, &["NAME", "YOUR ROLE"], &["name", "role"]))
         }
         WorkspaceCommand::Create { name } => {
             let request = connection.request(Method::PUT, &format!("workspaces/{}", segment(&name)));
@@ -146,6 +180,28 @@ pub(super) fn expiry(text: &str) -> Result<Timestamp, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn args(roles: &[&str]) -> AddArgs {
+        AddArgs {
+            name: "li-lei".into(),
+            display_name: None,
+            roles: roles.iter().map(|role| role_in(role).expect("a role")).collect(),
+            platform_admin: false,
+            new_password: false,
+        }
+    }
+
+    #[test]
+    fn a_role_changes_alone() {
+        let change = |roles: &[&str], password| change(args(roles), password);
+        let roles = json!({ "roles": { "default": "viewer" } });
+        assert_eq!(change(&["default=viewer"], None).expect("a change"), roles);
+        let password = Secret::new("battery staple");
+        let alone = change(&[], Some(&password)).expect("a change");
+        assert_eq!(alone, json!({ "password": "battery staple" }));
+        let error = change(&[], None).expect_err("nothing to change").to_string();
+        assert!(error.contains("li-lei is there already") && error.contains("--new-password"), "{error}");
+    }
 
     #[test]
     fn roles_and_expiries_are_read() {

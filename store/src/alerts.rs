@@ -5,8 +5,8 @@ mod rows;
 
 use async_trait::async_trait;
 use nightjar_model::alert::{
-    Alert, AlertCommit, AlertEvent, AlertQuery, Notification, NotificationQuery, NotificationStatus, Receiver,
-    RuleState, rule_timeline,
+    Alert, AlertCommit, AlertEvent, AlertQuery, EventQuery, Notification, NotificationQuery, NotificationStatus,
+    Receiver, RuleState, rule_timeline,
 };
 use nightjar_model::ports::{AlertStore, Page};
 use nightjar_model::{Result, Timestamp};
@@ -70,8 +70,8 @@ impl AlertStore for Store {
         Ok(queries::alerts(self.shared.database.read(), query).await?)
     }
 
-    async fn events(&self, workspace: &str, alert: &str) -> Result<Vec<AlertEvent>> {
-        Ok(queries::events(self.shared.database.read(), workspace, alert).await?)
+    async fn events(&self, query: &EventQuery) -> Result<Page<AlertEvent>> {
+        Ok(queries::events(self.shared.database.read(), query).await?)
     }
 
     async fn notification(&self, workspace: &str, id: &str) -> Result<Notification> {

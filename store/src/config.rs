@@ -21,6 +21,8 @@ pub struct StoreConfig {
     pub secret_key_file: Option<PathBuf>,
     /// A console session ends this long after it was last used.
     pub session_length: Span,
+    /// However it is used, a console session ends this long after the login.
+    pub session_limit: Span,
     pub audit_days: u32,
     /// Memory that hashing one password takes.
     pub password_memory_kib: u32,
@@ -36,6 +38,7 @@ impl Default for StoreConfig {
             secret_key: None,
             secret_key_file: None,
             session_length: Span::from_secs(12 * 3600),
+            session_limit: Span::from_secs(7 * 24 * 3600),
             audit_days: 400,
             // The second choice of RFC 9106 asks for 64 MiB; this is OWASP's minimum, kind to small servers.
             password_memory_kib: 19 * 1024,
@@ -64,6 +67,9 @@ impl StoreConfig {
         }
         if self.session_length < Span::from_secs(600) {
             problems.add("session_length", "must be at least 10m");
+        }
+        if self.session_limit < self.session_length {
+            problems.add("session_limit", "must be at least `session_length`");
         }
         if !(1..=36_500).contains(&self.audit_days) {
             problems.add("audit_days", "must be 1 to 36500");
@@ -94,7 +100,8 @@ mod tests {
             url: Some(Secret::new("mysql://x")),
             max_connections: 0,
             secret_key: Some(Secret::new("short")),
-            session_length: Span::from_secs(1),
+            session_length: Span::from_secs(2),
+            session_limit: Span::from_secs(1),
             audit_days: 0,
             password_memory_kib: 1,
             ..StoreConfig::default()
@@ -102,7 +109,15 @@ mod tests {
         let mut problems = Problems::new();
         config.validate(&mut problems);
         let paths: Vec<String> = problems.into_vec().into_iter().map(|p| p.path).collect();
-        let expected = ["url", "max_connections", "secret_key", "session_length", "audit_days", "password_memory_kib"];
+        let expected = [
+            "url",
+            "max_connections",
+            "secret_key",
+            "session_length",
+            "session_limit",
+            "audit_days",
+            "password_memory_kib",
+        ];
         assert_eq!(paths, expected);
     }
 

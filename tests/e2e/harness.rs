@@ -7,8 +7,10 @@ mod mail;
 mod process;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -205,13 +207,24 @@ impl Stand {
 
     /// The server's command line, as a user of this server.
     pub(crate) fn nightjar(&self, arguments: &[&str]) -> std::process::Output {
-        std::process::Command::new(server_program())
+        self.nightjar_fed(arguments, "")
+    }
+
+    /// The same, with `input` on its standard input.
+    pub(crate) fn nightjar_fed(&self, arguments: &[&str], input: &str) -> std::process::Output {
+        let mut program = std::process::Command::new(server_program())
             .args(arguments)
             .env("NIGHTJAR_SERVER", format!("http://127.0.0.1:{}", self.http))
             .env("NIGHTJAR_TOKEN", TOKEN)
             .env("HOME", self.dir.path())
-            .output()
-            .expect("the program runs")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program runs");
+        // One that ends without reading it is no error here.
+        program.stdin.take().expect("piped").write_all(input.as_bytes()).ok();
+        program.wait_with_output().expect("the program ends")
     }
 
     fn log(&mut self, name: &str) -> PathBuf {

@@ -6,6 +6,7 @@ mod harness;
 
 mod agents;
 mod alerts;
+mod command_line;
 mod demo;
 mod exactly_once;
 mod faults;

@@ -12,6 +12,25 @@ pub(crate) struct Params {
     problems: Problems,
 }
 
+/// Which page of a listing.
+pub(crate) struct PageParams {
+    pub(crate) limit: u32,
+    /// `next` of the page before.
+    pub(crate) cursor: Option<String>,
+}
+
+/// For listings that know nothing else.
+impl<S: Send + Sync> FromRequestParts<S> for PageParams {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
+        let mut params = Params::from_request_parts(parts, state).await?;
+        let page = params.page();
+        params.finish()?;
+        Ok(page)
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = Failure;
 
@@ -62,6 +81,11 @@ impl Params {
                 default
             }
         }
+    }
+
+    /// Which page of a listing: `limit` and `cursor`.
+    pub(crate) fn page(&mut self) -> PageParams {
+        PageParams { limit: self.number("limit", 100, 1000), cursor: self.text("cursor") }
     }
 
     pub(crate) fn flag(&mut self, name: &str) -> bool {

@@ -133,7 +133,7 @@ impl ChunkReader {
             return Ok(true);
         }
         let Some(path) = self.logs.pop_front() else { return Ok(false) };
-        self.open = Some(if path.as_os_str() == "-" {
+        self.open = Some(if super::is_standard_input(&path) {
             Box::new(std::io::stdin())
         } else {
             let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;

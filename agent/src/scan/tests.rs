@@ -197,3 +197,11 @@ proptest! {
         prop_assert_eq!(many.counters().lines, one.counters().lines);
     }
 }
+
+#[test]
+fn one_standard_input_is_not_read_for_two() {
+    let args =
+        ScanArgs { monitor: "-".into(), name: None, logs: vec!["-".into()], output: ScanOutput::Table, threads: None };
+    let error = run(args, &mut Vec::new()).expect_err("refused").to_string();
+    assert!(error.contains("put one of them into a file"), "{error}");
+}

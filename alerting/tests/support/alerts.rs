@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use nightjar_model::alert::{
-    Alert, AlertCommit, AlertEvent, AlertQuery, Notification, NotificationQuery, NotificationStatus, Receiver,
-    RuleState,
+    Alert, AlertCommit, AlertEvent, AlertQuery, EventQuery, Notification, NotificationQuery, NotificationStatus,
+    Receiver, RuleState,
 };
 use nightjar_model::ports::{AlertStore, Page};
 use nightjar_model::{Error, Result, Timestamp};
@@ -121,8 +121,11 @@ impl AlertStore for MemoryAlerts {
         Ok(Page { items: self.all_alerts(), next: None })
     }
 
-    async fn events(&self, _: &str, alert: &str) -> Result<Vec<AlertEvent>> {
-        Ok(self.all_events().into_iter().filter(|event| event.alert == alert).collect())
+    async fn events(&self, query: &EventQuery) -> Result<Page<AlertEvent>> {
+        Ok(Page {
+            items: self.all_events().into_iter().rev().filter(|event| event.alert == query.alert).collect(),
+            next: None,
+        })
     }
 
     async fn notification(&self, _: &str, id: &str) -> Result<Notification> {

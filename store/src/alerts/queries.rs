@@ -1,8 +1,8 @@
 //! Looking at alerts, their events and notifications. Listings are newest first, and their cursor is
-//! the last row's time and id.
+//! the last row's time and id; an event's, which are numbered as they come, its id.
 
 use nightjar_model::alert::{
-    Alert, AlertEvent, AlertQuery, Notification, NotificationQuery, NotificationStatus, Receiver,
+    Alert, AlertEvent, AlertQuery, EventQuery, Notification, NotificationQuery, NotificationStatus, Receiver,
 };
 use nightjar_model::ports::Page;
 use nightjar_model::{Error, Timestamp};
@@ -95,15 +95,18 @@ pub(super) async fn alerts(db: &impl ConnectionTrait, query: &AlertQuery) -> Res
     Ok(Page { items: rows.into_iter().map(rows::alert).collect::<Result<_>>()?, next })
 }
 
-pub(super) async fn events(db: &impl ConnectionTrait, workspace: &str, alert: &str) -> Result<Vec<AlertEvent>> {
+pub(super) async fn events(db: &impl ConnectionTrait, query: &EventQuery) -> Result<Page<AlertEvent>> {
     use alert_events::Column;
-    let rows = alert_events::Entity::find()
-        .filter(Column::Workspace.eq(workspace))
-        .filter(Column::Alert.eq(alert))
-        .order_by_asc(Column::Id)
-        .all(db)
-        .await?;
-    Ok(rows.into_iter().map(rows::event).collect())
+    let mut rows = alert_events::Entity::find()
+        .filter(Column::Workspace.eq(&query.workspace))
+        .filter(Column::Alert.eq(&query.alert));
+    if let Some(cursor) = &query.cursor {
+        let before: i64 = cursor.parse().map_err(|_| bad_cursor())?;
+        rows = rows.filter(Column::Id.lt(before));
+    }
+    let rows = rows.order_by_desc(Column::Id).limit(one_more(query.limit)).all(db).await?;
+    let (rows, next) = cut(rows, query.limit, |row| row.id.to_string());
+    Ok(Page { items: rows.into_iter().map(rows::event).collect(), next })
 }
 
 pub(super) async fn notification(db: &impl ConnectionTrait, workspace: &str, id: &str) -> Result<Notification> {

@@ -1,4 +1,4 @@
-//! Console sessions: they slide, end with their user's password, and are stored by hash.
+//! Console sessions: they slide up to a limit, end with their user's password, and are stored by hash.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub(super) async fn start(shared: &Shared, principal: &Principal) -> Result<(Sec
     let session = tokens::new_token(tokens::SESSION)?;
     let hash = hash(&session)?;
     let now = shared.now();
-    let expires_at = now.saturating_add(shared.config.session_length.0);
+    let expires_at = expiry(shared, now, now);
     transaction!(shared.database, "session", |tx| {
         if users::find(tx, name).await?.is_none_or(|user| user.disabled) {
             return Err(ended());
@@ -54,19 +54,21 @@ pub(super) async fn start(shared: &Shared, principal: &Principal) -> Result<(Sec
         }
         Ok(())
     })?;
-    Ok((session, expires_at))
+    Ok((session, limit(shared, now)))
 }
 
 pub(super) async fn find(shared: &Shared, session: &Secret) -> Result<Principal> {
     let hash = hash(session)?;
     let row = sessions::Entity::find_by_id(&hash).one(shared.database.read()).await?.ok_or_else(ended)?;
     let now = shared.now();
-    if row.expires_at <= now.millis() {
+    // Asked of the limit too: it may have been shortened since the end was stored.
+    let created_at = Timestamp(row.created_at);
+    if row.expires_at.min(limit(shared, created_at).millis()) <= now.millis() {
         return Err(ended());
     }
     let user = users::find(shared.database.read(), &row.user_name).await?;
     let user = user.filter(|user| !user.disabled).ok_or_else(ended)?;
-    let expires_at = now.saturating_add(shared.config.session_length.0);
+    let expires_at = expiry(shared, created_at, now);
     if expires_at.since(Timestamp(row.expires_at)) >= SLIDE {
         transaction!(shared.database, "session", |tx| {
             // It may have been ended meanwhile: then there is nothing to move.
@@ -102,6 +104,16 @@ pub(super) async fn end_all(db: &impl ConnectionTrait, user: &str) -> Result<()>
 pub(crate) async fn prune(db: &impl ConnectionTrait, now: Timestamp) -> Result<u64> {
     let dropped = sessions::Entity::delete_many().filter(Column::ExpiresAt.lte(now.millis())).exec(db).await?;
     Ok(dropped.rows_affected)
+}
+
+/// When a session that is used now ends, if it is not used again.
+fn expiry(shared: &Shared, created_at: Timestamp, now: Timestamp) -> Timestamp {
+    now.saturating_add(shared.config.session_length.0).min(limit(shared, created_at))
+}
+
+/// When a session ends, however it is used.
+fn limit(shared: &Shared, created_at: Timestamp) -> Timestamp {
+    created_at.saturating_add(shared.config.session_limit.0)
 }
 
 fn hash(session: &Secret) -> Result<String> {

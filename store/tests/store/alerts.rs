@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use nightjar_model::alert::{
-    Alert, AlertCommit, AlertEvent, AlertQuery, AlertState, AlertStatus, Channel, Notification, NotificationQuery,
-    NotificationStatus, Phase, Receiver, RuleState, rule_timeline,
+    Alert, AlertCommit, AlertEvent, AlertQuery, AlertState, AlertStatus, Channel, EventQuery, Notification,
+    NotificationQuery, NotificationStatus, Phase, Receiver, RuleState, rule_timeline,
 };
 use nightjar_model::kinds::alert_rule::Level;
 use nightjar_model::ports::AlertStore;
@@ -80,6 +80,15 @@ fn state(uid: &str) -> RuleState {
     RuleState { judged_through: Some(minute(5)), rule_uid: uid.into(), states: vec![one] }
 }
 
+async fn events(bed: &Bed, workspace: &str, alert: &str) -> Vec<AlertEvent> {
+    let query = EventQuery { workspace: workspace.into(), alert: alert.into(), ..EventQuery::default() };
+    bed.store.events(&query).await.unwrap().items
+}
+
+fn stages(events: &[AlertEvent]) -> Vec<&str> {
+    events.iter().map(|event| event.stage.as_str()).collect()
+}
+
 pub(crate) async fn a_commit_comes_back_whole(bed: Bed) {
     let store = &bed.store;
     assert_eq!(store.rule_state("default", "slow").await.unwrap(), RuleState::default());
@@ -103,9 +112,7 @@ pub(crate) async fn a_commit_comes_back_whole(bed: Bed) {
     store.commit(next).await.unwrap();
     assert_eq!(store.alert("default", "a1").await.unwrap(), ended);
     assert_eq!(store.rule_state("default", "slow").await.unwrap().rule_uid, "u2");
-    let stages: Vec<String> =
-        store.events("default", "a1").await.unwrap().into_iter().map(|event| event.stage).collect();
-    assert_eq!(stages, ["evaluate", "route", "deliver"]);
+    assert_eq!(stages(&events(&bed, "default", "a1").await), ["deliver", "route", "evaluate"]);
 
     assert_eq!(store.rules_with_state().await.unwrap(), [("default".to_owned(), "slow".to_owned())]);
     store.forget_rule("default", "slow").await.unwrap();
@@ -129,7 +136,7 @@ pub(crate) async fn a_failing_commit_leaves_nothing(bed: Bed) {
         store.alerts(&AlertQuery { workspace: "default".into(), ..AlertQuery::default() }).await.unwrap().items,
         []
     );
-    assert_eq!(store.events("default", "a1").await.unwrap(), []);
+    assert_eq!(events(&bed, "default", "a1").await, []);
     assert!(store.notification("default", "n2").await.is_err());
 }
 
@@ -246,12 +253,32 @@ pub(crate) async fn listings_filter_and_page_alerts(bed: Bed) {
     assert_eq!(store.notifications(&sent).await.unwrap().items, []);
 }
 
+pub(crate) async fn events_are_paged(bed: Bed) {
+    let store = &bed.store;
+    let told = ["evaluate", "route", "render", "queue", "deliver"].map(|stage| event("a1", stage));
+    store.commit(AlertCommit { events: told.to_vec(), ..commit(vec![alert("a1", 1)], vec![]) }).await.unwrap();
+    store.commit(AlertCommit { events: vec![event("a2", "evaluate")], ..commit(vec![], vec![]) }).await.unwrap();
+    let of = EventQuery { workspace: "default".into(), alert: "a1".into(), limit: 2, cursor: None };
+    let mut seen = Vec::new();
+    let mut cursor = None;
+    for _ in 0..3 {
+        let page = store.events(&EventQuery { cursor: cursor.take(), ..of.clone() }).await.unwrap();
+        assert!(page.items.len() <= 2);
+        seen.extend(page.items);
+        cursor = page.next;
+    }
+    assert_eq!(cursor, None);
+    assert_eq!(stages(&seen), ["deliver", "queue", "render", "route", "evaluate"]);
+    let made_up = EventQuery { cursor: Some("made-up".into()), ..of };
+    assert_eq!(store.events(&made_up).await.unwrap_err().kind, ErrorKind::InvalidInput);
+}
+
 pub(crate) async fn workspaces_do_not_see_each_others_alerts(bed: Bed) {
     let store = &bed.store;
     store.commit(commit(vec![alert("a1", 1)], vec![notification("n1", "a1", "k1", 1)])).await.unwrap();
     assert!(store.alert("blue", "a1").await.is_err());
     assert!(store.notification("blue", "n1").await.is_err());
-    assert_eq!(store.events("blue", "a1").await.unwrap(), []);
+    assert_eq!(events(&bed, "blue", "a1").await, []);
     let theirs = AlertQuery { workspace: "blue".into(), ..AlertQuery::default() };
     assert_eq!(store.alerts(&theirs).await.unwrap().items, []);
     // The same key in another workspace is another notification; and nobody overwrites another's alert.
@@ -283,14 +310,14 @@ pub(crate) async fn history_is_pruned(bed: Bed) {
     assert_eq!(store.prune(minute(10)).await.unwrap(), 1);
     assert!(store.alert("default", "old").await.is_err());
     assert!(store.notification("default", "n-old").await.is_err());
-    assert_eq!(store.events("default", "old").await.unwrap(), []);
+    assert_eq!(events(&bed, "default", "old").await, []);
     let told: Vec<Timestamp> =
-        store.events("default", &rule_timeline("slow")).await.unwrap().into_iter().map(|event| event.at).collect();
+        events(&bed, "default", &rule_timeline("slow")).await.into_iter().map(|event| event.at).collect();
     assert_eq!(told, [minute(10)], "no alert takes a rule's own timeline with it");
     for kept in ["new", "firing"] {
         store.alert("default", kept).await.unwrap();
         store.notification("default", &format!("n-{kept}")).await.unwrap();
-        assert_eq!(store.events("default", kept).await.unwrap().len(), 1);
+        assert_eq!(events(&bed, "default", kept).await.len(), 1);
     }
     assert_eq!(store.prune(minute(10)).await.unwrap(), 0);
 }

@@ -155,6 +155,12 @@ function respond(method, path, query, body) {
   if (action === 'windows') return stored.has(key) ? [200, windows(stored.get(key).spec, query)] : problem(404, 'no such monitor');
   if (action === 'status') return [200, { files: 3, completeThrough: iso(now() - 9e5), agents: AGENTS.map(({ id, facts, health }) => ({ id, hostname: facts.hostname, health, through: iso(now() - (health === 'lost' ? 9e5 : 2000)) })), faults: [{ reason: 'not_a_number', lastHour: 3, example: AGENTS[0].monitors[0].examples.not_a_number }] }];
   if (action === 'test-send') return collection === 'contacts' ? problem(503, 'smtp.example.com cannot be reached: connection refused') : [200, { answer: '{"errcode":0,"errmsg":"ok"}' }];
+  if (action === 'versions') {
+    const { spec, metadata, kind } = stored.get(key);
+    const version = (n, ago, by, change) => ({ kind, metadata: { ...metadata, version: n, updatedAt: iso(now() - ago), updatedBy: by }, spec: { ...spec, ...change } });
+    return [200, { items: [version(3, 6e5, 'user:admin', {}), version(2, 9e6, 'token:ci', { enabled: false }), version(1, 864e5, 'user:admin', { enabled: false, limits: { max_keys: 500 } })] }];
+  }
+  if (action === 'restore') return [200, stored.get(key)];
   if (method === 'GET') return stored.has(key) ? [200, stored.get(key)] : problem(404, `there is no ${PLURALS[collection]} \`${name}\``);
   if (method === 'DELETE') {
     if (name === 'trade-create') return problem(409, 'Monitor `trade-create` is referred to', [{ path: 'alert-rules/trade-slow', message: 'AlertRule `trade-slow` refers to it at spec.monitor' }]);

@@ -13,10 +13,11 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::audit::record;
-use super::{Items, Routes};
+use super::{ItemsPage, Routes};
 use crate::auth::Caller;
 use crate::body::{Json, json};
 use crate::client::{Client, base_url};
+use crate::params::PageParams;
 use crate::problem::Answer;
 use crate::serve::Shared;
 
@@ -40,11 +41,13 @@ pub(crate) struct NewToken {
 }
 
 /// Agents of a workspace
-#[utoipa::path(get, path = "/api/v1/workspaces/{ws}/agents", tag = "agents", operation_id = "agents", params(("ws" = String, Path)),
-    responses((status = 200, body = Items<AgentView>)),
+#[utoipa::path(get, path = "/api/v1/workspaces/{ws}/agents", tag = "agents", operation_id = "agents",
+    params(("ws" = String, Path), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = ItemsPage<AgentView>)),
     extensions(("x-nightjar-access" = json!("viewer"))))]
-async fn list(State(shared): State<Arc<Shared>>, Path(ws): Path<String>) -> Answer {
-    json(&Items { items: shared.services.fleet.agents(&ws).await? })
+async fn list(State(shared): State<Arc<Shared>>, Path(ws): Path<String>, page: PageParams) -> Answer {
+    let agents = shared.services.fleet.agents(&ws).await?;
+    json(&ItemsPage::of(agents, |agent| agent.id.to_string(), &page))
 }
 
 /// An agent
@@ -89,12 +92,16 @@ async fn run(
     json(&shared.services.fleet.run(&ws, &AgentId(id), task).await?)
 }
 
-/// Enrolment tokens
+/// Enrolment tokens, newest first
 #[utoipa::path(get, path = "/api/v1/workspaces/{ws}/enrolment-tokens", tag = "agents", operation_id = "enrolment_tokens",
-    params(("ws" = String, Path)), responses((status = 200, body = Items<EnrolmentToken>)),
+    params(("ws" = String, Path), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = ItemsPage<EnrolmentToken>)),
     extensions(("x-nightjar-access" = json!("admin"))))]
-async fn tokens(State(shared): State<Arc<Shared>>, Path(ws): Path<String>) -> Answer {
-    json(&Items { items: shared.services.registry.enrolment_tokens(&ws).await? })
+async fn tokens(State(shared): State<Arc<Shared>>, Path(ws): Path<String>, page: PageParams) -> Answer {
+    let tokens = shared.services.registry.enrolment_tokens(&ws).await?;
+    // The later, the smaller.
+    let key = |token: &EnrolmentToken| format!("{:019}.{}", i64::MAX - token.created_at.millis(), token.id);
+    json(&ItemsPage::of(tokens, key, &page))
 }
 
 /// Make an enrolment token

@@ -5,37 +5,43 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use nightjar_model::Timestamp;
 use nightjar_model::alert::{
-    Alert, AlertEvent, AlertQuery, AlertStatus, Notification, NotificationQuery, NotificationStatus, rule_timeline,
+    Alert, AlertEvent, AlertQuery, AlertStatus, EventQuery, Notification, NotificationQuery, NotificationStatus,
+    rule_timeline,
 };
 use nightjar_model::kinds::alert_rule::Level;
+use nightjar_model::ports::Page;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::{Items, ItemsPage, Routes};
+use super::{ItemsPage, Routes};
 use crate::body::json;
-use crate::params::Params;
+use crate::params::{PageParams, Params};
 use crate::problem::Answer;
 use crate::serve::Shared;
 
-/// More notifications of one alert than this are found by `/notifications?alert=`.
-const NOTIFICATIONS_OF_ONE: u32 = 500;
+/// More events or notifications of one alert than this are found by `/alerts/{id}/events` and
+/// `/notifications?alert=`.
+const MOST_OF_ONE: u32 = 500;
 
 pub(super) fn routes() -> Routes {
     Routes::new()
         .routes(routes!(list))
         .routes(routes!(show))
+        .routes(routes!(events))
         .routes(routes!(timeline))
         .routes(routes!(notifications))
         .routes(routes!(notification))
 }
 
-/// An alert with all that happened to it.
+/// An alert with what happened to it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AlertDetail {
     alert: Alert,
-    /// Oldest first.
+    /// The latest 500, oldest first; `/alerts/{id}/events` has the others.
     events: Vec<AlertEvent>,
+    /// The cursor of those before them; null where there are none.
+    earlier: Option<String>,
     notifications: Vec<Notification>,
 }
 
@@ -47,6 +53,7 @@ pub(crate) struct AlertDetail {
     responses((status = 200, body = ItemsPage<Alert>)),
     extensions(("x-nightjar-access" = json!("viewer"))))]
 async fn list(State(shared): State<Arc<Shared>>, Path(ws): Path<String>, mut params: Params) -> Answer {
+    let page = params.page();
     let query = AlertQuery {
         workspace: ws,
         status: params.value("status"),
@@ -54,8 +61,8 @@ async fn list(State(shared): State<Arc<Shared>>, Path(ws): Path<String>, mut par
         monitor: params.text("monitor"),
         level: params.value("level"),
         since: params.time("since"),
-        limit: params.number("limit", 100, 1000),
-        cursor: params.text("cursor"),
+        limit: page.limit,
+        cursor: page.cursor,
     };
     params.finish()?;
     json(&ItemsPage::from(shared.services.alerts.alerts(&query).await?))
@@ -68,23 +75,41 @@ async fn list(State(shared): State<Arc<Shared>>, Path(ws): Path<String>, mut par
 async fn show(State(shared): State<Arc<Shared>>, Path((ws, id)): Path<(String, String)>) -> Answer {
     let store = &shared.services.alerts;
     let alert = store.alert(&ws, &id).await?;
-    let events = store.events(&ws, &id).await?;
-    let query = NotificationQuery {
-        workspace: ws,
-        alert: Some(id),
-        limit: NOTIFICATIONS_OF_ONE,
-        ..NotificationQuery::default()
-    };
+    let query = EventQuery { workspace: ws.clone(), alert: id.clone(), limit: MOST_OF_ONE, ..EventQuery::default() };
+    let Page { items: mut events, next: earlier } = store.events(&query).await?;
+    events.reverse();
+    let query =
+        NotificationQuery { workspace: ws, alert: Some(id), limit: MOST_OF_ONE, ..NotificationQuery::default() };
     let notifications = store.notifications(&query).await?.items;
-    json(&AlertDetail { alert, events, notifications })
+    json(&AlertDetail { alert, events, earlier, notifications })
 }
 
-/// What befell a rule while none of its alerts was there: why it did not fire
-#[utoipa::path(get, path = "/api/v1/workspaces/{ws}/alert-rules/{name}/events", tag = "alerts", operation_id = "rule_events",
-    params(("ws" = String, Path), ("name" = String, Path)), responses((status = 200, body = Items<AlertEvent>)),
+/// What happened to an alert, newest first
+#[utoipa::path(get, path = "/api/v1/workspaces/{ws}/alerts/{id}/events", tag = "alerts", operation_id = "alert_events",
+    params(("ws" = String, Path), ("id" = String, Path), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = ItemsPage<AlertEvent>)),
     extensions(("x-nightjar-access" = json!("viewer"))))]
-async fn timeline(State(shared): State<Arc<Shared>>, Path((ws, name)): Path<(String, String)>) -> Answer {
-    json(&Items { items: shared.services.alerts.events(&ws, &rule_timeline(&name)).await? })
+async fn events(State(shared): State<Arc<Shared>>, Path((ws, id)): Path<(String, String)>, page: PageParams) -> Answer {
+    let alert = shared.services.alerts.alert(&ws, &id).await?;
+    events_of(&shared, ws, alert.id, page).await
+}
+
+/// What befell a rule while none of its alerts was there, newest first: why it did not fire
+#[utoipa::path(get, path = "/api/v1/workspaces/{ws}/alert-rules/{name}/events", tag = "alerts", operation_id = "rule_events",
+    params(("ws" = String, Path), ("name" = String, Path), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = ItemsPage<AlertEvent>)),
+    extensions(("x-nightjar-access" = json!("viewer"))))]
+async fn timeline(
+    State(shared): State<Arc<Shared>>,
+    Path((ws, name)): Path<(String, String)>,
+    page: PageParams,
+) -> Answer {
+    events_of(&shared, ws, rule_timeline(&name), page).await
+}
+
+async fn events_of(shared: &Shared, workspace: String, alert: String, page: PageParams) -> Answer {
+    let query = EventQuery { workspace, alert, limit: page.limit, cursor: page.cursor };
+    json(&ItemsPage::from(shared.services.alerts.events(&query).await?))
 }
 
 /// Notifications, newest first
@@ -94,12 +119,13 @@ async fn timeline(State(shared): State<Arc<Shared>>, Path((ws, name)): Path<(Str
     responses((status = 200, body = ItemsPage<Notification>)),
     extensions(("x-nightjar-access" = json!("viewer"))))]
 async fn notifications(State(shared): State<Arc<Shared>>, Path(ws): Path<String>, mut params: Params) -> Answer {
+    let page = params.page();
     let query = NotificationQuery {
         workspace: ws,
         alert: params.text("alert"),
         status: params.value("status"),
-        limit: params.number("limit", 100, 1000),
-        cursor: params.text("cursor"),
+        limit: page.limit,
+        cursor: page.cursor,
     };
     params.finish()?;
     json(&ItemsPage::from(shared.services.alerts.notifications(&query).await?))

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 use super::{ItemsPage, Routes};
 use crate::auth::Caller;
 use crate::body::json;
-use crate::params::Params;
+use crate::params::PageParams;
 use crate::problem::Answer;
 use crate::serve::Shared;
 
@@ -23,7 +23,7 @@ pub(super) fn routes() -> Routes {
     params(("ws" = String, Path), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = ItemsPage<AuditEntry>)),
     extensions(("x-nightjar-access" = json!("admin"))))]
-async fn of_workspace(State(shared): State<Arc<Shared>>, Path(ws): Path<String>, params: Params) -> Answer {
+async fn of_workspace(State(shared): State<Arc<Shared>>, Path(ws): Path<String>, params: PageParams) -> Answer {
     page(&shared, Some(&ws), params).await
 }
 
@@ -32,14 +32,11 @@ async fn of_workspace(State(shared): State<Arc<Shared>>, Path(ws): Path<String>,
     params(("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = ItemsPage<AuditEntry>)),
     extensions(("x-nightjar-access" = json!("platform-admin"))))]
-async fn of_all(State(shared): State<Arc<Shared>>, params: Params) -> Answer {
+async fn of_all(State(shared): State<Arc<Shared>>, params: PageParams) -> Answer {
     page(&shared, None, params).await
 }
 
-async fn page(shared: &Shared, workspace: Option<&str>, mut params: Params) -> Answer {
-    let limit = params.number("limit", 100, 1000);
-    let cursor = params.text("cursor");
-    params.finish()?;
+async fn page(shared: &Shared, workspace: Option<&str>, PageParams { limit, cursor }: PageParams) -> Answer {
     json(&ItemsPage::from(shared.services.resources.audit_log(workspace, limit, cursor.as_deref()).await?))
 }
 

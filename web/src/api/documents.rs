@@ -64,14 +64,15 @@ async fn list(
             _ => params.refuse("label", "must be written key=value"),
         }
     }
+    let page = params.page();
     let query = ListQuery {
         kind: Some(kind),
         workspace: Some(ws),
         folder: params.text("folder"),
         labels: pairs,
         q: params.text("q"),
-        limit: params.number("limit", 100, 1000),
-        cursor: params.text("cursor"),
+        limit: page.limit,
+        cursor: page.cursor,
     };
     params.finish()?;
     let page = shared.services.resources.list(&query).await?;

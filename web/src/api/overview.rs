@@ -25,6 +25,7 @@ const TREND_HOURS: u32 = 24;
 const LATEST: usize = 5;
 /// A monitor whose complete windows end further back than this is behind.
 const BEHIND: Duration = Duration::from_secs(150);
+const MINUTE: Duration = Duration::from_secs(60);
 const MOST_INCOMPLETE: usize = 20;
 /// Alerts looked through for one figure; beyond it figures are "at least".
 const MOST_PAGES: usize = 20;
@@ -146,7 +147,8 @@ async fn incomplete(
     for monitor in monitors.iter().filter(|m| is_enabled(m)) {
         let name = &monitor.metadata.name;
         let progress = shared.services.windows.progress(&MonitorKey::new(ws, name)).await?;
-        if progress.complete_through.is_some_and(|through| through >= line) {
+        let is_complete = progress.complete_through.is_some_and(|through| through >= line);
+        if is_complete || first_end(monitor, progress.complete_through).is_some_and(|end| end > line) {
             continue;
         }
         let behind = progress.agents.into_iter().filter(|(_, through)| through.is_none_or(|through| through < line));
@@ -160,6 +162,14 @@ async fn incomplete(
         }
     }
     Ok(found)
+}
+
+/// The end of the first whole minute that the monitor was there for: it cannot be behind before that.
+fn first_end(monitor: &Resource, complete_through: Option<Timestamp>) -> Option<Timestamp> {
+    let metadata = &monitor.metadata;
+    // One that never completed anything may have been enabled just now. One that did is not excused by an edit.
+    let since = if complete_through.is_none() { metadata.updated_at } else { metadata.created_at };
+    Some(since?.floor(MINUTE).saturating_add(MINUTE * 2))
 }
 
 /// Page after page, within reason.

@@ -10,9 +10,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::{Items, Routes};
+use super::{ItemsPage, Routes};
 use crate::auth::Caller;
 use crate::body::{Json, json};
+use crate::params::PageParams;
 use crate::problem::Answer;
 use crate::serve::Shared;
 
@@ -33,10 +34,11 @@ pub(crate) struct CreatedApiToken {
 }
 
 /// Users
-#[utoipa::path(get, path = "/api/v1/users", tag = "people", responses((status = 200, body = Items<User>)),
+#[utoipa::path(get, path = "/api/v1/users", tag = "people", params(("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = ItemsPage<User>)),
     extensions(("x-nightjar-access" = json!("platform-admin"))))]
-async fn users(State(shared): State<Arc<Shared>>) -> Answer {
-    json(&Items { items: shared.services.identities.users().await? })
+async fn users(State(shared): State<Arc<Shared>>, page: PageParams) -> Answer {
+    json(&ItemsPage::of(shared.services.identities.users().await?, |user| user.name.clone(), &page))
 }
 
 /// Make or change a user
@@ -70,10 +72,11 @@ async fn delete_user(
 
 /// API tokens
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "people", operation_id = "api_tokens",
-    responses((status = 200, body = Items<ApiToken>)),
+    params(("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = ItemsPage<ApiToken>)),
     extensions(("x-nightjar-access" = json!("platform-admin"))))]
-async fn tokens(State(shared): State<Arc<Shared>>) -> Answer {
-    json(&Items { items: shared.services.identities.api_tokens().await? })
+async fn tokens(State(shared): State<Arc<Shared>>, page: PageParams) -> Answer {
+    json(&ItemsPage::of(shared.services.identities.api_tokens().await?, |token| token.name.clone(), &page))
 }
 
 /// Make an API token

@@ -62,9 +62,9 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Answer<&'static str> {
     }
 }
 
-/// The server's own metrics, in Prometheus' text format
+/// The server's own metrics, in Prometheus' text format; of all workspaces together
 #[utoipa::path(get, path = "/metrics", tag = "server", responses((status = 200, body = String, content_type = "text/plain")),
-    extensions(("x-nightjar-access" = json!("signed-in"))))]
+    extensions(("x-nightjar-access" = json!("any-admin"))))]
 async fn metrics(State(shared): State<Arc<Shared>>) -> Answer {
     let Some(handle) = &shared.services.about.metrics else {
         return Err(Failure::of(StatusCode::NOT_FOUND, "This process gathers no metrics."));

@@ -14,9 +14,10 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::session::visible_workspaces;
-use super::{Items, Routes};
+use super::{ItemsPage, Routes};
 use crate::auth::Caller;
 use crate::body::json;
+use crate::params::PageParams;
 use crate::problem::{Answer, Failure};
 use crate::serve::Shared;
 
@@ -41,15 +42,16 @@ pub(crate) struct FolderView {
 
 /// Workspaces one may see
 #[utoipa::path(get, path = "/api/v1/workspaces", tag = "workspaces", operation_id = "workspaces",
-    responses((status = 200, body = Items<WorkspaceView>)),
+    params(("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = ItemsPage<WorkspaceView>)),
     extensions(("x-nightjar-access" = json!("signed-in"))))]
-async fn list(State(shared): State<Arc<Shared>>, caller: Caller) -> Answer {
+async fn list(State(shared): State<Arc<Shared>>, caller: Caller, page: PageParams) -> Answer {
     let workspaces = visible_workspaces(&shared, &caller.principal).await?;
     let items = workspaces
         .into_iter()
         .filter_map(|name| caller.principal.role_in(&name).map(|role| WorkspaceView { name, role }))
         .collect();
-    json(&Items { items })
+    json(&ItemsPage::of(items, |view: &WorkspaceView| view.name.clone(), &page))
 }
 
 /// Make a workspace
@@ -68,10 +70,11 @@ async fn create(State(shared): State<Arc<Shared>>, caller: Caller, Path(ws): Pat
 }
 
 /// Folders of a workspace
-#[utoipa::path(get, path = "/api/v1/workspaces/{ws}/folders", tag = "workspaces", params(("ws" = String, Path)),
-    responses((status = 200, body = Items<FolderView>)),
+#[utoipa::path(get, path = "/api/v1/workspaces/{ws}/folders", tag = "workspaces",
+    params(("ws" = String, Path), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = ItemsPage<FolderView>)),
     extensions(("x-nightjar-access" = json!("viewer"))))]
-async fn folders(State(shared): State<Arc<Shared>>, Path(ws): Path<String>) -> Answer {
+async fn folders(State(shared): State<Arc<Shared>>, Path(ws): Path<String>, page: PageParams) -> Answer {
     let mut folders: BTreeMap<String, FolderView> = BTreeMap::new();
     for kind in [Kind::Monitor, Kind::AlertRule] {
         let query = ListQuery { kind: Some(kind), workspace: Some(ws.clone()), ..ListQuery::default() };
@@ -89,5 +92,5 @@ async fn folders(State(shared): State<Arc<Shared>>, Path(ws): Path<String>) -> A
         }
     }
     let items: Vec<FolderView> = folders.into_iter().map(|(path, folder)| FolderView { path, ..folder }).collect();
-    json(&Items { items })
+    json(&ItemsPage::of(items, |folder| folder.path.clone(), &page))
 }

@@ -23,6 +23,8 @@ pub(crate) enum Access {
     Installer,
     /// Those with at least this role in the path's workspace.
     Role(Role),
+    /// Admins of any workspace: for what tells of all together and names none.
+    AnyAdmin,
     PlatformAdmin,
 }
 
@@ -36,6 +38,7 @@ impl Access {
             "operator" => Self::Role(Role::Operator),
             "editor" => Self::Role(Role::Editor),
             "admin" => Self::Role(Role::Admin),
+            "any-admin" => Self::AnyAdmin,
             "platform-admin" => Self::PlatformAdmin,
             _ => return None,
         })

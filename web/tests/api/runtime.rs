@@ -2,8 +2,10 @@
 
 use expect_test::expect;
 use http::StatusCode;
+use nightjar_model::Resource;
 
-use crate::server::{ADMIN, OPERATOR, VIEWER, server};
+use crate::server::{ADMIN, EDITOR, OPERATOR, VIEWER, server};
+use crate::world::NOW;
 
 const WS: &str = "/api/v1/workspaces/default";
 
@@ -52,6 +54,31 @@ async fn a_workspace_at_a_glance() {
           ]
         }"#]]
     .assert_eq(&serde_json::to_string_pretty(&overview).expect("JSON"));
+}
+
+#[tokio::test]
+async fn a_monitor_is_not_behind_before_its_first_minute_could_be_complete() {
+    let server = server();
+    for (name, created, updated) in [
+        ("never-made-now", 170, 170),
+        ("never-enabled-now", 9000, 60),
+        ("never-at-all", 300, 300),
+        ("made-anew", 60, 60),
+        ("edited-now", 9000, 10),
+    ] {
+        let ago = |seconds| NOW.saturating_sub(std::time::Duration::from_secs(seconds)).to_string();
+        let document = serde_json::json!({
+            "kind": "Monitor",
+            "metadata": { "name": name, "createdAt": ago(created), "updatedAt": ago(updated) },
+            "spec": { "type": "minute", "source": { "log": { "paths": [{ "path": "/x" }] } } },
+        });
+        let monitor = Resource::from_value(&document, Some("default")).expect("a monitor");
+        server.world.documents.lock().expect("lock").insert(monitor.key(), vec![monitor]);
+    }
+    let overview = server.ask("GET", &format!("{WS}/overview"), VIEWER, "").await.json();
+    let incomplete = overview["incomplete"].as_array().expect("monitors");
+    let names: Vec<_> = incomplete.iter().filter_map(|one| one["monitor"].as_str()).collect();
+    assert_eq!(names, ["edited-now", "never-at-all"]);
 }
 
 #[tokio::test]
@@ -130,6 +157,62 @@ async fn alerts_are_found_by_what_is_known_of_them() {
 }
 
 #[tokio::test]
+async fn events_come_in_pages_newest_first() {
+    let server = server();
+    for (path, all) in [("alert-rules/slow/events", 3), ("alerts/a2/events", 600)] {
+        let mut times = Vec::new();
+        let mut query = "limit=250".to_owned();
+        loop {
+            let page = server.ask("GET", &format!("{WS}/{path}?{query}"), VIEWER, "").await.json();
+            let items = page["items"].as_array().expect("events");
+            assert!(items.len() <= 250);
+            times.extend(items.iter().filter_map(|event| Some(event["at"].as_str()?.to_owned())));
+            let Some(next) = page["next"].as_str() else { break };
+            query = format!("limit=250&cursor={next}");
+        }
+        assert_eq!(times.len(), all, "{path}");
+        assert!(times.is_sorted_by(|newer, older| newer > older), "{path}");
+        let unbounded = server.ask("GET", &format!("{WS}/{path}?limit=0"), VIEWER, "").await;
+        assert_eq!(unbounded.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    // The alert itself comes with the latest of them, in the order they happened.
+    let shown = server.ask("GET", &format!("{WS}/alerts/a2"), VIEWER, "").await.json();
+    let events = shown["events"].as_array().expect("events");
+    assert_eq!((events.len(), &events[499]["at"]), (500, &NOW.to_string().into()));
+    let earlier = shown["earlier"].as_str().expect("a cursor");
+    let before = server.ask("GET", &format!("{WS}/alerts/a2/events?cursor={earlier}"), VIEWER, "").await.json();
+    assert!(before["items"][0]["at"].as_str() < events[0]["at"].as_str());
+}
+
+#[tokio::test]
+async fn every_listing_has_an_end() {
+    let server = server();
+    let description = serde_json::to_value(nightjar_web::openapi()).expect("JSON");
+    // As many as the server has, and as many versions as are kept of a document.
+    let bounded = |path: &str| path == "/api/v1/tasks" || path.ends_with("/versions");
+    let mut listings = 0;
+    for (path, item) in description["paths"].as_object().expect("paths") {
+        let schema = &item["get"]["responses"]["200"]["content"]["application/json"]["schema"];
+        let schema = match schema["$ref"].as_str() {
+            Some(reference) => description.pointer(&reference[1..]).expect("a schema"),
+            None => schema,
+        };
+        if schema["properties"]["items"].is_null() || bounded(path) {
+            continue;
+        }
+        listings += 1;
+        assert!(schema["properties"]["next"].is_object(), "{path} has no next page");
+        let known: Vec<_> =
+            item["get"]["parameters"].as_array().into_iter().flatten().filter_map(|p| p["name"].as_str()).collect();
+        assert!(known.contains(&"limit") && known.contains(&"cursor"), "{path} takes {known:?}");
+        let path = path.replace("{ws}", "default").replace("{name}", "trade").replace("{id}", "a1");
+        let answer = server.ask("GET", &format!("{path}?limit=1001"), ADMIN, "").await;
+        assert_eq!(answer.json()["problems"][0]["path"], "limit", "{path}");
+    }
+    assert!(listings > 15, "only {listings} listings are described");
+}
+
+#[tokio::test]
 async fn a_new_token_is_shown_once_with_its_value() {
     let server = server();
     let body = r#"{"name": "ci", "roles": {"default": "editor"}}"#;
@@ -149,5 +232,12 @@ async fn the_server_tells_of_itself() {
     assert_eq!(tasks["items"][0]["lastError"], "it failed; an administrator of the platform sees why");
     let tasks = server.ask("GET", "/api/v1/tasks", ADMIN, "").await.json();
     assert_eq!(tasks["items"][0]["lastError"], "rule `other/secret-plan`: no data");
-    assert_eq!(server.ask("GET", "/metrics", VIEWER, "").await.status, StatusCode::OK);
+    for (token, status) in [
+        (ADMIN, StatusCode::OK),
+        ("ws-admin-token", StatusCode::OK),
+        (EDITOR, StatusCode::FORBIDDEN),
+        (VIEWER, StatusCode::FORBIDDEN),
+    ] {
+        assert_eq!(server.ask("GET", "/metrics", token, "").await.status, status, "{token}");
+    }
 }

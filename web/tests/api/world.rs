@@ -10,7 +10,8 @@ use nightjar_model::agents::{
     MonitorReport, PickSuggestion, Selection, TrialLine, TrialReport,
 };
 use nightjar_model::alert::{
-    Alert, AlertCommit, AlertEvent, AlertQuery, AlertStatus, Notification, NotificationQuery, Receiver, RuleState,
+    Alert, AlertCommit, AlertEvent, AlertQuery, AlertStatus, EventQuery, Notification, NotificationQuery, Receiver,
+    RuleState,
 };
 use nightjar_model::delta::Partial;
 use nightjar_model::identity::{
@@ -370,16 +371,24 @@ impl AlertStore for World {
         Ok(Page { items, next: None })
     }
 
-    async fn events(&self, _workspace: &str, alert: &str) -> Result<Vec<AlertEvent>> {
-        let waited = AlertEvent {
-            at: NOW,
-            alert: alert.into(),
+    async fn events(&self, query: &EventQuery) -> Result<Page<AlertEvent>> {
+        let waited = |minutes_ago: u64| AlertEvent {
+            at: NOW.saturating_sub(Duration::from_secs(minutes_ago * 60)),
+            alert: query.alert.clone(),
             stage: "evaluate".into(),
             outcome: "delayed".into(),
             reason: "waiting for agent-1".into(),
             notification: None,
         };
-        Ok(if alert == "rule:slow" { vec![waited] } else { Vec::new() })
+        let all = match query.alert.as_str() {
+            "rule:slow" => 3,
+            "a2" => 600,
+            _ => 0,
+        };
+        let first = query.cursor.as_ref().map_or(0, |cursor| cursor.parse().expect("a cursor of this listing"));
+        let end = all.min(first + u64::from(query.limit));
+        let next = (end < all).then(|| end.to_string());
+        Ok(Page { items: (first..end).map(waited).collect(), next })
     }
 
     async fn notification(&self, _workspace: &str, id: &str) -> Result<Notification> {
@@ -434,9 +443,10 @@ impl WindowReader for World {
         })
     }
 
-    async fn progress(&self, _monitor: &MonitorKey) -> Result<Progress> {
-        let behind = NOW.saturating_sub(Duration::from_secs(600));
-        Ok(Progress { complete_through: Some(behind), agents: vec![(AgentId("agent-1".into()), Some(behind))] })
+    /// Behind; and nothing complete yet where the name says so.
+    async fn progress(&self, monitor: &MonitorKey) -> Result<Progress> {
+        let behind = Some(NOW.saturating_sub(Duration::from_secs(600))).filter(|_| !monitor.name.starts_with("never-"));
+        Ok(Progress { complete_through: behind, agents: vec![(AgentId("agent-1".into()), behind)] })
     }
 
     async fn sql(&self, workspace: &str, sql: &str, format: SqlFormat) -> Result<SqlAnswer> {

@@ -2,7 +2,7 @@ import { DeleteOutlined } from '@ant-design/icons';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Button, Card, Table } from 'antd';
 import { useTranslation } from 'react-i18next';
-import { api, resourcePath } from '@/api/client';
+import { api, listAll, resourcePath } from '@/api/client';
 import type { EnrolmentToken } from '@/api/types';
 import { useDelete } from '@/documents/DeleteButton';
 import { Failure } from '@/parts/Failure';
@@ -17,7 +17,7 @@ export function EnrolmentTokens() {
   const ask = useDelete();
   const tokens = useQuery({
     queryKey: ['enrolment-tokens', workspace],
-    queryFn: async ({ signal }) => (await api.get<{ items: EnrolmentToken[] }>(resourcePath(workspace, 'enrolment-tokens'), { signal })).items,
+    queryFn: ({ signal }) => listAll<EnrolmentToken>(resourcePath(workspace, 'enrolment-tokens'), { signal }),
   });
   return (
     <Card size="small" title={t('agent.tokens')} styles={{ body: { padding: 0 } }}>

@@ -1,11 +1,11 @@
 /** One alert, and everything that came of it: why somebody was told, or was not. */
 
-import { useQuery } from '@tanstack/react-query';
-import { Card, Collapse, Descriptions, Table, Tag, Timeline } from 'antd';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { Button, Card, Collapse, Descriptions, Table, Tag, Timeline } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { Link, useParams } from 'react-router';
 import { api, resourcePath } from '@/api/client';
-import type { AlertDetail, AlertEvent, Notification } from '@/api/types';
+import type { AlertDetail, AlertEvent, Notification, Page as PageOf } from '@/api/types';
 import { Failure } from '@/parts/Failure';
 import { duration, figure } from '@/parts/format';
 import { Loading } from '@/parts/Loading';
@@ -25,9 +25,11 @@ export function Component() {
     queryFn: ({ signal }) => api.get<AlertDetail>(resourcePath(workspace, 'alerts', id), { signal }),
     refetchInterval: 10_000,
   });
+  const earlier = useEarlierEvents(id, query.data?.earlier);
   if (query.error) return <div className="page"><Failure error={query.error} retry={() => void query.refetch()} /></div>;
   if (!query.data) return <Loading />;
-  const { alert, events, notifications } = query.data;
+  const { alert, notifications } = query.data;
+  const events = [...earlier.events, ...query.data.events];
   const told = verdict(events, notifications);
   const end = alert.endedAt ? Date.parse(alert.endedAt) : now;
 
@@ -51,6 +53,7 @@ export function Component() {
           />
         </Card>
         <Card size="small" className="span-6" title={t('alert.why')} extra={<Tag color={told.colour} data-testid="alert-verdict">{t(`verdict.${told.key}`, told.values)}</Tag>}>
+          {earlier.more && <Button size="small" loading={earlier.loading} onClick={earlier.load} style={{ marginBottom: 16 }}>{t('alert.earlier')}</Button>}
           {events.length === 0 ? <Nothing title={t('alert.noEvents')} /> : (
             <Timeline
               data-testid="alert-timeline"
@@ -81,6 +84,25 @@ export function Component() {
       </div>
     </Page>
   );
+}
+
+/** What happened before the events that come with the alert; asked for page by page, shown oldest first. */
+function useEarlierEvents(id: string, cursor: string | null | undefined) {
+  const { workspace } = useSession();
+  const pages = useInfiniteQuery({
+    // With the cursor: when newer events push the first page's along, these follow.
+    queryKey: ['alert-events', workspace, id, cursor],
+    enabled: false,
+    initialPageParam: cursor,
+    queryFn: ({ signal, pageParam }) => api.get<PageOf<AlertEvent>>(`${resourcePath(workspace, 'alerts', id)}/events`, { signal, query: { cursor: pageParam, limit: 500 } }),
+    getNextPageParam: (page) => page.next ?? undefined,
+  });
+  return {
+    events: (pages.data?.pages ?? []).flatMap(({ items }) => items).reverse(),
+    more: pages.data ? pages.hasNextPage : Boolean(cursor),
+    loading: pages.isFetching,
+    load: () => void pages.fetchNextPage(),
+  };
 }
 
 function Event({ event, notification }: { event: AlertEvent; notification: Notification | undefined }) {

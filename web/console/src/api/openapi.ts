@@ -379,7 +379,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What befell a rule while none of its alerts was there: why it did not fire */
+        /** What befell a rule while none of its alerts was there, newest first: why it did not fire */
         get: operations["rule_events"];
         put?: never;
         post?: never;
@@ -452,6 +452,23 @@ export interface paths {
         };
         /** An alert, its events and its notifications */
         get: operations["alert"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{ws}/alerts/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What happened to an alert, newest first */
+        get: operations["alert_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -885,7 +902,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Enrolment tokens */
+        /** Enrolment tokens, newest first */
         get: operations["enrolment_tokens"];
         put?: never;
         /** Make an enrolment token */
@@ -1429,7 +1446,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The server's own metrics, in Prometheus' text format */
+        /** The server's own metrics, in Prometheus' text format; of all workspaces together */
         get: operations["metrics"];
         put?: never;
         post?: never;
@@ -1598,11 +1615,13 @@ export interface components {
                 [key: string]: number | null;
             };
         };
-        /** @description An alert with all that happened to it. */
+        /** @description An alert with what happened to it. */
         AlertDetail: {
             alert: components["schemas"]["Alert"];
-            /** @description Oldest first. */
+            /** @description The latest 500, oldest first; `/alerts/{id}/events` has the others. */
             events: components["schemas"]["AlertEvent"][];
+            /** @description The cursor of those before them; null where there are none. */
+            earlier?: string | null;
             notifications: components["schemas"]["Notification"][];
         };
         /**
@@ -1944,6 +1963,27 @@ export interface components {
             agentsUrl?: string | null;
         };
         /** @description A page of a listing. */
+        ItemsPage_AgentView: {
+            items: {
+                id: components["schemas"]["AgentId"];
+                workspace: string;
+                facts: components["schemas"]["AgentFacts"];
+                health: components["schemas"]["AgentHealth"];
+                reasons: string[];
+                enrolledAt: components["schemas"]["Timestamp"];
+                lastSeenAt?: null | components["schemas"]["Timestamp"];
+                /** Format: int64 */
+                clockSkewMs: number;
+                /** @description Configuration in force on the agent, and the one it should have. */
+                configApplied?: string | null;
+                configWanted: string;
+                monitors: components["schemas"]["MonitorReport"][];
+                process: components["schemas"]["AgentSelf"];
+            }[];
+            /** @description The cursor of the next page; null at the end. */
+            next?: string | null;
+        };
+        /** @description A page of a listing. */
         ItemsPage_Alert: {
             items: {
                 id: string;
@@ -1971,6 +2011,44 @@ export interface components {
             next?: string | null;
         };
         /** @description A page of a listing. */
+        ItemsPage_AlertEvent: {
+            items: {
+                at: components["schemas"]["Timestamp"];
+                /**
+                 * @description The alert's id; or [`rule_timeline`] for what befell a rule while no alert was there: a minute
+                 *     that could not be judged, a condition that held too seldom to fire.
+                 */
+                alert: string;
+                /** @description `evaluate`, `inhibit`, `silence`, `group`, `reduce`, `route`, `render`, `queue`, `deliver`. */
+                stage: string;
+                /** @description `passed`, `stopped`, `fired`, `recovered`, `closed`, `delayed`, `retry`, `sent`, `failed`. */
+                outcome: string;
+                /** @description Why, for people. */
+                reason: string;
+                /** @description The notification it is about, where it is about one. */
+                notification?: string | null;
+            }[];
+            /** @description The cursor of the next page; null at the end. */
+            next?: string | null;
+        };
+        /** @description A page of a listing. */
+        ItemsPage_ApiToken: {
+            items: {
+                id: string;
+                name: string;
+                platformAdmin: boolean;
+                roles: {
+                    [key: string]: components["schemas"]["Role"];
+                };
+                createdBy: string;
+                createdAt: components["schemas"]["Timestamp"];
+                expiresAt?: null | components["schemas"]["Timestamp"];
+                lastUsedAt?: null | components["schemas"]["Timestamp"];
+            }[];
+            /** @description The cursor of the next page; null at the end. */
+            next?: string | null;
+        };
+        /** @description A page of a listing. */
         ItemsPage_AuditEntry: {
             items: {
                 /** Format: int64 */
@@ -1987,6 +2065,38 @@ export interface components {
                 /** @description Secrets shown as `***`. */
                 before?: unknown;
                 after?: unknown;
+            }[];
+            /** @description The cursor of the next page; null at the end. */
+            next?: string | null;
+        };
+        /** @description A page of a listing. */
+        ItemsPage_EnrolmentToken: {
+            items: {
+                id: string;
+                workspace: string;
+                note: string;
+                /**
+                 * Format: int32
+                 * @description How often it can still be used; `None` for any number of times.
+                 */
+                usesLeft?: number | null;
+                createdBy: string;
+                createdAt: components["schemas"]["Timestamp"];
+                expiresAt?: null | components["schemas"]["Timestamp"];
+                /** Format: int32 */
+                used: number;
+            }[];
+            /** @description The cursor of the next page; null at the end. */
+            next?: string | null;
+        };
+        /** @description A page of a listing. */
+        ItemsPage_FolderView: {
+            items: {
+                path: string;
+                /** Format: int32 */
+                monitors: number;
+                /** Format: int32 */
+                rules: number;
             }[];
             /** @description The cursor of the next page; null at the end. */
             next?: string | null;
@@ -2015,86 +2125,31 @@ export interface components {
             /** @description The cursor of the next page; null at the end. */
             next?: string | null;
         };
-        /** @description A listing. */
-        Items_AgentView: {
+        /** @description A page of a listing. */
+        ItemsPage_User: {
             items: {
-                id: components["schemas"]["AgentId"];
-                workspace: string;
-                facts: components["schemas"]["AgentFacts"];
-                health: components["schemas"]["AgentHealth"];
-                reasons: string[];
-                enrolledAt: components["schemas"]["Timestamp"];
-                lastSeenAt?: null | components["schemas"]["Timestamp"];
-                /** Format: int64 */
-                clockSkewMs: number;
-                /** @description Configuration in force on the agent, and the one it should have. */
-                configApplied?: string | null;
-                configWanted: string;
-                monitors: components["schemas"]["MonitorReport"][];
-                process: components["schemas"]["AgentSelf"];
-            }[];
-        };
-        /** @description A listing. */
-        Items_AlertEvent: {
-            items: {
-                at: components["schemas"]["Timestamp"];
-                /**
-                 * @description The alert's id; or [`rule_timeline`] for what befell a rule while no alert was there: a minute
-                 *     that could not be judged, a condition that held too seldom to fire.
-                 */
-                alert: string;
-                /** @description `evaluate`, `inhibit`, `silence`, `group`, `reduce`, `route`, `render`, `queue`, `deliver`. */
-                stage: string;
-                /** @description `passed`, `stopped`, `fired`, `recovered`, `closed`, `delayed`, `retry`, `sent`, `failed`. */
-                outcome: string;
-                /** @description Why, for people. */
-                reason: string;
-                /** @description The notification it is about, where it is about one. */
-                notification?: string | null;
-            }[];
-        };
-        /** @description A listing. */
-        Items_ApiToken: {
-            items: {
-                id: string;
                 name: string;
+                displayName: string;
                 platformAdmin: boolean;
                 roles: {
                     [key: string]: components["schemas"]["Role"];
                 };
-                createdBy: string;
+                disabled: boolean;
                 createdAt: components["schemas"]["Timestamp"];
-                expiresAt?: null | components["schemas"]["Timestamp"];
-                lastUsedAt?: null | components["schemas"]["Timestamp"];
+                lastLoginAt?: null | components["schemas"]["Timestamp"];
             }[];
+            /** @description The cursor of the next page; null at the end. */
+            next?: string | null;
         };
-        /** @description A listing. */
-        Items_EnrolmentToken: {
+        /** @description A page of a listing. */
+        ItemsPage_WorkspaceView: {
             items: {
-                id: string;
-                workspace: string;
-                note: string;
-                /**
-                 * Format: int32
-                 * @description How often it can still be used; `None` for any number of times.
-                 */
-                usesLeft?: number | null;
-                createdBy: string;
-                createdAt: components["schemas"]["Timestamp"];
-                expiresAt?: null | components["schemas"]["Timestamp"];
-                /** Format: int32 */
-                used: number;
+                name: string;
+                /** @description What the caller may do there. */
+                role: components["schemas"]["Role"];
             }[];
-        };
-        /** @description A listing. */
-        Items_FolderView: {
-            items: {
-                path: string;
-                /** Format: int32 */
-                monitors: number;
-                /** Format: int32 */
-                rules: number;
-            }[];
+            /** @description The cursor of the next page; null at the end. */
+            next?: string | null;
         };
         /** @description A listing. */
         Items_TaskStatus: {
@@ -2110,28 +2165,6 @@ export interface components {
                 /** Format: int64 */
                 lastDurationMs?: number | null;
                 lastError?: string | null;
-            }[];
-        };
-        /** @description A listing. */
-        Items_User: {
-            items: {
-                name: string;
-                displayName: string;
-                platformAdmin: boolean;
-                roles: {
-                    [key: string]: components["schemas"]["Role"];
-                };
-                disabled: boolean;
-                createdAt: components["schemas"]["Timestamp"];
-                lastLoginAt?: null | components["schemas"]["Timestamp"];
-            }[];
-        };
-        /** @description A listing. */
-        Items_WorkspaceView: {
-            items: {
-                name: string;
-                /** @description What the caller may do there. */
-                role: components["schemas"]["Role"];
             }[];
         };
         /** @description A value of a line that is a JSON document. */
@@ -3108,7 +3141,10 @@ export interface operations {
     };
     api_tokens: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3120,7 +3156,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Items_ApiToken"];
+                    "application/json": components["schemas"]["ItemsPage_ApiToken"];
                 };
             };
             /** @description A problem document */
@@ -3197,7 +3233,10 @@ export interface operations {
     };
     users: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3209,7 +3248,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Items_User"];
+                    "application/json": components["schemas"]["ItemsPage_User"];
                 };
             };
             /** @description A problem document */
@@ -3288,7 +3327,10 @@ export interface operations {
     };
     workspaces: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3300,7 +3342,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Items_WorkspaceView"];
+                    "application/json": components["schemas"]["ItemsPage_WorkspaceView"];
                 };
             };
             /** @description A problem document */
@@ -3352,7 +3394,10 @@ export interface operations {
     };
     agents: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
             header?: never;
             path: {
                 ws: string;
@@ -3366,7 +3411,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Items_AgentView"];
+                    "application/json": components["schemas"]["ItemsPage_AgentView"];
                 };
             };
             /** @description A problem document */
@@ -3661,7 +3706,10 @@ export interface operations {
     };
     rule_events: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
             header?: never;
             path: {
                 ws: string;
@@ -3676,7 +3724,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Items_AlertEvent"];
+                    "application/json": components["schemas"]["ItemsPage_AlertEvent"];
                 };
             };
             /** @description A problem document */
@@ -3827,6 +3875,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AlertDetail"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problems"];
+                };
+            };
+        };
+    };
+    alert_events: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                ws: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ItemsPage_AlertEvent"];
                 };
             };
             /** @description A problem document */
@@ -5109,7 +5191,10 @@ export interface operations {
     };
     enrolment_tokens: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
             header?: never;
             path: {
                 ws: string;
@@ -5123,7 +5208,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Items_EnrolmentToken"];
+                    "application/json": components["schemas"]["ItemsPage_EnrolmentToken"];
                 };
             };
             /** @description A problem document */
@@ -5236,7 +5321,10 @@ export interface operations {
     };
     folders: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
             header?: never;
             path: {
                 ws: string;
@@ -5250,7 +5338,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Items_FolderView"];
+                    "application/json": components["schemas"]["ItemsPage_FolderView"];
                 };
             };
             /** @description A problem document */

@@ -11,6 +11,7 @@ import { useSession } from '@/session';
 import { DeleteButton } from './DeleteButton';
 import { DocumentEditor } from './DocumentEditor';
 import { useDraft } from './draft';
+import { HistoryButton } from './History';
 import { useLeaveGuard } from './useLeaveGuard';
 
 interface Props<S> {
@@ -50,6 +51,15 @@ export function DocumentPage<S extends { enabled?: boolean }>({ plural, initial,
       extra={stored ? <EnabledTag enabled={draft.document.spec.enabled !== false} /> : undefined}
       actions={
         <>
+          {stored && (
+            <HistoryButton
+              plural={plural}
+              name={initial.metadata.name}
+              unsaved={draft.dirty}
+              // What is being edited is no longer what is stored.
+              onRestored={() => void navigate(link(back()))}
+            />
+          )}
           {stored && !draft.readOnly && (
             <DeleteButton
               plural={plural}

@@ -5,7 +5,7 @@ import { useQuery } from '@tanstack/react-query';
 import { AutoComplete, Button, Form, Input, InputNumber, Select, Space, Switch } from 'antd';
 import { useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
-import { api, listAll, resourcePath } from '@/api/client';
+import { listAll, resourcePath } from '@/api/client';
 import type { Resource } from '@/api/types';
 import { useSession } from '@/session';
 import { resourcesKey, useDocument } from './draft';
@@ -229,7 +229,7 @@ export function useFolders() {
   const { workspace } = useSession();
   return useQuery({
     queryKey: ['folders', workspace],
-    queryFn: async ({ signal }) => (await api.get<{ items: Folder[] }>(resourcePath(workspace, 'folders'), { signal })).items,
+    queryFn: ({ signal }) => listAll<Folder>(resourcePath(workspace, 'folders'), { signal }),
   });
 }
 

@@ -8,6 +8,7 @@ import { api, resourcePath } from '@/api/client';
 import type { Alert, AlertRuleSpec, MonitorSpec, MonitorStatus, Page as PageOf, Resource } from '@/api/types';
 import { AlertTable } from '@/alerts/AlertTable';
 import { resourcesKey } from '@/documents/draft';
+import { HistoryButton } from '@/documents/History';
 import { useResources } from '@/documents/ResourcePage';
 import { Failure } from '@/parts/Failure';
 import { Loading } from '@/parts/Loading';
@@ -38,6 +39,7 @@ export function Component() {
       extra={<><EnabledTag enabled={spec.enabled !== false} />{metadata.displayName && <span className="muted">{metadata.name}</span>}{metadata.folder && <Link to={link(`monitors?folder=${encodeURIComponent(metadata.folder)}`)}>{metadata.folder}</Link>}</>}
       actions={
         <>
+          <HistoryButton plural="monitors" name={name} />
           {can('editor') && <Link to={link(`alert-rules/new?monitor=${name}`)}><Button icon={<BellOutlined />}>{t('rule.createFor')}</Button></Link>}
           <Link to={link(`monitors/${name}/edit`)}><Button type="primary" icon={<EditOutlined />} data-testid="monitor-edit">{t(can('editor') ? 'action.edit' : 'action.show')}</Button></Link>
         </>

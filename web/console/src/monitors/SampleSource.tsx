@@ -5,7 +5,7 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 import { Breadcrumb, Button, Input, Modal, Segmented, Select, Table } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { api, resourcePath } from '@/api/client';
+import { api, listAll, resourcePath } from '@/api/client';
 import type { AgentTask, AgentTaskResult, AgentView } from '@/api/types';
 import { bytes } from '@/parts/format';
 import { Failure } from '@/parts/Failure';
@@ -17,7 +17,7 @@ export function useAgents() {
   const { workspace } = useSession();
   return useQuery({
     queryKey: ['agents', workspace],
-    queryFn: async ({ signal }) => (await api.get<{ items: AgentView[] }>(resourcePath(workspace, 'agents'), { signal })).items,
+    queryFn: ({ signal }) => listAll<AgentView>(resourcePath(workspace, 'agents'), { signal }),
     refetchInterval: 15_000,
   });
 }

@@ -4,11 +4,11 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, resourcePath } from '@/api/client';
 import type { AuditEntry, Page as PageOf } from '@/api/types';
+import { Diff } from '@/parts/Diff';
 import { Failure } from '@/parts/Failure';
 import { Nothing, Page } from '@/parts/Page';
 import { TimeText } from '@/parts/TimeText';
 import { useSession } from '@/session';
-import { diffValues } from './diff';
 
 export function Component() {
   const { t } = useTranslation();
@@ -52,17 +52,5 @@ export function Component() {
         </Card>
       )}
     </Page>
-  );
-}
-
-function Diff({ before, after }: { before: unknown; after: unknown }) {
-  const { t } = useTranslation();
-  const signs = { same: ' ', removed: '−', added: '+' };
-  return (
-    <pre className="block mono" aria-label={t('audit.diff')}>
-      {diffValues(before, after).map(({ kind, text }, index) => (
-        <div key={index} className={kind === 'same' ? undefined : `diff-${kind}`}>{signs[kind]} {text}</div>
-      ))}
-    </pre>
   );
 }

@@ -3,7 +3,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Alert, Button, Card, Form, Input, Modal, Select, Switch, Table } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { api } from '@/api/client';
+import { api, listAll } from '@/api/client';
 import type { ApiToken, Role } from '@/api/types';
 import { useDelete } from '@/documents/DeleteButton';
 import { CopyButton } from '@/parts/CopyButton';
@@ -20,7 +20,7 @@ export function Component() {
   const client = useQueryClient();
   const ask = useDelete();
   const [creating, setCreating] = useState(false);
-  const tokens = useQuery({ queryKey: ['tokens'], queryFn: async ({ signal }) => (await api.get<{ items: ApiToken[] }>('/tokens', { signal })).items });
+  const tokens = useQuery({ queryKey: ['tokens'], queryFn: ({ signal }) => listAll<ApiToken>('/tokens', { signal }) });
   const create = <Button type="primary" icon={<PlusOutlined />} onClick={() => setCreating(true)}>{t('action.create')}</Button>;
 
   return (

@@ -3,7 +3,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { App, Button, Card, Form, Input, Modal, Switch, Table } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { api } from '@/api/client';
+import { api, listAll } from '@/api/client';
 import type { Role, User } from '@/api/types';
 import { useDelete } from '@/documents/DeleteButton';
 import { Failure } from '@/parts/Failure';
@@ -19,7 +19,7 @@ export function Component() {
   const client = useQueryClient();
   const ask = useDelete();
   const [editing, setEditing] = useState<User | 'new'>();
-  const users = useQuery({ queryKey: ['users'], queryFn: async ({ signal }) => (await api.get<{ items: User[] }>('/users', { signal })).items });
+  const users = useQuery({ queryKey: ['users'], queryFn: ({ signal }) => listAll<User>('/users', { signal }) });
 
   return (
     <Page title={t('nav.users')} actions={<Button type="primary" icon={<PlusOutlined />} onClick={() => setEditing('new')}>{t('action.create')}</Button>}>

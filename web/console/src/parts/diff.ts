@@ -7,6 +7,9 @@ export interface DiffLine {
   text: string;
 }
 
+/** A line, or what was left out between two. */
+export type ShownLine = DiffLine | { kind: 'gap'; text: string };
+
 /** Past this many lines on a side a diff is not worth its time; all is shown as replaced. */
 const MOST_LINES = 2000;
 
@@ -50,3 +53,17 @@ function yamlLines(value: unknown): string[] {
 }
 
 export const diffValues = (before: unknown, after: unknown): DiffLine[] => diffLines(yamlLines(before), yamlLines(after));
+
+/** The changes with `context` lines around each; all lines where nothing changed. */
+export function around(lines: readonly DiffLine[], context: number): ShownLine[] {
+  const near = new Uint8Array(lines.length);
+  lines.forEach(({ kind }, index) => {
+    if (kind !== 'same') near.fill(1, Math.max(0, index - context), index + context + 1);
+  });
+  if (!near.includes(1)) return [...lines];
+  return lines.flatMap((line, index): ShownLine[] => {
+    if (near[index] === 1) return [line];
+    // One mark for a stretch that is left out.
+    return index === 0 || near[index - 1] === 1 ? [{ kind: 'gap', text: '⋯' }] : [];
+  });
+}

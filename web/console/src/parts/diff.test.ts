@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { diffLines, diffValues } from './diff';
+import { around, diffLines, diffValues } from './diff';
 
 function check(before: string, after: string, expected: string) {
   const signs = { same: ' ', removed: '-', added: '+' };
@@ -23,4 +23,13 @@ test('both sides can be read out of a diff', () => {
 
 test('a creation has no before', () => {
   expect(diffValues(null, { a: 1 })).toEqual([{ kind: 'added', text: 'a: 1' }]);
+});
+
+test('what is far from any change is left out', () => {
+  const shown = (before: string, after: string, context: number) =>
+    around(diffLines(Array.from(before), Array.from(after)), context).map(({ text }) => text).join('');
+  expect(shown('abcdefgh', 'abcdXfgh', 1)).toBe('⋯deXf⋯');
+  expect(shown('Abcdefgh', 'abcdefgH', 1)).toBe('Aab⋯ghH');
+  expect(shown('abc', 'aXc', 3)).toBe('abXc');
+  expect(shown('abc', 'abc', 1)).toBe('abc');
 });
