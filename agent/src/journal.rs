@@ -7,8 +7,9 @@
 //! positions as of some ordinal; records up to there that are acknowledged are dropped, a segment
 //! at a time.
 //!
-//! **Invariants**: `append` returns only after the frame is durable; a frame that is not whole is the
-//! end of the journal (a torn write), cut off when it is opened; at the limit nothing is appended.
+//! **Invariants**: `append` returns only after the frame is durable; what a crash left unfinished at the
+//! end (a torn write) is cut off when the journal is opened, any other damage is told and nothing is
+//! changed; at the limit nothing is appended.
 
 mod frame;
 mod segment;
@@ -217,8 +218,9 @@ impl Journal {
         let mut ordinal = self.last;
         for (index, payload) in payloads.iter().enumerate() {
             ordinal += 1;
-            let is_last = index + 1 == payloads.len();
-            frame::encode(&mut bytes, ordinal, is_last, if is_last { &positions } else { &[] }, payload);
+            let (is_first, is_last) = (index == 0, index + 1 == payloads.len());
+            let positions = if is_last { positions.as_slice() } else { &[] };
+            frame::encode(&mut bytes, ordinal, (is_first, is_last), positions, payload);
             let offset = segment.length + (bytes.len() - payload.len()) as u64;
             places.push(Place { ordinal, segment: segment.first, offset, length: payload.len() });
         }

@@ -47,8 +47,17 @@ pub(super) struct Recovered {
 }
 
 /// Reads every segment; cuts off what a crash left unfinished at the end of the last.
+///
+/// Damage anywhere else is not skipped. What stands after it was likely taken by the server: to read those
+/// lines again would count them twice, and to go on without what is damaged would call windows complete
+/// that are not.
 pub(super) fn scan(directory: &Path, checkpoint: &Checkpoint) -> Result<Recovered, JournalError> {
     let fail = |source| JournalError::Io { path: directory.to_path_buf(), source };
+    let damaged = |path: &Path, at: u64| JournalError::Damaged {
+        path: path.to_path_buf(),
+        at,
+        directory: directory.to_path_buf(),
+    };
     let mut firsts: Vec<u64> = fs::read_dir(directory)
         .map_err(fail)?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".seg")?.parse().ok())
@@ -60,15 +69,24 @@ pub(super) fn scan(directory: &Path, checkpoint: &Checkpoint) -> Result<Recovere
         unacked: VecDeque::new(),
         last: checkpoint.through,
     };
+    // What comes before is not needed, and may be gone.
+    let mut next = checkpoint.acked.min(checkpoint.through) + 1;
     for (index, first) in firsts.iter().enumerate() {
         let path = Segment::path_of(directory, *first);
+        if *first > next || (index > 0 && *first < next) {
+            return Err(damaged(&path, 0));
+        }
         let bytes = fs::read(&path).map_err(fail)?;
         let mut segment = Segment { path, first: *first, last: 0, length: 0 };
-        read_segment(&bytes, &mut segment, checkpoint, &mut found);
+        if let Some(at) = read_segment(&bytes, &mut segment, checkpoint, &mut found) {
+            return Err(damaged(&segment.path, at));
+        }
+        next = if segment.last > 0 { segment.last + 1 } else { *first };
         let torn = segment.length < bytes.len() as u64;
-        if torn && index + 1 < firsts.len() {
-            let (path, at) = (segment.path, segment.length);
-            return Err(JournalError::Damaged { path, at, directory: directory.to_path_buf() });
+        let is_last = index + 1 == firsts.len();
+        // A checkpoint is written after what it is about was synced.
+        if (torn && !is_last) || (is_last && next <= checkpoint.through) {
+            return Err(damaged(&segment.path, segment.length));
         }
         if torn {
             tracing::info!(path = %segment.path.display(), at = segment.length, "cut off an unfinished record");
@@ -80,11 +98,17 @@ pub(super) fn scan(directory: &Path, checkpoint: &Checkpoint) -> Result<Recovere
     Ok(found)
 }
 
-/// Takes in the groups of frames that are whole.
-fn read_segment(bytes: &[u8], segment: &mut Segment, checkpoint: &Checkpoint, found: &mut Recovered) {
-    let mut at = 0;
+/// Takes in the groups of frames that are whole, up to the segment's `length`. Answers where damage is that
+/// a torn write does not explain.
+fn read_segment(bytes: &[u8], segment: &mut Segment, checkpoint: &Checkpoint, found: &mut Recovered) -> Option<u64> {
+    let (mut at, mut next) = (0, segment.first);
     let mut group: Vec<Place> = Vec::new();
     while let Some(frame) = frame::decode(&bytes[at..]) {
+        // Each is sound, yet what was between them is gone.
+        if frame.ordinal != next || (frame.first && !group.is_empty()) {
+            return Some(at as u64);
+        }
+        next += 1;
         let offset = (at + frame.payload.start) as u64;
         group.push(Place { ordinal: frame.ordinal, segment: segment.first, offset, length: frame.payload.len() });
         at += frame.length;
@@ -99,4 +123,5 @@ fn read_segment(bytes: &[u8], segment: &mut Segment, checkpoint: &Checkpoint, fo
         segment.last = frame.ordinal;
         segment.length = at as u64;
     }
+    frame::any_begins_in(&bytes[at..]).then_some(at as u64)
 }

@@ -117,6 +117,86 @@ fn damage_that_is_no_torn_write_is_told() {
     assert!(error.to_string().contains("Move the directory"), "{error}");
 }
 
+/// Four groups, the third of two frames, in one segment: its bytes, and where each group begins.
+fn four_groups(dir: &Path) -> (Vec<u8>, Vec<usize>) {
+    let mut journal = open(dir);
+    let mut starts = Vec::new();
+    for no in 1..=4 {
+        starts.push(journal.stats().bytes as usize);
+        let payloads = if no == 3 { vec![payload(30), payload(31)] } else { vec![payload(no)] };
+        journal.append(&payloads, &mark(no)).unwrap();
+    }
+    (fs::read(only_segment(dir)).unwrap(), starts)
+}
+
+fn check_damaged(dir: &Path, bytes: &[u8], wanted_at: usize) {
+    fs::write(only_segment(dir), bytes).unwrap();
+    match Journal::open(dir, 1 << 20, 100) {
+        Err(JournalError::Damaged { path, at, .. }) => assert_eq!((path, at), (only_segment(dir), wanted_at as u64)),
+        other => panic!("damage at {wanted_at} is not told: {:?}", other.map(|journal| journal.last)),
+    }
+    assert_eq!(fs::read(only_segment(dir)).unwrap(), bytes, "nothing is changed");
+}
+
+#[test]
+fn damage_with_a_whole_group_after_it_is_told_and_nothing_is_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, starts) = four_groups(dir.path());
+    let second_of_third = starts[2] + frame::decode(&whole[starts[2]..]).unwrap().length;
+    for at in 0..starts[3] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        let frames = [starts[0], starts[1], starts[2], second_of_third];
+        check_damaged(dir.path(), &bytes, *frames.iter().rfind(|start| **start <= at).unwrap());
+    }
+}
+
+#[test]
+fn a_frame_that_is_gone_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, starts) = four_groups(dir.path());
+    check_damaged(dir.path(), &[&whole[..starts[1]], &whole[starts[2]..]].concat(), starts[1]);
+    let second_of_third = starts[2] + frame::decode(&whole[starts[2]..]).unwrap().length;
+    check_damaged(dir.path(), &[&whole[..second_of_third], &whole[starts[3]..]].concat(), second_of_third);
+}
+
+#[test]
+fn a_group_torn_at_its_beginning_is_cut_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, starts) = four_groups(dir.path());
+    // The disk wrote the group's second frame and not its first.
+    let mut bytes = whole[..starts[3]].to_vec();
+    bytes[starts[2]..starts[2] + 20].fill(0);
+    fs::write(only_segment(dir.path()), &bytes).unwrap();
+    let journal = open(dir.path());
+    assert_eq!((journal.positions().next, journal.last_sequence()), (2, 2));
+}
+
+#[test]
+fn a_segment_that_is_gone_or_shorter_than_the_checkpoint_says_is_told() {
+    let filled = || {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(dir.path(), 64 << 10, 100).unwrap();
+        (1..200).for_each(|no| append(&mut journal, no));
+        let paths: Vec<PathBuf> = journal.segments.iter().map(|segment| segment.path.clone()).collect();
+        assert!(paths.len() > 2);
+        (dir, journal, paths)
+    };
+    let check = |dir: &Path| {
+        assert!(matches!(Journal::open(dir, 64 << 10, 100), Err(JournalError::Damaged { .. })));
+    };
+    for gone in [0, 1] {
+        let (dir, _, paths) = filled();
+        fs::remove_file(&paths[gone]).unwrap();
+        check(dir.path());
+    }
+    let (dir, mut journal, paths) = filled();
+    assert_eq!(journal.resume(1000, 200).unwrap(), Resume::Anew);
+    let last = File::options().write(true).open(&paths[paths.len() - 1]).unwrap();
+    last.set_len(last.metadata().unwrap().len() - 1).unwrap();
+    check(dir.path());
+}
+
 #[test]
 fn full_at_its_limit_and_free_again_when_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
