@@ -50,7 +50,12 @@ demo: ## A server, an agent and an application that begins to fail: see an alert
 	@exec $(DEBUG)/nightjar demo
 
 dev: build ## A server on ./data, and the console with hot reload on http://localhost:5173
-	@trap 'kill 0' EXIT; $(DEBUG)/nightjar server --data-dir data & cd $(CONSOLE) && npm run dev
+	@$(DEBUG)/nightjar server --data-dir data & server=$$!; \
+	(cd $(CONSOLE) && exec node_modules/.bin/vite --clearScreen false) <&0 & vite=$$!; \
+	trap 'trap - INT TERM; kill $$server $$vite 2>/dev/null; wait || true; exit 0' INT TERM; \
+	ended=0; wait -n $$server $$vite || ended=$$?; \
+	kill $$server $$vite 2>/dev/null || true; wait || true; \
+	echo "make dev: the server or the console has ended" >&2; exit $$(( ended ? ended : 1 ))
 
 run: build ## A server on ./data
 	@exec $(DEBUG)/nightjar server --data-dir data

@@ -49,8 +49,8 @@ async fn one_command_installs_again_and_removes() {
     assert!(!refused.status.success());
     assert!(!installed.0.join("bin/nightjar-agent").exists(), "installed with a wrong token");
 
-    let arguments = format!("--token {} --label app=trade", stand.enrolment_token().await);
-    succeeded(&install(&stand, &installed.0, &arguments));
+    let token = format!("--token {}", stand.enrolment_token().await);
+    succeeded(&install(&stand, &installed.0, &format!("{token} --label app=trade")));
     let connected = async || {
         let agents = stand.get("workspaces/default/agents").await;
         match agents["items"].as_array().unwrap().as_slice() {
@@ -62,8 +62,8 @@ async fn one_command_installs_again_and_removes() {
     let original = std::fs::read(agent_program()).unwrap();
     assert!(std::fs::read(installed.0.join("bin/nightjar-agent")).unwrap() == original, "another binary was installed");
 
-    // Once more, with a token that is used up: nothing to do, and the same agent.
-    succeeded(&install(&stand, &installed.0, &arguments));
+    // Once more, with a token that is used up: nothing to do, and the same agent with the same label.
+    succeeded(&install(&stand, &installed.0, &token));
     wait_for("the same agent", Duration::from_secs(30), connected).await;
     assert!(installed.process().is_some());
 

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Installs the Nightjar agent that this server hands out, or upgrades it, or removes it.
 #
-#   curl -fsSL @DOWNLOAD_URL@/install-agent.sh | sh -s -- --token TOKEN
+#   curl -fsSL @DOWNLOAD_URL@/install-agent.sh | sudo sh -s -- --token TOKEN
 #
-# Asks nothing, can be run again at any time: an agent that is already enrolled keeps its identity and
-# what it has yet to send. `--help` lists the options.
+# Asks nothing, can be run again at any time: an agent that is already enrolled keeps its identity, what
+# it has yet to send, and the options it was installed with. `--help` lists them.
 set -eu
 umask 022
 
@@ -12,6 +12,8 @@ umask 022
 main() {
 download_url='@DOWNLOAD_URL@'
 server='@AGENTS_URL@'
+given_download=
+given_server=
 token=${NIGHTJAR_TOKEN:-}
 token_file=
 data_dir=
@@ -21,6 +23,7 @@ ca_file=
 fingerprint=
 run_as=
 start=yes
+forget=no
 uninstall=no
 purge=no
 
@@ -41,42 +44,15 @@ Usage: install-agent.sh --token TOKEN [options]
   --prefix DIR         install below DIR instead of /usr/local, /etc and /var/lib; no service is registered
   --data-dir DIR       where the agent keeps its identity and its journal
   --user NAME          run as this user instead of `nightjar-agent` (made if it is missing)
+  --forget             keep none of the options of an earlier run
   --no-start           install only
   --uninstall          stop and remove the agent; its data stays
   --purge              with --uninstall: remove its data, too
+
+Run again, it keeps the options given before, but for the tokens and those given anew. Labels given anew
+take the place of all the earlier ones.
 USAGE
 }
-
-need() { [ "$#" -ge 2 ] && [ -n "$2" ] || die "$1 needs a value (see --help)"; }
-
-while [ "$#" -gt 0 ]; do
-    case $1 in
-        --token) need "$@"; token=$2; shift 2 ;;
-        --token-file) need "$@"; token_file=$2; shift 2 ;;
-        --server) need "$@"; server=$2; shift 2 ;;
-        --download) need "$@"; download_url=${2%/}; shift 2 ;;
-        --data-dir) need "$@"; data_dir=$2; shift 2 ;;
-        --label)
-            need "$@"
-            case $2 in
-                [!=]*=*) ;;
-                *) die "--label must be KEY=VALUE, not '$2'" ;;
-            esac
-            case $2 in
-                *[!A-Za-z0-9._=:/@+-]*) die "--label '$2' may hold only letters, digits and . _ : / @ + -" ;;
-            esac
-            labels="$labels $2"; shift 2 ;;
-        --prefix) need "$@"; prefix=${2%/}; shift 2 ;;
-        --ca-file) need "$@"; ca_file=$2; shift 2 ;;
-        --fingerprint) need "$@"; fingerprint=$2; shift 2 ;;
-        --user) need "$@"; run_as=$2; shift 2 ;;
-        --no-start) start=no; shift ;;
-        --uninstall) uninstall=yes; shift ;;
-        --purge) purge=yes; shift ;;
-        -h|--help) usage; exit 0 ;;
-        *) die "unknown option '$1' (see --help)" ;;
-    esac
-done
 
 # Values that go into the unit and the start script are kept to characters that need no quoting there.
 plain() {
@@ -89,24 +65,87 @@ absolute() {
     plain "$1" "$2"
 }
 
+need() { [ "$#" -ge 2 ] && [ -n "$2" ] || die "$1 needs a value (see --help)"; }
+
+while [ "$#" -gt 0 ]; do
+    case $1 in
+        --token) need "$@"; token=$2; shift 2 ;;
+        --token-file) need "$@"; token_file=$2; shift 2 ;;
+        --server) need "$@"; given_server=$2; shift 2 ;;
+        --download) need "$@"; given_download=${2%/}; shift 2 ;;
+        --data-dir) need "$@"; data_dir=$2; shift 2 ;;
+        --label)
+            need "$@"
+            case $2 in
+                [!=]*=*) ;;
+                *) die "--label must be KEY=VALUE, not '$2'" ;;
+            esac
+            plain --label "$2"
+            labels="$labels $2"; shift 2 ;;
+        --prefix) need "$@"; prefix=${2%/}; shift 2 ;;
+        --ca-file) need "$@"; ca_file=$2; shift 2 ;;
+        --fingerprint) need "$@"; fingerprint=$2; shift 2 ;;
+        --user) need "$@"; run_as=$2; shift 2 ;;
+        --forget) forget=yes; shift ;;
+        --no-start) start=no; shift ;;
+        --uninstall) uninstall=yes; shift ;;
+        --purge) purge=yes; shift ;;
+        -h|--help) usage; exit 0 ;;
+        *) die "unknown option '$1' (see --help)" ;;
+    esac
+done
+
 system=no
 if [ -n "$prefix" ]; then
     absolute --prefix "$prefix"
     bin_dir=$prefix/bin
     etc_dir=$prefix/etc/nightjar-agent
-    : "${data_dir:=$prefix/var/lib/nightjar-agent}"
 else
     system=yes
     bin_dir=/usr/local/bin
     etc_dir=/etc/nightjar-agent
-    : "${data_dir:=/var/lib/nightjar-agent}"
 fi
-absolute --data-dir "$data_dir"
 binary=$bin_dir/nightjar-agent
 unit=/etc/systemd/system/nightjar-agent.service
+arguments_file=$etc_dir/arguments
+options_file=$etc_dir/options
+
+# What was given before holds until it is given anew. An option on one line, its value on the next; where
+# an older installer kept no options, the agent's arguments tell most of them.
+kept=
+keep_earlier() {
+    earlier=$options_file
+    [ -f "$earlier" ] || earlier=$arguments_file
+    [ "$forget" = no ] && [ -f "$earlier" ] || return 0
+    relabelled=$labels
+    while IFS= read -r option; do
+        case $option in --*) ;; *) continue ;; esac
+        IFS= read -r value || break
+        case $option in
+            --label) [ -z "$relabelled" ] || continue; labels="$labels $value" ;;
+            --data-dir) [ -z "$data_dir" ] || continue; data_dir=$value ;;
+            --fingerprint) [ -z "$fingerprint" ] || continue; fingerprint=$value ;;
+            --ca-file) [ -z "$ca_file" ] && [ -r "$value" ] || continue; ca_file=$value ;;
+            --user) [ -z "$run_as" ] || continue; run_as=$value ;;
+            --download) [ -z "$given_download" ] || continue; given_download=$value ;;
+            --server)
+                # Among the arguments it is there even if nobody gave it.
+                [ -z "$given_server" ] && [ "$earlier" = "$options_file" ] || continue
+                given_server=$value ;;
+            *) continue ;;
+        esac
+        plain "$option" "$value"
+        kept="$kept $option $value"
+    done <"$earlier"
+}
+keep_earlier
+download_url=${given_download:-$download_url}
+server=${given_server:-$server}
+given_data_dir=$data_dir
+: "${data_dir:=$prefix/var/lib/nightjar-agent}"
+absolute --data-dir "$data_dir"
 pid_file=$data_dir/agent.pid
 log_file=$data_dir/agent.log
-arguments_file=$etc_dir/arguments
 
 if [ "$system" = yes ] && [ "$(id -u)" -ne 0 ]; then
     die "run this as root (sudo sh -s -- …), or give --prefix to install for yourself; the agent itself never runs as root"
@@ -171,6 +210,7 @@ fi
 if [ -n "$fingerprint" ]; then plain --fingerprint "$fingerprint"; fi
 if [ -n "$run_as" ]; then plain --user "$run_as"; fi
 [ "$(uname -s)" = Linux ] || die "the agent runs on Linux; this is $(uname -s)"
+[ -z "$kept" ] || say "keeping what was given before:$kept (--forget keeps none of it)"
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/nightjar-agent.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -263,6 +303,7 @@ fi
 if [ -n "$ca_file" ]; then
     cp "$ca_file" "$etc_dir/ca.pem.new"
     mv -f "$etc_dir/ca.pem.new" "$etc_dir/ca.pem"
+    ca_file=$etc_dir/ca.pem
 fi
 
 if [ "$system" = yes ]; then
@@ -298,12 +339,22 @@ if [ "$(id -u)" -eq 0 ]; then chown -hR "$user" "$data_dir"; fi
 # One argument a line.
 {
     printf '%s\n' run --server "$server" --token-file "$token_store" --data-dir "$data_dir"
-    [ -z "$ca_file" ] || printf '%s\n' --ca-file "$etc_dir/ca.pem"
+    [ -z "$ca_file" ] || printf '%s\n' --ca-file "$ca_file"
     [ -z "$fingerprint" ] || printf '%s\n' --fingerprint "$fingerprint"
     for label in $labels; do printf '%s\n' --label "$label"; done
 } >"$arguments_file.new"
 mv -f "$arguments_file.new" "$arguments_file"
 arguments=$(tr '\n' ' ' <"$arguments_file")
+{
+    [ -z "$given_server" ] || printf '%s\n' --server "$given_server"
+    [ -z "$given_download" ] || printf '%s\n' --download "$given_download"
+    [ -z "$given_data_dir" ] || printf '%s\n' --data-dir "$given_data_dir"
+    [ -z "$ca_file" ] || printf '%s\n' --ca-file "$ca_file"
+    [ -z "$fingerprint" ] || printf '%s\n' --fingerprint "$fingerprint"
+    [ -z "$run_as" ] || printf '%s\n' --user "$run_as"
+    for label in $labels; do printf '%s\n' --label "$label"; done
+} >"$options_file.new"
+mv -f "$options_file.new" "$options_file"
 
 if has_systemd; then
     cat >"$unit" <<UNIT

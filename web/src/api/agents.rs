@@ -121,7 +121,7 @@ async fn create_token(
     let Json(new) = <Json<NewEnrolmentToken> as axum::extract::FromRequest<_>>::from_request(request, &shared).await?;
     let (about, token) = shared.services.registry.create_enrolment_token(caller.actor(), &ws, new).await?;
     let token = token.expose().to_owned();
-    let install = base.map(|base| format!("curl -fsSL {base}/install-agent.sh | sh -s -- --token {token}"));
+    let install = base.map(|base| format!("curl -fsSL {base}/install-agent.sh | sudo sh -s -- --token {token}"));
     Ok((StatusCode::CREATED, json(&NewToken { about, token, install })?).into_response())
 }
 

@@ -185,6 +185,37 @@ async fn installs_upgrades_and_removes() {
 }
 
 #[tokio::test]
+async fn run_again_it_keeps_what_it_was_given() {
+    let site = Site::open(false).await;
+    let elsewhere = site.prefix().join("elsewhere").display().to_string();
+    let first = ["--label", "app=trade", "--label", "idc=hz1", "--server", "https://agents.example:9701"];
+    let token = ["--token", "enrol-me", "--no-start"];
+    said(&site.install(&[&token[..], &first, &["--data-dir", &elsewhere]].concat()), true, "not started");
+    let arguments = || {
+        let file = site.prefix().join("etc/nightjar-agent/arguments");
+        std::fs::read_to_string(file).expect("arguments").replace('\n', " ")
+    };
+    let whole = arguments();
+    for one in [&elsewhere, "--server https://agents.example:9701", "--label app=trade --label idc=hz1"] {
+        assert!(whole.contains(one), "{whole}");
+    }
+
+    said(&site.install(&token), true, "--label app=trade --label idc=hz1");
+    assert_eq!(arguments(), whole);
+    let other = [&token[..], &["--label", "app=toll"]].concat();
+    said(&site.install(&other), true, "keeping what was given before: --server https://agents.example:9701");
+    assert_eq!(arguments(), whole.replace("--label app=trade --label idc=hz1", "--label app=toll"));
+
+    // An older installer left the agent's arguments alone.
+    std::fs::remove_file(site.prefix().join("etc/nightjar-agent/options")).expect("removed");
+    let kept = format!("before: --data-dir {elsewhere} --label app=toll (");
+    said(&site.install(&token), true, &kept);
+    let forgotten = site.install(&[&token[..], &["--forget"]].concat());
+    assert!(!String::from_utf8_lossy(&forgotten.stdout).contains("keeping"));
+    assert!(!arguments().contains("--label") && !arguments().contains(&elsewhere));
+}
+
+#[tokio::test]
 async fn no_link_in_its_folder_leads_to_another_file() {
     let site = Site::open(false).await;
     let victim = site.path("victim");

@@ -123,7 +123,7 @@ async fn an_enrolment_token_comes_with_its_command() {
           "expiresAt": null,
           "used": 0,
           "token": "enrol-me",
-          "install": "curl -fsSL http://nightjar.example:9700/install-agent.sh | sh -s -- --token enrol-me"
+          "install": "curl -fsSL http://nightjar.example:9700/install-agent.sh | sudo sh -s -- --token enrol-me"
         }
     "#]]
     .assert_eq(&answer.shown());
