@@ -3,8 +3,8 @@
 //!
 //! Records lie in segment files `<first ordinal>.seg`, one [`frame`] each. A frame has an *ordinal*
 //! that counts on for ever; its sequence, which the server sees, is the ordinal less the base of the
-//! present incarnation. The `checkpoint` holds incarnation, base, what is acknowledged, and the
-//! positions as of some ordinal; records up to there that are acknowledged are dropped, a segment
+//! present incarnation. The `checkpoint` holds whose it is, incarnation, base, what is acknowledged, and
+//! the positions as of some ordinal; records up to there that are acknowledged are dropped, a segment
 //! at a time.
 //!
 //! **Invariants**: `append` returns only after the frame is durable; what a crash left unfinished at the
@@ -12,6 +12,7 @@
 //! changed; at the limit nothing is appended.
 
 mod frame;
+mod owner;
 mod segment;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use nightjar_model::names::AgentId;
 use serde::{Deserialize, Serialize};
 
 use self::segment::{Segment, scan};
@@ -90,10 +92,16 @@ pub struct Journal {
     unacked: VecDeque<Place>,
     /// The last append failed: what can be dropped is dropped at once.
     short: bool,
+    /// What the checkpoint on disk says is acknowledged.
+    acked_on_disk: u64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Checkpoint {
+    /// Whose records these are. Another agent's session must not carry them: its server would count them
+    /// again, or for another workspace. `None` until the first agent that uses the journal.
+    #[serde(default)]
+    agent: Option<AgentId>,
     incarnation: u64,
     /// Ordinal of the record before the incarnation's first.
     base: u64,
@@ -152,6 +160,7 @@ impl Journal {
             segment_limit: (limit / 16).clamp(4 << 10, 8 << 20),
             segments,
             writer,
+            acked_on_disk: checkpoint.acked,
             checkpoint,
             positions: recovered.positions,
             last,
@@ -253,6 +262,16 @@ impl Journal {
         }
     }
 
+    /// Writes down what is acknowledged, unless that is on disk. To be called now and then: one write for
+    /// each acknowledgement would be too many, and until the next segment too few.
+    pub fn keep_acknowledged(&mut self) {
+        if self.checkpoint.acked > self.acked_on_disk
+            && let Err(error) = self.replace_checkpoint(self.checkpoint.clone())
+        {
+            tracing::debug!(%error, "what is acknowledged is not written down for now");
+        }
+    }
+
     /// Compares with the highest sequence that the server has of this incarnation.
     ///
     /// # Errors
@@ -268,7 +287,7 @@ impl Journal {
         let acked = after.min(self.last).max(self.checkpoint.acked);
         let incarnation = fresh.max(self.checkpoint.incarnation + 1);
         let next = Checkpoint { incarnation, base: acked, acked, ..self.checkpoint.clone() };
-        self.write_checkpoint(next).map_err(|source| JournalError::Io { path: self.directory.clone(), source })?;
+        self.note(next)?;
         self.acknowledge(0);
         Ok(Resume::Anew)
     }
@@ -330,19 +349,23 @@ impl Journal {
         sync_directory(&self.directory)
     }
 
-    fn write_checkpoint(&mut self, mut next: Checkpoint) -> io::Result<()> {
+    /// For one that must be written: a full disk costs the reserve.
+    fn write_checkpoint(&mut self, next: Checkpoint) -> io::Result<()> {
+        let Err(error) = self.replace_checkpoint(next.clone()) else { return Ok(()) };
+        let reserve = self.directory.join(RESERVE);
+        if error.kind() != io::ErrorKind::StorageFull || !reserve.exists() {
+            return Err(error);
+        }
+        fs::remove_file(&reserve)?;
+        self.replace_checkpoint(next)
+    }
+
+    fn replace_checkpoint(&mut self, mut next: Checkpoint) -> io::Result<()> {
         next.through = self.last;
         next.positions = Positions::default();
         let whole = Checkpoint { positions: self.positions.clone(), ..next.clone() };
-        let (path, bytes) = (self.directory.join(CHECKPOINT), frame::pack(&whole)?);
-        if let Err(error) = write_whole(&path, &bytes) {
-            let reserve = self.directory.join(RESERVE);
-            if error.kind() != io::ErrorKind::StorageFull || !reserve.exists() {
-                return Err(error);
-            }
-            fs::remove_file(&reserve)?;
-            write_whole(&path, &bytes)?;
-        }
+        write_whole(&self.directory.join(CHECKPOINT), &frame::pack(&whole)?)?;
+        self.acked_on_disk = next.acked;
         self.checkpoint = next;
         Ok(())
     }

@@ -43,8 +43,8 @@ pub async fn run_with(config: AgentConfig, clock: Arc<dyn Clock>, stop: Cancella
     let dialer = Dialer::new(&config)?;
     let host = host_facts(&config.labels, dialer.address().await);
     let facts = agent_facts(&host);
-    let identity = match Identity::load(&config.data_dir)? {
-        Some(identity) => identity,
+    let (identity, newly) = match Identity::load(&config.data_dir)? {
+        Some(identity) => (identity, false),
         None => {
             let token = config.token.as_ref().ok_or(AgentError::NoToken)?;
             let identity = tokio::select! {
@@ -53,11 +53,12 @@ pub async fn run_with(config: AgentConfig, clock: Arc<dyn Clock>, stop: Cancella
             };
             identity.save(&config.data_dir)?;
             tracing::info!(agent = %identity.id, workspace = %identity.workspace, "enrolled");
-            identity
+            (identity, true)
         }
     };
     let fresh = clock.now().millis().max(1).cast_unsigned();
-    let journal = Journal::open(&config.data_dir.join("journal"), config.journal_limit_bytes, fresh)?;
+    let mut journal = Journal::open(&config.data_dir.join("journal"), config.journal_limit_bytes, fresh)?;
+    claim(&mut journal, &identity, newly, &config.data_dir, fresh)?;
     let shared = Arc::new(Shared::new(clock, journal));
     if let Some(configuration) = kept_configuration(&config.data_dir) {
         shared.configure(configuration);
@@ -85,6 +86,37 @@ pub async fn run_with(config: AgentConfig, clock: Arc<dyn Clock>, stop: Cancella
     drain.cancel();
     let talked = talking.await;
     if ended_by_itself || talked.is_err() { Err(AgentError::Stopped) } else { Ok(()) }
+}
+
+/// Makes sure that this agent sends only what it gathered itself, by its own monitors: the data
+/// directory may be that of an agent that was removed, perhaps of another workspace.
+fn claim(
+    journal: &mut Journal,
+    identity: &Identity,
+    newly: bool,
+    data_dir: &Path,
+    fresh: u64,
+) -> Result<(), AgentError> {
+    if journal.owner() == Some(&identity.id) {
+        return Ok(());
+    }
+    if journal.owner().is_none() && !newly {
+        return Ok(journal.adopt(&identity.id)?);
+    }
+    // First: once the journal is this agent's, nothing tells that the configuration is not.
+    let path = data_dir.join(CONFIGURATION_FILE);
+    match fs::remove_file(&path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(AgentError::DataDir { path, source }),
+        _ => {}
+    }
+    let left = journal.hand_over(&identity.id, fresh)?;
+    if left > 0 {
+        tracing::warn!(
+            records = left,
+            "this host is enrolled anew; what it gathered as another agent, and was not sent, is not counted"
+        );
+    }
+    Ok(())
 }
 
 /// Starts the gathering thread; the receiver hears when it has written down everything, or, as an
@@ -118,5 +150,39 @@ fn kept_configuration(data_dir: &Path) -> Option<Configuration> {
             tracing::warn!(path = %path.display(), %error, "the kept configuration cannot be read; waiting for the server's");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nightjar_model::Secret;
+    use nightjar_model::names::AgentId;
+
+    use super::*;
+    use crate::tail::PositionChanges;
+
+    #[test]
+    fn another_agents_records_and_configuration_are_not_this_ones() {
+        // Of whom the journal is, who starts, whether it enrolled just now, and whether all is kept.
+        let check = |owner: Option<&str>, id: &str, newly: bool, kept: bool| {
+            let dir = tempfile::tempdir().unwrap();
+            let mut journal = Journal::open(&dir.path().join("journal"), 1 << 20, 1).unwrap();
+            if let Some(owner) = owner {
+                journal.adopt(&AgentId(owner.into())).unwrap();
+            }
+            journal.append(&[vec![1]], &PositionChanges::default()).unwrap();
+            fs::write(dir.path().join(CONFIGURATION_FILE), "{}").unwrap();
+            let identity = Identity { id: AgentId(id.into()), workspace: "w".into(), key: Secret::new("hidden") };
+            claim(&mut journal, &identity, newly, dir.path(), 9).unwrap();
+            assert_eq!(journal.owner(), Some(&identity.id));
+            assert_eq!(journal.stats().unacked_records, u64::from(kept), "{owner:?} {id} {newly}");
+            assert_eq!(dir.path().join(CONFIGURATION_FILE).exists(), kept, "{owner:?} {id} {newly}");
+        };
+        check(Some("a-1"), "a-1", false, true);
+        check(Some("a-1"), "a-2", true, false);
+        check(Some("a-1"), "a-2", false, false);
+        // Of an earlier version, which did not note it.
+        check(None, "a-1", false, true);
+        check(None, "a-2", true, false);
     }
 }

@@ -39,6 +39,8 @@ use crate::shared::{Applied, Configuration, Shared};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
+/// How often it is written down what the server has acknowledged.
+const KEEP_ACKNOWLEDGED_EVERY: Duration = Duration::from_secs(10);
 /// After the agent was asked to stop, so long for the server to take what is left.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// An agent that the server does not know waits this long before it asks again.
@@ -181,6 +183,7 @@ impl Session {
                 () = tokio::time::sleep(wait) => {}
             }
         }
+        self.shared.journal().keep_acknowledged();
         self.tasks.close().await;
     }
 
@@ -273,6 +276,8 @@ impl Conversation<'_> {
         }
         let mut heartbeat = interval(HEARTBEAT_EVERY);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut keep = interval(KEEP_ACKNOWLEDGED_EVERY);
+        keep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut deadline = None;
         loop {
             self.pump()?;
@@ -288,6 +293,7 @@ impl Conversation<'_> {
                 () = shared.appended.notified() => {}
                 () = sleep_until(held.unwrap_or_else(Instant::now)), if held.is_some() => {}
                 _ = heartbeat.tick() => self.heartbeat(),
+                _ = keep.tick() => shared.journal().keep_acknowledged(),
                 Ok(()) = applied.changed() => self.acknowledge_config(&applied.borrow_and_update()),
                 () = drain.cancelled(), if deadline.is_none() => deadline = Some(Instant::now() + DRAIN_WITHIN),
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {

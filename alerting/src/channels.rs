@@ -17,6 +17,8 @@ use nightjar_model::{Clock, ErrorKind, Kind, Resource, ResourceKey, Secret};
 use crate::definitions::DefinitionSource;
 use crate::payload::{Content, Payload};
 
+/// A receiver that asks to be left alone for longer is tried again after this.
+pub(crate) const MOST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 /// Providers' answers are kept up to this.
 const MOST_ANSWER_CHARS: usize = 500;
 /// Of a provider's answer no more than this is read.
@@ -203,7 +205,7 @@ async fn post(request: reqwest::RequestBuilder) -> Result<Answer, Outcome> {
         .headers()
         .get(reqwest::header::RETRY_AFTER)
         .and_then(|value| value.to_str().ok()?.parse().ok())
-        .map(|seconds: u64| Duration::from_secs(seconds.min(3600)));
+        .map(|seconds: u64| Duration::from_secs(seconds).min(MOST_RETRY_AFTER));
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
         let room = MOST_ANSWER_BYTES - body.len();

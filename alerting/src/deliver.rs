@@ -6,6 +6,7 @@
 //! never sent again, and what may not have been is tried again.
 
 mod backoff;
+mod far_off;
 mod lane;
 
 use std::collections::HashMap;
@@ -44,6 +45,8 @@ pub(crate) struct Deliver {
     lanes: Mutex<HashMap<Receiver, Lane>>,
     /// Whether the lanes know what happened before the start.
     recalled: AtomicBool,
+    /// When messages that wait too long were last looked for.
+    looked_far: Mutex<Option<Timestamp>>,
     sends: Semaphore,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -70,6 +73,7 @@ impl Deliver {
             wake,
             lanes: Mutex::default(),
             recalled: AtomicBool::new(false),
+            looked_far: Mutex::default(),
             sends,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -92,6 +96,10 @@ impl Deliver {
     fn with_lane<T>(&self, receiver: &Receiver, act: impl FnOnce(&mut Lane) -> T) -> T {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         act(lanes.entry(receiver.clone()).or_default())
+    }
+
+    fn lanes_each(&self, act: impl FnMut(&mut Lane)) {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).values_mut().for_each(act);
     }
 
     /// Learns from the store what the lanes knew before the restart.
@@ -128,6 +136,7 @@ impl Deliver {
     async fn dispatch(self: &Arc<Self>) -> Result<()> {
         self.recall().await?;
         let now = self.clock.now();
+        self.call_back(now).await?;
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, lane| lane.matters(now));
         let due = self.alerts.due_receivers(now).await?;
         telemetry::queue_depth(due.iter().map(|(_, messages)| messages).sum());

@@ -170,6 +170,9 @@ impl Evaluate {
             memory.judged_through = Some(now.floor(every));
             return self.store(subject, memory, Record::default(), true).await;
         };
+        if judged_through > now.saturating_add(every) {
+            return self.step_back(subject, memory, judged_through, now).await;
+        }
         let mut at = judged_through.floor(every).saturating_add(every);
         let patience = subject.rule.max_wait.0.max(self.config.settle_in.0);
         let earliest = now.saturating_sub(self.config.catch_up.0).saturating_sub(patience);
@@ -206,7 +209,10 @@ impl Evaluate {
         }
         let key = MonitorKey::new(workspace, &subject.rule.monitor);
         // A minute is not partial because nobody was there to take what agents had of it.
-        let settled_in = self.started_at.saturating_add(self.config.settle_in.0);
+        // After a start on a clock that was ahead and was set back since, it cannot be known how long ago
+        // the start was, and nobody is waited for.
+        let ahead = self.started_at > now;
+        let settled_in = if ahead { now } else { self.started_at.saturating_add(self.config.settle_in.0) };
         let last_call = now >= at.saturating_add(subject.rule.max_wait.0).max(settled_in);
         if !last_call && !self.worth_reading(subject.rule, monitor, &key, memory, at, now).await? {
             return Ok(Progress::Waiting);
@@ -374,6 +380,28 @@ impl Evaluate {
         memory.judged_through = Some(resume.saturating_sub(every));
         self.store(subject, memory, record, true).await?;
         Ok(resume)
+    }
+
+    /// After the clock was set back: checks that were judged ahead of time would keep the rule from being
+    /// judged until their time comes. Those that come in between are judged by what there is then.
+    async fn step_back(
+        &self,
+        subject: &Subject<'_>,
+        memory: &mut Memory,
+        judged_through: Timestamp,
+        now: Timestamp,
+    ) -> Result<()> {
+        let resume = now.floor(subject.rule.every.0);
+        let mut record = Record::default();
+        let reason =
+            format!("was judged to {judged_through}: the clock was ahead; it is judged again from {resume} on");
+        record.on_timeline(&subject.id.name, now, "passed", reason);
+        let mut states = std::mem::take(&mut memory.states);
+        evaluation::break_off(&mut states, subject.rule.no_data);
+        memory.take_states(states);
+        memory.judged_through = Some(resume);
+        memory.looked = None;
+        self.store(subject, memory, record, true).await
     }
 
     fn lock_memories(&self) -> std::sync::MutexGuard<'_, HashMap<RuleId, Memory>> {

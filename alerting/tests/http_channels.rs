@@ -341,6 +341,23 @@ async fn too_many_requests_waits_as_long_as_asked() {
 }
 
 #[tokio::test]
+async fn what_a_clock_that_was_ahead_put_off_is_sent_once_it_is_set_back() {
+    let server = MockServer::start().await;
+    Mock::given(method("POST")).respond_with(ResponseTemplate::new(503)).up_to_n_times(1).mount(&server).await;
+    Mock::given(method("POST")).respond_with(ResponseTemplate::new(204)).mount(&server).await;
+    let house = House::new(&webhook(&server, ""));
+    fire(&house, 2).await;
+    let right = house.clock.now();
+    house.clock.advance(Duration::from_secs(3 * 3600));
+    house.deliver_until("put off", |all| all.iter().all(|n| n.last_answer.is_some())).await;
+    house.clock.set(right);
+    let sent = house.deliver_until("sent", all_sent).await;
+    assert_eq!(sent.iter().map(|n| n.attempts).collect::<Vec<_>>(), [2, 1]);
+    let told = house.alerts.all_events().iter().filter(|event| event.reason.contains("the clock was ahead")).count();
+    assert_eq!(told, 2);
+}
+
+#[tokio::test]
 async fn a_hanging_receiver_delays_nobody_else() {
     let (_server, house) = one_hangs().await;
     fire(&house, 5).await;

@@ -260,6 +260,7 @@ timelines! {
     active_hours
     all_and_any
     catch_up
+    clock_set_back
     key_limit
     keys_apart
     keys_changed

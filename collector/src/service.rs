@@ -93,7 +93,7 @@ impl AgentService {
             .map_err(|_full| Refusal::TooManySessions(collector.config.max_sessions))?;
         let (outbox, inbox) = mpsc::channel(OUTBOX);
         let span = tracing::info_span!("session", agent = %record.id, workspace = record.workspace);
-        let session = Session::new(Arc::clone(collector), record, outbox, request.into_inner());
+        let session = Session::new(Arc::clone(collector), record, key, outbox, request.into_inner());
         collector.tasks.spawn(
             async move {
                 session.run().await;

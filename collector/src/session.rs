@@ -8,7 +8,8 @@ mod records;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nightjar_model::agents::{AgentRecord, MonitorReport};
+use nightjar_model::Secret;
+use nightjar_model::agents::{AgentFacts, AgentRecord, MonitorReport};
 use nightjar_model::problem::Problem;
 use nightjar_model::protocol::wire;
 use nightjar_model::protocol::wire::{from_agent, to_agent};
@@ -35,6 +36,7 @@ const MAX_REPORTS: usize = 10_000;
 pub(crate) struct Session {
     collector: Arc<Collector>,
     record: AgentRecord,
+    key: Secret,
     outbox: Outbox,
     inbound: Streaming<wire::FromAgent>,
 }
@@ -57,10 +59,11 @@ impl Session {
     pub(crate) fn new(
         collector: Arc<Collector>,
         record: AgentRecord,
+        key: Secret,
         outbox: Outbox,
         inbound: Streaming<wire::FromAgent>,
     ) -> Self {
-        Self { collector, record, outbox, inbound }
+        Self { collector, record, key, outbox, inbound }
     }
 
     pub(crate) async fn run(mut self) {
@@ -112,12 +115,19 @@ impl Session {
                 return Err(nightjar_model::Error::unavailable("the agent's former session does not end").into());
             }
         }
-        store_seen(&self.collector, &live, facts.clone(), now).await;
-        if let Err(error) = self.collector.count_in(&live.id, &facts).await {
+        if let Err(error) = self.settle_in(&live, facts, now).await {
             live.ended.cancel();
             return Err(error.into());
         }
         Ok((hello, live))
+    }
+
+    async fn settle_in(&self, live: &Live, facts: AgentFacts, now: Timestamp) -> nightjar_model::Result<()> {
+        // The agent may have been removed while its hello was awaited, and there was no session to end
+        // then. From here on there is one, which the removal ends.
+        self.collector.registry.authenticate(&live.id, &self.key).await?;
+        store_seen(&self.collector, live, facts.clone(), now).await;
+        self.collector.count_in(&live.id, &facts).await
     }
 
     async fn converse(&mut self, hello: wire::Hello, live: &Arc<Live>) -> Result<(), Refusal> {
@@ -260,7 +270,7 @@ async fn finish(why: Result<(), Refusal>, outbox: &Outbox) {
     }
 }
 
-async fn store_seen(collector: &Collector, live: &Live, facts: nightjar_model::agents::AgentFacts, at: Timestamp) {
+async fn store_seen(collector: &Collector, live: &Live, facts: AgentFacts, at: Timestamp) {
     live.state().seen_stored_at = Some(at);
     if let Err(error) = collector.registry.seen(&live.id, &facts, at).await {
         tracing::warn!(%error, "cannot store when the agent was last seen");

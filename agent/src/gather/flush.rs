@@ -15,6 +15,9 @@ use crate::tail::PositionChanges;
 /// A record's payload holds at most about this much, uncompressed.
 const PAYLOAD_BYTES: usize = 4 << 20;
 const LEVEL: i32 = 3;
+/// A clock that is back by more than this since the last flush was set back; by less, it is slewed, and
+/// soon where it was.
+const SET_BACK: Duration = Duration::from_secs(5);
 
 /// What was taken out of the monitors and the tailer and is not in the journal yet.
 #[derive(Default)]
@@ -58,6 +61,9 @@ impl Gatherer {
     /// Makes a record of all that was counted, unless there is nothing to tell. That a minute is over
     /// for a monitor is worth telling alone.
     pub(super) fn flush(&mut self, now: Timestamp) {
+        if self.last_flush.since(now) > SET_BACK {
+            self.forget_watermarks(now);
+        }
         self.last_flush = now;
         if let Some(stuck) = self.gathered.stuck.take()
             && !self.append(stuck.payloads, stuck.changes)
@@ -100,7 +106,19 @@ impl Gatherer {
         }
     }
 
-    /// The watermarks that moved since they were last told. They never go back.
+    /// After the clock was set back. A clock that was ahead has told watermarks that lie ahead; held to
+    /// them, no minute would be complete until it is that time again. The server takes nothing back by a
+    /// lower one, and needs not: it holds watermarks to its own clock, so those that are told from here
+    /// on are further than what it kept. Only where its clock was ahead too, it passes them over until
+    /// that time; those minutes count as complete already, and as revised where more comes.
+    fn forget_watermarks(&mut self, now: Timestamp) {
+        tracing::warn!(from = %self.last_flush, to = %now, "the clock was set back; watermarks are told anew");
+        for running in self.monitors.iter_mut().flatten() {
+            running.watermark = None;
+        }
+    }
+
+    /// The watermarks that moved since they were last told. They go back with the clock alone.
     fn moved_watermarks(&self) -> Vec<Moved> {
         let moved = |(slot, running): (usize, &Option<Running>)| {
             let running = running.as_ref()?;

@@ -339,3 +339,26 @@ fn a_minute_waits_for_the_end_of_a_line_but_not_for_ever() {
     rig.at(121_500);
     assert_eq!(told(&mut rig), Some(120_500));
 }
+
+#[test]
+fn a_clock_that_was_ahead_and_is_set_back_leaves_no_minute_partial() {
+    let mut rig = Rig::new();
+    let spec = rig.spec("a.log");
+    rig.apply("1", &[("m", spec)]);
+    let told = |rig: &mut Rig| rig.records().1.last().map(|watermark| watermark.through.0 - NOON);
+    rig.at(61_001);
+    assert_eq!(told(&mut rig), Some(60_001));
+    // An hour ahead for a while.
+    rig.at(3_661_001);
+    assert_eq!(told(&mut rig), Some(3_660_001));
+    rig.at(65_000);
+    assert_eq!(told(&mut rig), Some(64_000));
+    rig.write("a.log", "2026-11-20 12:01:06,x,2\n");
+    rig.at(70_000);
+    assert_eq!(rig.count_of("m"), 1);
+    rig.at(121_001);
+    assert_eq!(told(&mut rig), Some(120_001));
+    // What a slewed clock does is no news.
+    rig.at(119_000);
+    assert_eq!(told(&mut rig), None);
+}

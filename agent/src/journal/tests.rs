@@ -287,6 +287,62 @@ fn a_server_that_remembers_otherwise_makes_a_new_incarnation() {
     check(6, 2, Resume::Anew, &[]);
 }
 
+#[test]
+fn another_agent_gets_the_positions_and_no_record() {
+    let (one, two) = (AgentId("a-1".into()), AgentId("a-2".into()));
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(dir.path());
+    assert_eq!(journal.owner(), None);
+    journal.adopt(&one).unwrap();
+    (1..=50).for_each(|no| append(&mut journal, no));
+    journal.acknowledge(47);
+    drop(journal);
+    let mut journal = open(dir.path());
+    assert_eq!((journal.owner(), journal.incarnation()), (Some(&one), 100));
+    journal.acknowledge(48);
+    assert_eq!(journal.hand_over(&two, 200).unwrap(), 2);
+    assert_eq!((journal.incarnation(), journal.last_sequence(), journal.positions().next), (200, 0, 50));
+    assert_eq!(journal.resume(0, 300).unwrap(), Resume::After(0));
+    assert_eq!(unsent(&journal, 0), []);
+    append(&mut journal, 51);
+    drop(journal);
+    let journal = open(dir.path());
+    assert_eq!((journal.owner(), journal.positions().next), (Some(&two), 51));
+    assert_eq!(unsent(&journal, 0), [(1, payload(51))]);
+}
+
+#[test]
+fn what_is_acknowledged_is_written_down_when_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(dir.path());
+    (1..=5).for_each(|no| append(&mut journal, no));
+    journal.acknowledge(3);
+    journal.keep_acknowledged();
+    let written = fs::metadata(dir.path().join(CHECKPOINT)).unwrap().modified().unwrap();
+    journal.keep_acknowledged();
+    assert_eq!(fs::metadata(dir.path().join(CHECKPOINT)).unwrap().modified().unwrap(), written, "no news, no write");
+    append(&mut journal, 6);
+    drop(journal);
+    let journal = open(dir.path());
+    assert_eq!((journal.stats().unacked_records, journal.positions().next), (3, 6));
+}
+
+#[test]
+fn a_checkpoint_of_an_earlier_version_is_of_nobody_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(dir.path());
+    (1..=3).for_each(|no| append(&mut journal, no));
+    drop(journal);
+    let path = dir.path().join(CHECKPOINT);
+    let mut checkpoint: serde_json::Value = frame::unpack(&fs::read(&path).unwrap()).unwrap();
+    assert!(checkpoint.as_object_mut().unwrap().remove("agent").is_some());
+    fs::write(&path, frame::pack(&checkpoint).unwrap()).unwrap();
+    let mut journal = open(dir.path());
+    assert_eq!(journal.owner(), None);
+    journal.adopt(&AgentId("a-1".into())).unwrap();
+    assert_eq!((journal.incarnation(), unsent(&journal, 0).len()), (100, 3));
+}
+
 proptest! {
     // Every append waits for the disk.
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]

@@ -26,8 +26,10 @@ struct State {
     beats: Vec<wire::Heartbeat>,
     acks: Vec<wire::ConfigAck>,
     answers: Vec<wire::TaskAnswer>,
-    /// Taken, by incarnation.
-    taken: BTreeMap<u64, u64>,
+    /// Taken, by agent and incarnation.
+    taken: BTreeMap<(String, u64), u64>,
+    /// What the next agent is enrolled as.
+    next_id: Option<String>,
     deltas: Vec<MonitorDelta>,
     watermarks: Vec<Watermark>,
     config: wire::Config,
@@ -50,11 +52,15 @@ impl Agents for Server {
     async fn enrol(&self, request: Request<wire::EnrolRequest>) -> Result<Response<wire::EnrolResponse>, Status> {
         let token =
             request.metadata().get("authorization").and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-        self.0.lock().unwrap().tokens.push(token.clone());
+        let next_id = {
+            let mut state = self.0.lock().unwrap();
+            state.tokens.push(token.clone());
+            state.next_id.clone()
+        };
         if token != "Bearer right" {
             return Err(Status::unauthenticated("no such token"));
         }
-        let (agent_id, workspace, key) = ("a-1".into(), "w".into(), "key-1".into());
+        let (agent_id, workspace, key) = (next_id.unwrap_or("a-1".into()), "w".into(), "key-1".into());
         Ok(Response::new(wire::EnrolResponse { agent_id, workspace, key }))
     }
 
@@ -66,12 +72,13 @@ impl Agents for Server {
         }
         let (out, answers) = mpsc::channel(16);
         let server = self.clone();
+        let agent = request.metadata().get("nightjar-agent").unwrap().to_str().unwrap().to_owned();
         let mut incoming = request.into_inner();
         TaskSpawner::spawn(async move {
-            let mut incarnation = 0;
+            let mut session = (agent, 0);
             while let Ok(Some(message)) = incoming.message().await {
                 let Some(body) = message.body else { continue };
-                for answer in server.answer(body, &mut incarnation) {
+                for answer in server.answer(body, &mut session) {
                     let Some(body) = answer else { return };
                     let sent = out.send(Ok(wire::ToAgent { body: Some(body) })).await;
                     if sent.is_err() {
@@ -93,14 +100,14 @@ impl TaskSpawner {
 }
 
 impl Server {
-    /// What to answer; `None` ends the session.
-    fn answer(&self, body: from_agent::Body, incarnation: &mut u64) -> Vec<Option<to_agent::Body>> {
+    /// What to answer; `None` ends the session, which is told by agent and incarnation.
+    fn answer(&self, body: from_agent::Body, session: &mut (String, u64)) -> Vec<Option<to_agent::Body>> {
         let mut state = self.0.lock().unwrap();
         match body {
             from_agent::Body::Hello(hello) => {
-                *incarnation = hello.incarnation;
+                session.1 = hello.incarnation;
                 let wrong = std::mem::take(&mut state.wrong_by);
-                let taken_sequence = state.taken.get(incarnation).copied().unwrap_or(0) + wrong;
+                let taken_sequence = state.taken.get(session).copied().unwrap_or(0) + wrong;
                 state.hellos.push(hello);
                 let welcome = wire::Welcome { now_ms: 0, taken_sequence };
                 let mut answers =
@@ -125,7 +132,7 @@ impl Server {
                         reason,
                     }))];
                 }
-                let taken = state.taken.entry(*incarnation).or_default();
+                let taken = state.taken.entry(session.clone()).or_default();
                 // What follows one that was refused is out of order until that comes again.
                 if record.sequence == *taken + 1 {
                     *taken += 1;
@@ -359,6 +366,35 @@ async fn numbers_anew_for_a_server_with_another_past() {
     agent.stop().await;
     let state = server.0.lock().unwrap();
     assert!(state.hellos[1].incarnation > state.hellos[0].incarnation);
+}
+
+#[tokio::test]
+async fn enrolled_anew_it_sends_no_line_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, data) = (dir.path().join("a.log"), dir.path().join("data"));
+    let server = Server::default();
+    server.0.lock().unwrap().config = config_for(&log);
+    let (address, _stop) = server.listen("127.0.0.1:0").await;
+    let agent = Agent::start(agent_config(&address, &data, Some("right")));
+    server.until("configuration in force", |s| !s.acks.is_empty()).await;
+    write_lines(&log, 5);
+    server.until("the lines", |s| lines(s) == 5).await;
+    agent.stop().await;
+    // Removed on the server; the advice is to delete the identity and enrol anew.
+    std::fs::remove_file(data.join("identity.json")).unwrap();
+    server.0.lock().unwrap().next_id = Some("a-2".into());
+    write_lines(&log, 2);
+    let agent = Agent::start(agent_config(&address, &data, Some("right")));
+    server.until("the lines written meanwhile", |s| lines(s) >= 7).await;
+    write_lines(&log, 1);
+    server.until("the line written since", |s| lines(s) >= 8).await;
+    agent.stop().await;
+    assert_eq!(server.lines(), 8);
+    let state = server.0.lock().unwrap();
+    let by_agent: Vec<&str> = state.taken.keys().map(|(agent, _)| agent.as_str()).collect();
+    assert_eq!(by_agent, ["a-1", "a-2"]);
+    let (first, last) = (&state.hellos[0], state.hellos.last().unwrap());
+    assert!(last.incarnation > first.incarnation);
 }
 
 #[tokio::test]

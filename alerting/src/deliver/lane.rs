@@ -15,7 +15,7 @@ use crate::telemetry;
 /// Messages of a lane known at once, by their ids; each is read when its turn comes.
 const LISTED: u32 = 500;
 /// A robot's messages are counted over a little more than its minute: the provider's clock is another.
-const MINUTE: Duration = Duration::from_secs(61);
+pub(super) const MINUTE: Duration = Duration::from_secs(61);
 /// An attempt whose end was not recorded, because the server died in it, is made again after this.
 const LEASE: Duration = Duration::from_secs(30);
 /// Between attempts to record what came of a message that has left.
@@ -53,8 +53,20 @@ impl Lane {
         }
     }
 
+    /// After the clock was set back: nothing holds the lane for longer than `longest`.
+    pub(super) fn wait_at_most(&mut self, longest: Duration, now: Timestamp) {
+        if self.blocked_until > now.saturating_add(longest) {
+            self.blocked_until = now;
+        }
+    }
+
     /// Counts one message; or says from when on there is room for one.
     pub(super) fn reserve(&mut self, now: Timestamp, most_per_minute: u32) -> Result<(), Timestamp> {
+        // On a clock that was set back since. They may have left just now, and are counted so: a minute
+        // late at most, and the robot's limit holds.
+        for left in self.left.iter_mut().rev().take_while(|left| **left > now) {
+            *left = now;
+        }
         while self.left.front().is_some_and(|left| now.since(*left) >= MINUTE) {
             self.left.pop_front();
         }
@@ -254,7 +266,7 @@ impl Deliver {
     }
 }
 
-fn commit(notification: &Notification, events: Vec<AlertEvent>) -> AlertCommit {
+pub(super) fn commit(notification: &Notification, events: Vec<AlertEvent>) -> AlertCommit {
     AlertCommit {
         workspace: notification.workspace.clone(),
         events,
@@ -263,7 +275,7 @@ fn commit(notification: &Notification, events: Vec<AlertEvent>) -> AlertCommit {
     }
 }
 
-fn event(notification: &Notification, at: Timestamp, outcome: &str, reason: String) -> AlertEvent {
+pub(super) fn event(notification: &Notification, at: Timestamp, outcome: &str, reason: String) -> AlertEvent {
     AlertEvent {
         at,
         alert: notification.alert.clone(),
@@ -275,9 +287,9 @@ fn event(notification: &Notification, at: Timestamp, outcome: &str, reason: Stri
 }
 
 /// Frees the lane, also when its task is dropped.
-struct Leave<'a> {
-    deliver: &'a Deliver,
-    receiver: &'a Receiver,
+pub(super) struct Leave<'a> {
+    pub(super) deliver: &'a Deliver,
+    pub(super) receiver: &'a Receiver,
 }
 
 impl Drop for Leave<'_> {
@@ -304,5 +316,15 @@ mod tests {
         }
         assert!(left.windows(4).all(|four| four[3] - four[0] >= 61_000));
         assert!(left.len() > 3 * 30, "the limit is used: {}", left.len());
+    }
+
+    #[test]
+    fn a_clock_set_back_holds_messages_for_a_minute_at_most() {
+        let mut lane = Lane::default();
+        let ahead = Timestamp(7_200_000);
+        assert!((0..3).all(|_| lane.reserve(ahead, 3).is_ok()));
+        let now = Timestamp(1_000);
+        assert_eq!(lane.reserve(now, 3), Err(now.saturating_add(MINUTE)));
+        assert_eq!(lane.reserve(now.saturating_add(MINUTE), 3), Ok(()));
     }
 }

@@ -260,6 +260,22 @@ impl House {
     pub(crate) async fn try_connect(&self, agent: &str, key: &str, hello: wire::Hello) -> Result<Agent, Status> {
         let (outbox, outgoing) = mpsc::channel(64);
         outbox.send(from_agent::Body::Hello(hello).into_message()).await.unwrap();
+        self.open_session(agent, key, outbox, outgoing).await
+    }
+
+    /// Connects and says nothing yet.
+    pub(crate) async fn knock(&self, agent: &str) -> Agent {
+        let (outbox, outgoing) = mpsc::channel(64);
+        self.open_session(agent, &format!("key-of-{agent}"), outbox, outgoing).await.expect("a session")
+    }
+
+    async fn open_session(
+        &self,
+        agent: &str,
+        key: &str,
+        outbox: mpsc::Sender<wire::FromAgent>,
+        outgoing: mpsc::Receiver<wire::FromAgent>,
+    ) -> Result<Agent, Status> {
         let mut request = Request::new(ReceiverStream::new(outgoing));
         request.metadata_mut().insert("nightjar-agent", agent.parse().unwrap());
         request.metadata_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());

@@ -311,6 +311,22 @@ async fn a_removed_agent_is_disconnected_and_not_expected() {
 }
 
 #[tokio::test]
+async fn an_agent_that_is_removed_before_its_hello_is_not_let_in() {
+    let (house, id, agent) = house_with_agent().await;
+    // It was counted in already, so no hand-out stands in its way.
+    drop(agent);
+    let mut silent = house.knock(&id).await;
+    let id = AgentId(id);
+    let actor = nightjar_model::identity::Actor::system();
+    house.registry.delete_agent(&actor, "default", &id).await.unwrap();
+    house.collector.disconnect(&id).await;
+    silent.say(from_agent::Body::Hello(hello("trade"))).await;
+    let status = silent.hear_or_end().await.expect_err("not welcomed");
+    assert_eq!(status.code(), Code::Unauthenticated, "{status}");
+    assert!(house.registry.agents(None).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn shutdown_lets_the_record_at_hand_finish() {
     let (house, _, mut agent) = house_with_agent().await;
     let stuck = house.taker.stuck.write().await;
