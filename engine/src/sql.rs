@@ -5,7 +5,10 @@
 
 pub(crate) mod near;
 
+mod admission;
 mod encode;
+mod functions;
+mod joined;
 mod pushdown;
 mod scan;
 mod table;
@@ -15,14 +18,17 @@ use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, SchemaProvider, TableProvider};
-use datafusion::common::{DataFusionError, TableReference};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, TableReference, plan_err};
 use datafusion::execution::context::{SQLOptions, SessionConfig, SessionContext};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SessionState, TaskContext};
-use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::logical_expr::registry::FunctionRegistry;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::execute_stream;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
 use futures::StreamExt;
 use nightjar_model::delta::FAULTS_MONITOR;
 use nightjar_model::names::MonitorKey;
@@ -30,34 +36,14 @@ use nightjar_model::query::{SqlAnswer, SqlFormat};
 use nightjar_model::{Error, ErrorKind, Result};
 
 use crate::engine::Shared;
+use joined::{JoinPlanner, Joined};
 use table::{MonitorTable, TableShape};
 
 const CATALOG: &str = "nightjar";
 const SCHEMA: &str = "monitor";
 
-/// Functions that make much of little: one call allocates outside the memory pool what a number in it says,
-/// and while planning, where no time limit reaches.
-const EXPANDING: [&str; 10] = [
-    "repeat",
-    "lpad",
-    "rpad",
-    "range",
-    "generate_series",
-    "gen_series",
-    "array_repeat",
-    "list_repeat",
-    "array_resize",
-    "list_resize",
-];
-
-/// A statement is at most this long.
-const MAX_SQL_BYTES: usize = 1 << 20;
-
 pub(crate) async fn answer(shared: &Arc<Shared>, workspace: &str, sql: &str, format: SqlFormat) -> Result<SqlAnswer> {
     let started = std::time::Instant::now();
-    if sql.len() > MAX_SQL_BYTES {
-        return Err(Error::new(ErrorKind::TooLarge, "the statement is longer than 1 MiB"));
-    }
     let shapes = shapes(shared, workspace).await?;
     let (work, workspace, sql) = (Arc::clone(shared), workspace.to_owned(), sql.to_owned());
     let run = shared.pool.run("sql", async move {
@@ -93,14 +79,18 @@ async fn run(
         .with_default_catalog_and_schema(CATALOG, SCHEMA)
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(false)
+        .with_batch_size(admission::BATCH_ROWS)
         .with_target_partitions(shared.config.query_threads);
-    let context = SessionContext::new_with_config_rt(config, Arc::clone(&shared.pool.env));
-    EXPANDING.iter().for_each(|name| context.deregister_udf(name));
+    let mut context = SessionContext::new_with_config_rt(config, Arc::clone(&shared.pool.env));
+    context.register_udf(Joined::concat());
+    context.register_expr_planner(Arc::new(JoinPlanner::new())).map_err(|error| failure(&error))?;
     let mut state = context.state();
     let dialect = state.config_options().sql_parser.dialect;
+    admission::check_length(sql, &GenericDialect {})?;
     let statement = state.sql_to_statement(sql, &dialect).map_err(|error| refusal(&error))?;
-    if !matches!(&statement, Statement::Statement(inner) if matches!(**inner, SqlStatement::Query(_))) {
-        return Err(Error::invalid("only queries can be run here: SELECT … FROM monitor.\"name\"", Vec::new()));
+    match &statement {
+        Statement::Statement(inner) if matches!(**inner, SqlStatement::Query(_)) => admission::check(inner)?,
+        _ => return Err(Error::invalid("only queries can be run here: SELECT … FROM monitor.\"name\"", Vec::new())),
     }
     let tables = tables(shared, workspace, shapes, &state, &statement)?;
     let catalog = MemoryCatalogProvider::new();
@@ -111,6 +101,7 @@ async fn run(
     let plan = state.statement_to_plan(statement).await.map_err(|error| refusal(&error))?;
     let only_queries = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     only_queries.verify_plan(&plan).map_err(|error| refusal(&error))?;
+    narrow(&plan)?;
     let row_limit = shared.config.query_row_limit as usize;
     let plan = LogicalPlanBuilder::from(plan)
         .limit(0, Some(row_limit + 1))
@@ -132,6 +123,16 @@ async fn run(
         batches.push(batch);
     }
     Ok(encode::Batches { schema, batches })
+}
+
+/// `*` of a join, and of joins of such, has as many columns as the text of the statement does not tell.
+fn narrow(plan: &LogicalPlan) -> Result<()> {
+    let look = |step: &LogicalPlan| match step.schema().fields().len() {
+        0..=admission::MAX_COLUMNS => Ok(TreeNodeRecursion::Continue),
+        _ => plan_err!("a step has more than {} columns: name those that are needed", admission::MAX_COLUMNS),
+    };
+    plan.apply_with_subqueries(look).map_err(|error| refusal(&error))?;
+    Ok(())
 }
 
 /// The tables that the statement names, all as of one moment.

@@ -68,13 +68,18 @@ impl Storage {
         }
     }
 
-    /// Deletes what no manifest names, and checks that what it names is there.
+    /// Deletes blocks that no manifest names, and checks that those it names are there. What the engine did
+    /// not write is left alone: the directory may be a mount's root, or somebody keeps a copy in it.
     pub(crate) fn reconcile(&self, blocks: &[BlockMeta]) -> Result<(), EngineError> {
         let mut named: HashMap<PathBuf, &BlockMeta> =
             blocks.iter().map(|block| (self.root.join(name(block.id).as_ref()), block)).collect();
         for entry in std::fs::read_dir(&self.root).map_err(EngineError::io("list", &self.root))? {
             let path = entry.map_err(EngineError::io("list", &self.root))?.path();
             let Some(block) = named.remove(&path) else {
+                if !is_ours(&path) {
+                    tracing::warn!(file = %path.display(), "left alone: this is no block; keep it elsewhere");
+                    continue;
+                }
                 tracing::info!(file = %path.display(), "deleting a block that was not finished or not deleted before");
                 std::fs::remove_file(&path).map_err(EngineError::io("delete", &path))?;
                 continue;
@@ -167,6 +172,17 @@ impl Footers {
 
 pub(crate) fn name(id: u64) -> object_store::path::Path {
     object_store::path::Path::from(format!("{id:012}.parquet"))
+}
+
+/// A file with the name of a block, or of one being written: the store puts `#` and a number behind it.
+fn is_ours(path: &Path) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(file) = path.file_name().and_then(|file| file.to_str()) else { return false };
+    let (block, staged) = file.split_once('#').map_or((file, None), |(block, staged)| (block, Some(staged)));
+    // Ids beyond twelve digits are longer.
+    block.strip_suffix(".parquet").is_some_and(|id| id.len() >= 12 && digits(id))
+        && staged.is_none_or(digits)
+        && path.symlink_metadata().is_ok_and(|known| known.is_file())
 }
 
 pub(crate) fn block_error(id: u64, error: impl std::error::Error) -> Error {

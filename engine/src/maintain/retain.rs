@@ -1,6 +1,7 @@
 //! Retention: old blocks are deleted, and series that nothing holds any more are forgotten.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use nightjar_model::Result;
 use nightjar_model::Timestamp;
@@ -11,10 +12,13 @@ use crate::block::{Block, read};
 use crate::engine::Shared;
 use crate::series::file::{self, Stored};
 
+/// The clock is believed as long as data is not older than this.
+const CLOCK_AHEAD: Duration = Duration::from_secs(86_400);
+
 pub(crate) async fn retain(shared: &Arc<Shared>) -> Result<()> {
     let turn = shared.turn().await?;
-    let before: Timestamp = shared.clock.now().saturating_sub(shared.config.retention.0);
     let blocks = Arc::clone(&shared.state.read().unwrap_or_else(PoisonError::into_inner).blocks);
+    let before = before(shared, &blocks);
     let gone: Vec<u64> =
         blocks.iter().filter(|block| block.meta.until <= before.0).map(|block| block.meta.id).collect();
     drop(blocks);
@@ -36,6 +40,26 @@ pub(crate) async fn retain(shared: &Arc<Shared>) -> Result<()> {
     forget_series(shared).await?;
     drop(turn);
     shared.sweep().await
+}
+
+/// Where retention ends: by the clock, unless it is far ahead of the newest data. A clock that jumped ahead
+/// would delete all there is; if data only stopped coming, old blocks go once it comes again.
+fn before(shared: &Shared, blocks: &[Arc<Block>]) -> Timestamp {
+    let (now, retention) = (shared.clock.now(), shared.config.retention.0);
+    let by_clock = now.saturating_sub(retention);
+    let Some(newest) = blocks.iter().map(|block| Timestamp(block.meta.until)).max() else { return by_clock };
+    let before = by_clock.min(newest.saturating_add(CLOCK_AHEAD).saturating_sub(retention));
+    let kept = blocks.iter().filter(|block| (before.0 + 1..=by_clock.0).contains(&block.meta.until)).count();
+    if kept > 0 {
+        tracing::warn!(
+            blocks = kept,
+            %now,
+            newest_data = %newest,
+            "keeping blocks past their retention, as the clock is far ahead of the newest data: check the \
+             clock; if it is right, they are deleted when there is newer data"
+        );
+    }
+    before
 }
 
 /// Forgets the series of which there is no window, once they are a tenth of all. The caller holds the turn.

@@ -24,6 +24,7 @@ use nightjar_model::kinds::monitor::{Stat, StatFn};
 use nightjar_model::query::CompletenessState;
 use roaring::RoaringBitmap;
 
+use super::admission::BATCH_ROWS;
 use super::pushdown::TimeRange;
 use crate::block::merge::{Cursor, Merge};
 use crate::block::read::{BlockRows, Wanted};
@@ -33,8 +34,6 @@ use crate::engine::Shared;
 use crate::memtable::Window;
 use crate::series::Series;
 use crate::snapshot::Snapshot;
-
-const BATCH_ROWS: usize = 8 * 1024;
 
 /// What stands in a column.
 #[derive(Debug, Clone)]

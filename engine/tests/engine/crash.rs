@@ -180,17 +180,25 @@ async fn a_directory_belongs_to_one_engine() {
 }
 
 #[tokio::test]
-async fn a_missing_block_is_named_and_a_stray_one_is_deleted() {
+async fn a_missing_block_is_named_and_only_stray_ones_are_deleted() {
     let mut fixture = Fixture::new().await;
     fixture.take(batch("a", 1, vec![lines(&[(0, "x", 1)])])).await.expect("taken");
     fixture.engine().flush().await.expect("flushed");
     let blocks = fixture.config.data_dir.join("blocks");
     let stray = blocks.join("000000000999.parquet");
     std::fs::write(&stray, b"half").expect("write");
+    let staged = blocks.join("000000000998.parquet#1");
+    std::fs::write(&staged, b"half").expect("write");
+    let block = blocks.join("000000000001.parquet");
+    assert!(block.exists());
+    let foreign = ["lost+found", "copy of 000000000001.parquet", "1.parquet", "000000000001.parquet.bak", "#1"];
+    let foreign = foreign.map(|name| blocks.join(name));
+    std::fs::create_dir(&foreign[0]).expect("made");
+    foreign[1..].iter().for_each(|path| std::fs::write(path, b"kept").expect("write"));
     fixture.crash_and_open().await;
-    assert!(!stray.exists());
+    assert!(!stray.exists() && !staged.exists());
+    foreign.iter().for_each(|path| assert!(path.exists(), "{}", path.display()));
     fixture.crash();
-    let block = std::fs::read_dir(&blocks).expect("blocks").next().expect("one").expect("entry").path();
     std::fs::remove_file(&block).expect("removed");
     let error = fixture.try_open().await.err().expect("missing");
     assert!(error.message.contains(block.file_name().and_then(|n| n.to_str()).expect("name")), "{error}");

@@ -106,7 +106,17 @@ impl Fixture {
     }
 
     async fn open(&mut self) {
-        self.engine = Some(self.try_open().await.expect("opened"));
+        // What an answered query leaves behind is aborted, and holds the directory until it has ended.
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        let opened = loop {
+            match self.try_open().await {
+                Err(error) if error.message.contains("in use") && std::time::Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                opened => break opened,
+            }
+        };
+        self.engine = Some(opened.expect("opened"));
     }
 
     pub(crate) async fn try_open(&self) -> Result<Arc<Engine>> {

@@ -29,7 +29,7 @@ async fn blocks_become_spans_then_days_and_then_go() {
     assert_eq!((blocks(&fixture), fixture.totals().await), (1, before.clone()));
     // A fresh key, so that the old ones are no longer all there is.
     fixture.clock.set(EPOCH + 24 * 22 * HOUR);
-    fixture.take(batch("a", 4, vec![lines(&[(14 * 24 * 60, "new", 1)])])).await.expect("taken");
+    fixture.take(batch("a", 4, vec![lines(&[(22 * 24 * 60, "new", 1)])])).await.expect("taken");
     fixture.engine().flush().await.expect("flushed");
     fixture.task("engine.retain").await;
     assert_eq!(blocks(&fixture), 1);
@@ -39,11 +39,33 @@ async fn blocks_become_spans_then_days_and_then_go() {
         fixture.crash_and_open().await;
     }
     // A key that was forgotten can come again.
-    fixture.take(batch("a", 5, vec![lines(&[(14 * 24 * 60, "x", 1)])])).await.expect("taken");
+    fixture.take(batch("a", 5, vec![lines(&[(22 * 24 * 60, "x", 1)])])).await.expect("taken");
     fixture.engine().flush().await.expect("flushed");
     fixture.crash_and_open().await;
     let keys = fixture.csv("SELECT k, sum(count) AS c FROM monitor.m GROUP BY k ORDER BY k").await;
     assert_eq!(keys.expect("answered"), "k,c\nnew,1\nx,1\n");
+}
+
+#[tokio::test]
+async fn a_clock_that_jumped_ahead_deletes_nothing() {
+    let fixture = Fixture::new().await;
+    fixture.take(batch("a", 1, vec![lines(&[(0, "x", 1)])])).await.expect("taken");
+    fixture.engine().flush().await.expect("flushed");
+    let day = 24 * HOUR;
+    fixture.clock.set(EPOCH + 10 * day);
+    fixture.take(batch("a", 2, vec![lines(&[(10 * 24 * 60, "x", 1)])])).await.expect("taken");
+    fixture.engine().flush().await.expect("flushed");
+    for jumped in [22, 40, 4000] {
+        fixture.clock.set(EPOCH + jumped * day);
+        fixture.task("engine.retain").await;
+        assert_eq!(blocks(&fixture), 2, "{jumped} days");
+    }
+    // It was right: with newer data the old goes.
+    fixture.clock.set(EPOCH + 22 * day);
+    fixture.take(batch("a", 3, vec![lines(&[(22 * 24 * 60, "x", 1)])])).await.expect("taken");
+    fixture.engine().flush().await.expect("flushed");
+    fixture.task("engine.retain").await;
+    assert_eq!(blocks(&fixture), 2);
 }
 
 #[tokio::test]
