@@ -2,8 +2,8 @@
 //!
 //! Each receiver has a lane: its messages leave one at a time and in order, however slow it is, and
 //! no lane waits for another. A lane reads its own part of the queue, so that no number of messages to
-//! one receiver stands between the others and theirs. An attempt is a row before it is made and after it; what was sent is
-//! never sent again, and what may not have been is tried again.
+//! one receiver stands between the others and theirs. An attempt is a row before it is made and after
+//! it; what was sent is never sent again, and what may not have been is tried again.
 
 mod backoff;
 mod far_off;

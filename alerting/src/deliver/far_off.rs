@@ -7,8 +7,8 @@ use std::time::Duration;
 use nightjar_model::alert::{Channel, Notification, NotificationStatus};
 use nightjar_model::{Result, Timestamp};
 
-use super::lane::{Lane, Leave, MINUTE, commit, event};
-use super::{BATCH, Deliver, Receiver};
+use super::lane::{LISTED, Lane, Leave, MINUTE, commit, event};
+use super::{Deliver, Receiver};
 use crate::channels::MOST_RETRY_AFTER;
 
 /// Between two looks, which a clock that is set back cuts short.
@@ -25,22 +25,26 @@ impl Deliver {
         }
         let longest = self.longest_wait();
         self.lanes_each(|lane| lane.wait_at_most(longest, now));
-        for listed in self.alerts.due_notifications(now.saturating_add(EVER), BATCH).await? {
-            if listed.next_attempt_at > now.saturating_add(self.longest_wait_of(&listed).await?) {
-                self.call_one_back(&listed, now).await?;
+        let ever = now.saturating_add(EVER);
+        for (receiver, _) in self.alerts.due_receivers(ever).await? {
+            let latest = now.saturating_add(self.longest_wait_of(&receiver).await?);
+            for id in self.alerts.due_notifications(&receiver, ever, LISTED).await? {
+                let listed = self.alerts.notification(&receiver.workspace, &id).await?;
+                if listed.next_attempt_at > latest {
+                    self.call_one_back(&receiver, &listed, now).await?;
+                }
             }
         }
         *self.looked_far.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
         Ok(())
     }
 
-    async fn call_one_back(&self, listed: &Notification, now: Timestamp) -> Result<()> {
-        let receiver = Receiver::of(listed);
+    async fn call_one_back(&self, receiver: &Receiver, listed: &Notification, now: Timestamp) -> Result<()> {
         // Of one that is on its way just now, the lane writes what came of it.
-        if !self.with_lane(&receiver, Lane::enter) {
+        if !self.with_lane(receiver, Lane::enter) {
             return Ok(());
         }
-        let _leave = Leave { deliver: self, receiver: &receiver };
+        let _leave = Leave { deliver: self, receiver };
         let mut notification = self.alerts.notification(&listed.workspace, &listed.id).await?;
         if notification.status != NotificationStatus::Pending || notification.next_attempt_at != listed.next_attempt_at
         {
@@ -59,14 +63,14 @@ impl Deliver {
     }
 
     /// Messages to a robot may also wait for their turn behind as many as are read from the queue at once.
-    async fn longest_wait_of(&self, notification: &Notification) -> Result<Duration> {
+    async fn longest_wait_of(&self, receiver: &Receiver) -> Result<Duration> {
         let longest = self.longest_wait();
-        if notification.channel != Channel::Dingtalk {
+        if receiver.channel != Channel::Dingtalk {
             return Ok(longest);
         }
         let definitions = self.definitions.current().await?;
-        let robot = definitions.robot(&notification.workspace, &notification.receiver);
+        let robot = definitions.robot(&receiver.workspace, &receiver.name);
         let most = robot.map_or(1, |robot| robot.max_per_minute.max(1));
-        Ok(longest.max(MINUTE * (BATCH / most + 2)))
+        Ok(longest.max(MINUTE * (LISTED / most + 2)))
     }
 }

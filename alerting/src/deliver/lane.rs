@@ -13,7 +13,7 @@ use crate::pipeline::channel_name;
 use crate::telemetry;
 
 /// Messages of a lane known at once, by their ids; each is read when its turn comes.
-const LISTED: u32 = 500;
+pub(super) const LISTED: u32 = 500;
 /// A robot's messages are counted over a little more than its minute: the provider's clock is another.
 pub(super) const MINUTE: Duration = Duration::from_secs(61);
 /// An attempt whose end was not recorded, because the server died in it, is made again after this.
