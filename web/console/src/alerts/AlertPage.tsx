@@ -7,13 +7,13 @@ import { Link, useParams } from 'react-router';
 import { api, resourcePath } from '@/api/client';
 import type { AlertDetail, AlertEvent, Notification, Page as PageOf } from '@/api/types';
 import { Failure } from '@/parts/Failure';
-import { duration, figure } from '@/parts/format';
+import { duration, figure, withTimes } from '@/parts/format';
 import { Loading } from '@/parts/Loading';
 import { Nothing, Page } from '@/parts/Page';
 import { AlertStatusTag, KeyTags, LevelTag, NotificationStatusTag } from '@/parts/tags';
 import { TimeText, useNow } from '@/parts/TimeText';
 import { useSession } from '@/session';
-import { outcomeColour, verdict } from './verdict';
+import { changeOf, outcomeColour, verdict } from './verdict';
 
 export function Component() {
   const { t, i18n } = useTranslation();
@@ -31,6 +31,7 @@ export function Component() {
   const { alert, notifications } = query.data;
   const events = [...earlier.events, ...query.data.events];
   const told = verdict(events, notifications);
+  const stopped = told.values['stage'];
   const end = alert.endedAt ? Date.parse(alert.endedAt) : now;
 
   return (
@@ -48,11 +49,11 @@ export function Component() {
               { key: 'started', label: t('alert.started'), children: <TimeText value={alert.startedAt} absolute /> },
               { key: 'ended', label: t('alert.ended'), children: <TimeText value={alert.endedAt} absolute /> },
               { key: 'lasted', label: t('alert.lasted'), children: duration(end - Date.parse(alert.startedAt)) },
-              { key: 'values', label: t('alert.values'), span: 'filled', children: Object.entries(alert.values).map(([name, value]) => <Tag key={name}>{name} = {figure(value, i18n.language)}</Tag>) },
+              { key: 'values', label: t('alert.values'), span: 'filled', children: <span className="row" style={{ gap: 4 }}>{Object.entries(alert.values).map(([name, value]) => <Tag key={name}>{name} = {figure(value, i18n.language)}</Tag>)}</span> },
             ]}
           />
         </Card>
-        <Card size="small" className="span-6" title={t('alert.why')} extra={<Tag color={told.colour} data-testid="alert-verdict">{t(`verdict.${told.key}`, told.values)}</Tag>}>
+<Card size="small" className="span-6" title={t('alert.why')} extra={<Tag color={told.colour} data-testid="alert-verdict">{t(`verdict.${told.key}`, { ...told.values, stage: stopped && t(`stage.${stopped}`, { defaultValue: stopped }) })}</Tag>}>
           {earlier.more && <Button size="small" loading={earlier.loading} onClick={earlier.load} style={{ marginBottom: 16 }}>{t('alert.earlier')}</Button>}
           {events.length === 0 ? <Nothing title={t('alert.noEvents')} /> : (
             <Timeline
@@ -70,10 +71,11 @@ export function Component() {
               rowKey="id"
               dataSource={notifications}
               pagination={false}
-              scroll={{ x: 'max-content' }}
+              scroll={{ x: 460 }}
               expandable={{ expandedRowRender: (notification) => <NotificationDetail notification={notification} /> }}
               columns={[
-                { title: t('alert.receiver'), key: 'receiver', render: (_, one) => <>{t(`channel.${one.channel}`)} <strong>{one.receiver}</strong></> },
+                { title: t('alert.receiver'), key: 'receiver', render: (_, one) => <span style={{ overflowWrap: 'anywhere' }}>{t(`channel.${one.channel}`)} <strong>{one.receiver}</strong></span> },
+                { title: t('alert.change'), key: 'change', render: (_, one) => <Change notification={one} /> },
                 { title: t('state.state'), key: 'status', render: (_, one) => <NotificationStatusTag status={one.status} /> },
                 { title: t('alert.attempts'), key: 'attempts', align: 'end', render: (_, one) => one.attempts },
                 { title: t('alert.sent'), key: 'sent', render: (_, one) => <TimeText value={one.sentAt} /> },
@@ -106,7 +108,7 @@ function useEarlierEvents(id: string, cursor: string | null | undefined) {
 }
 
 function Event({ event, notification }: { event: AlertEvent; notification: Notification | undefined }) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   return (
     <div>
       <div className="row" style={{ gap: 6 }}>
@@ -115,19 +117,27 @@ function Event({ event, notification }: { event: AlertEvent; notification: Notif
         {notification && <span>{t(`channel.${notification.channel}`)} {notification.receiver}</span>}
         <span className="muted"><TimeText value={event.at} absolute /></span>
       </div>
-      <div style={{ overflowWrap: 'anywhere', whiteSpace: 'pre-wrap' }}>{event.reason}</div>
+      <div style={{ overflowWrap: 'anywhere', whiteSpace: 'pre-wrap' }}>{withTimes(event.reason, i18n.language)}</div>
     </div>
   );
 }
 
+/** What the message tells of. */
+function Change({ notification }: { notification: Notification }) {
+  const change = changeOf(notification);
+  return change ? <AlertStatusTag status={change} /> : <>–</>;
+}
+
 function NotificationDetail({ notification }: { notification: Notification }) {
-  const { t } = useTranslation();
-  const { payload } = notification;
+  const { t, i18n } = useTranslation();
+  const { payload, lastAnswer, status } = notification;
+  // Until it is settled these are the server's own words; then the provider's, which stay as they are.
+  const answer = lastAnswer && status === 'pending' ? withTimes(lastAnswer, i18n.language) : (lastAnswer ?? '–');
   return (
-    <div className="stack" style={{ gap: 8, maxWidth: 640, whiteSpace: 'normal' }}>
+    <div className="stack" style={{ gap: 8, maxWidth: 640, overflowWrap: 'anywhere', whiteSpace: 'normal' }}>
       <div>{t('alert.answer')}</div>
-      <pre className="block mono">{notification.lastAnswer ?? '–'}</pre>
-      {notification.status === 'pending' && <div>{t('alert.nextAttempt')} <TimeText value={notification.nextAttemptAt} /></div>}
+      <pre className="block mono">{answer}</pre>
+      {status === 'pending' && <div>{t('alert.nextAttempt')} <TimeText value={notification.nextAttemptAt} /></div>}
       <Collapse ghost size="small" items={[{ key: 'payload', label: t('alert.payload'), children: <pre className="block mono">{typeof payload === 'string' ? payload : JSON.stringify(payload, null, 2)}</pre> }]} />
     </div>
   );

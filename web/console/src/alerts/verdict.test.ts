@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { AlertEvent, Notification } from '@/api/types';
-import { verdict } from './verdict';
+import { changeOf, verdict } from './verdict';
 
 const notification = (status: Notification['status']): Notification => ({
   id: status, workspace: 'default', dedupKey: status, alert: 'a', channel: 'webhook', receiver: 'w', status, attempts: 1, createdAt: '', nextAttemptAt: '', payload: null,
@@ -13,3 +13,7 @@ test('still trying', () => expect(verdict([], [notification('failed'), notificat
 test('given up', () => expect(verdict([], [notification('failed')]).key).toBe('failed'));
 test('stopped at a stage', () => expect(verdict([event('fired', 'evaluate'), event('stopped', 'silence')], [])).toMatchObject({ key: 'stopped', values: { stage: 'silence' } }));
 test('nobody to tell', () => expect(verdict([event('fired', 'evaluate')], []).key).toBe('nobody'));
+test('what a message tells of', () => {
+  expect(changeOf({ payload: { form: 'mail', change: 'recovered' } })).toBe('recovered');
+  expect([null, 'text', {}, { change: 'test' }].map((payload) => changeOf({ payload }))).toEqual([undefined, undefined, undefined, undefined]);
+});

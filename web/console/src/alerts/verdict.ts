@@ -1,6 +1,6 @@
 /** The short answer to "why was I (not) notified?". */
 
-import type { AlertEvent, Notification } from '@/api/types';
+import type { AlertEvent, AlertStatus, Notification } from '@/api/types';
 
 export interface Verdict {
   key: 'sent' | 'partly' | 'pending' | 'failed' | 'stopped' | 'nobody';
@@ -21,6 +21,12 @@ export function verdict(events: readonly AlertEvent[], notifications: readonly N
   return sent > 0 ? { key: 'partly', values, colour: 'orange' } : { key: 'failed', values, colour: 'red' };
 }
 
+/** The change of the alert that a message tells of. */
+export function changeOf({ payload }: Pick<Notification, 'payload'>): AlertStatus | undefined {
+  const change: unknown = typeof payload === 'object' && payload !== null && 'change' in payload ? payload.change : undefined;
+  return change === 'firing' || change === 'recovered' || change === 'closed' ? change : undefined;
+}
+
 export function outcomeColour(outcome: string): string {
   switch (outcome) {
     case 'sent':
@@ -31,6 +37,7 @@ export function outcomeColour(outcome: string): string {
       return 'red';
     case 'stopped':
     case 'retry':
+    case 'delayed':
       return 'orange';
     default:
       return 'blue';

@@ -1,12 +1,13 @@
 import { Tooltip, theme } from 'antd';
 import { useTranslation } from 'react-i18next';
-import type { CompletenessState } from '@/api/types';
+import type { CompletenessState, Series } from '@/api/types';
 import { shortTime } from '@/parts/format';
 import { useNow } from '@/parts/TimeText';
-import { stretches, type Marks } from './series';
+import { collected, stretches, type Marks } from './series';
 
 interface Props {
   marks: Marks[];
+  series: Series[];
   from: number;
   until: number;
   stepMs: number;
@@ -15,12 +16,11 @@ interface Props {
 }
 
 /** Under a chart, on its time axis: which of its minutes are complete, partial, revised. */
-export function CompletenessStrip({ marks, from, until, stepMs, hosts }: Props) {
+export function CompletenessStrip({ marks, series, from, until, stepMs, hosts }: Props) {
   const { t, i18n } = useTranslation();
   const { token } = theme.useToken();
   const colours: Record<CompletenessState, string> = { complete: token.colorSuccess, partial: token.colorWarning, revised: token.colorInfo };
-  // Before the monitor was there, nobody was waited for: nothing is missing, and nothing is to be alarmed about.
-  const waited = marks.filter((mark) => mark.state !== 'partial' || mark.missing.length > 0);
+  const waited = collected(marks, series);
   const count = (state: CompletenessState) => waited.filter((mark) => mark.state === state).length;
   const summary = (['complete', 'partial', 'revised'] as const).map((state) => `${t(`completeness.${state}`)} ${count(state)}`).join(', ');
   const share = (length: number) => `${(100 * length) / (until - from)}%`;

@@ -67,7 +67,7 @@ export function FigureChart({ windows, bounds, stat, hosts }: Props) {
     <>
       <Chart option={option} label={`${stat?.name ?? ''}: ${t('monitor.chartLabel', { count: windows.series.length })}`} />
       <div style={{ marginInlineStart: SIDES.left, marginInlineEnd: SIDES.right }}>
-        <CompletenessStrip marks={marks} from={bounds.from} until={bounds.until} stepMs={bounds.step.ms} hosts={hosts} />
+        <CompletenessStrip marks={marks} series={windows.series} from={bounds.from} until={bounds.until} stepMs={bounds.step.ms} hosts={hosts} />
       </div>
     </>
   );

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { chartLine, latestFigure, marksByStep, stepFor, stretches } from './series';
+import { chartLine, collected, latestFigure, marksByStep, stepFor, stretches } from './series';
 
 const at = (minute: number) => new Date(Date.UTC(2026, 0, 31, 12, minute)).toISOString();
 const ms = (minute: number) => Date.parse(at(minute));
@@ -37,6 +37,14 @@ test('a complete minute without lines counts 0; other figures and partial minute
 
 test('points without a mark are still shown', () => {
   expect(chartLine({ keys: {}, points: [{ time: at(1), values: { n: 1 } }] }, 'n', 'lines', [])).toEqual([[ms(1), 1]]);
+});
+
+test('a minute is not collected yet only before the first that was', () => {
+  const marks = marksByStep([0, 1, 2, 3, 4].map((minute) => ({ time: at(minute), state: minute === 3 ? ('complete' as const) : ('partial' as const) })), 60_000);
+  const from = (minutes: number[]) => collected(marks, [{ keys: {}, points: minutes.map((minute) => ({ time: at(minute), values: { n: 1 } })) }]).map(({ time }) => (time - ms(0)) / 60_000);
+  expect(from([])).toEqual([3, 4]);
+  expect(from([1])).toEqual([1, 2, 3, 4]);
+  expect(collected(marks.slice(0, 2), [])).toEqual([]);
 });
 
 test('equal neighbours make one stretch', () => {

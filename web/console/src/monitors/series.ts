@@ -52,6 +52,16 @@ export function chartLine(series: Series, stat: string, fn: StatFn | undefined, 
   return line.sort(([a], [b]) => a - b);
 }
 
+/**
+ * The marks from the first minute that was collected. In those before it nobody was waited for and no
+ * line was counted: nothing is missing, and nothing is to be alarmed about.
+ */
+export function collected(marks: readonly Marks[], series: readonly Series[]): Marks[] {
+  const counted = new Set(series.flatMap(({ points }) => points.map(({ time }) => Date.parse(time))));
+  const first = marks.findIndex(({ time, state, missing }) => state !== 'partial' || missing.length > 0 || counted.has(time));
+  return first < 0 ? [] : marks.slice(first);
+}
+
 export interface Stretch {
   from: number;
   to: number;

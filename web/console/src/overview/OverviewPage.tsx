@@ -74,7 +74,7 @@ function Tile({ to, title, value, suffix, note, danger = false }: { to: string; 
     <Link to={to} className="span-3 half-on-phone" style={{ display: 'block' }}>
       <Card size="small" hoverable style={{ height: '100%' }}>
         <Statistic title={title} value={value} suffix={suffix} styles={danger ? { content: { color: '#f5222d' } } : undefined} />
-        <div className={typeof note === 'string' ? 'muted' : undefined} style={{ minHeight: 24, marginTop: 4, fontSize: 12 }}>{note}</div>
+        <div className={typeof note === 'string' ? 'muted' : 'row'} style={{ gap: 4, minHeight: 24, marginTop: 4, fontSize: 12 }}>{note}</div>
       </Card>
     </Link>
   );
@@ -111,7 +111,7 @@ function Incomplete({ items }: { items: Overview['incomplete'] }) {
       columns={[
         { title: t('kind.monitors'), key: 'monitor', render: (_, one) => <Link to={link(`monitors/${one.monitor}`)}>{one.monitor}</Link> },
         { title: t('monitor.completeThrough'), key: 'through', render: (_, one) => <TimeText value={one.completeThrough} /> },
-        { title: t('overview.waitingFor'), key: 'missing', render: (_, one) => one.missing.map((id) => <Tag key={id}>{host(id)}</Tag>) },
+        { title: t('overview.waitingFor'), key: 'missing', render: (_, one) => <span className="row" style={{ gap: 4 }}>{one.missing.map((id) => <Tag key={id}>{host(id)}</Tag>)}</span> },
       ]}
     />
   );

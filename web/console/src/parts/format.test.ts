@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { absoluteTime, bytes, duration, figure, keysText, relativeTime, shortTime } from './format';
+import { absoluteTime, bytes, duration, figure, keysText, relativeTime, shortTime, withTimes } from './format';
 
 const NOON = Date.UTC(2026, 0, 31, 12, 0, 0);
 
@@ -12,6 +12,12 @@ test('relative times take the largest unit that fits', () => {
 
 test('absolute times are in the zone asked for', () => {
   expect(absoluteTime(NOON, 'zh-CN', 'Asia/Shanghai')).toBe('2026/01/31 20:00:00');
+});
+
+test('times in a sentence read like all others', () => {
+  expect(withTimes('HTTP 500; again at 2026-01-31T12:00:00.250Z', 'zh-CN', 'Asia/Shanghai')).toBe('HTTP 500; again at 2026/01/31 20:00:00');
+  expect(withTimes('the minute to 2026-01-31T12:00:00Z is partial', 'en-US', 'UTC')).toBe('the minute to 01/31/2026, 12:00:00 is partial');
+  expect(withTimes('nothing on 2026-01-31', 'en-US')).toBe('nothing on 2026-01-31');
 });
 
 test('short times name the day unless it is today', () => {

@@ -24,6 +24,11 @@ export function absoluteTime(time: number, language: string, timeZone?: string):
   }).format(time);
 }
 
+/** A sentence of the server's, with the times in it (`2026-01-31T12:00:00Z`) as `absoluteTime` shows them. */
+export function withTimes(text: string, language: string, timeZone?: string): string {
+  return text.replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, (time) => absoluteTime(Date.parse(time), language, timeZone));
+}
+
 /** `09:41`; with the day when it is not today's. */
 export function shortTime(time: number, now: number, language: string, timeZone?: string): string {
   const day = new Intl.DateTimeFormat('en-CA', { timeZone });

@@ -33,7 +33,7 @@ export function Component() {
   };
 
   return (
-    <main style={{ minHeight: '100vh', display: 'grid', placeItems: 'center', padding: 16 }}>
+    <main style={{ boxSizing: 'border-box', minHeight: '100vh', display: 'grid', placeItems: 'center', padding: 16 }}>
       <Card style={{ width: '100%', maxWidth: 380 }}>
         <div className="row" style={{ marginBottom: 20 }}>
           <img src="/favicon.svg" width={36} height={36} alt="" />
