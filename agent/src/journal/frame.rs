@@ -77,7 +77,10 @@ pub(crate) fn any_begins_in(bytes: &[u8]) -> bool {
 
 /// Positions as they stand in frames and checkpoints.
 pub(crate) fn pack<T: serde::Serialize>(value: &T) -> std::io::Result<Vec<u8>> {
-    zstd::bulk::compress(&serde_json::to_vec(value)?, 1)
+    let mut compressor = zstd::bulk::Compressor::new(1)?;
+    // A checkpoint has no other checksum.
+    compressor.include_checksum(true)?;
+    compressor.compress(&serde_json::to_vec(value)?)
 }
 
 pub(crate) fn unpack<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Option<T> {

@@ -198,6 +198,30 @@ fn a_segment_that_is_gone_or_shorter_than_the_checkpoint_says_is_told() {
 }
 
 #[test]
+fn a_checkpoint_with_a_flipped_bit_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(dir.path());
+    (1..=3).for_each(|no| append(&mut journal, no));
+    assert_eq!(journal.resume(9, 200).unwrap(), Resume::Anew);
+    let sound = journal.checkpoint.clone();
+    drop(journal);
+    let path = dir.path().join(CHECKPOINT);
+    let whole = fs::read(&path).unwrap();
+    for bit in 0..whole.len() * 8 {
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&path, &bytes).unwrap();
+        // Of some bits of its head, such as the window's size, nothing depends.
+        match Journal::open(dir.path(), 1 << 20, 100) {
+            Ok(journal) => {
+                assert_eq!((journal.positions().next, &journal.checkpoint.base), (3, &sound.base), "bit {bit}")
+            }
+            Err(error) => assert!(matches!(error, JournalError::Damaged { .. }), "bit {bit}: {error}"),
+        }
+    }
+}
+
+#[test]
 fn full_at_its_limit_and_free_again_when_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(dir.path(), 64 << 10, 100).unwrap();
