@@ -90,12 +90,12 @@ async fn read(shared: &Arc<Shared>, query: WindowQuery) -> Result<WindowAnswer> 
     let work = Arc::clone(shared);
     let answer = async move {
         let plan = plan(&work, &query, &shape, &by, (from, until, step));
-        let reservation = MemoryConsumer::new("windows").register(work.pool.memory());
+        let reservation = MemoryConsumer::new("windows").register(work.windows_pool.memory());
         let completeness = completeness(&work, &plan, &reservation).await?;
         let series = gather(&work, plan, shape.fields.len(), query.max_series, reservation).await?;
         Ok(WindowAnswer { by, fields: shape.fields, series, completeness })
     };
-    shared.pool.run("windows", answer).await
+    shared.windows_pool.run("windows", answer).await
 }
 
 /// # Errors
