@@ -8,15 +8,18 @@
 //! - when an agent is no longer expected, the windows that it had begun and not passed stay partial, with
 //!   it as the missing one, and are waited for no longer.
 
+mod marks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use nightjar_model::Timestamp;
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::Expectation;
-use nightjar_model::query::{Completeness, CompletenessState, Progress};
+use nightjar_model::query::{CompletenessState, Progress};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::marks::Marks;
 use crate::ranges::Ranges;
 
 /// Agents that left a monitor while windows waited for them, or came late: the latest are kept, each one
@@ -250,37 +253,6 @@ impl Track {
         } else {
             CompletenessState::Partial
         }
-    }
-
-    /// Of the windows of `width` that start in `[from, until)`, taken together.
-    pub(crate) fn completeness(&self, from: i64, until: i64, width: i64) -> Completeness {
-        let mut state = CompletenessState::Complete;
-        let mut missing = BTreeSet::new();
-        let mut start = from;
-        while start < until {
-            match self.state(start) {
-                CompletenessState::Complete => {}
-                CompletenessState::Revised if state == CompletenessState::Complete => {
-                    state = CompletenessState::Revised
-                }
-                CompletenessState::Revised => {}
-                CompletenessState::Partial => {
-                    state = CompletenessState::Partial;
-                    self.missing(start, width, &mut missing);
-                }
-            }
-            start += width;
-        }
-        Completeness { time: Timestamp(from), state, missing: missing.into_iter().cloned().collect() }
-    }
-
-    fn missing<'a>(&'a self, start: i64, width: i64, missing: &mut BTreeSet<&'a AgentId>) {
-        let waits = |agent: &Expected| {
-            agent.since <= start && agent.through.is_none_or(|through| through < start.saturating_add(width))
-        };
-        missing.extend(self.agents.iter().filter(|(_, agent)| waits(agent)).map(|(id, _)| id));
-        let left = self.abandoned.iter().filter(|left| (left.from..left.until).contains(&start));
-        missing.extend(left.map(|left| &left.agent));
     }
 }
 

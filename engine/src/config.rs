@@ -39,14 +39,15 @@ pub struct EngineConfig {
     /// Combinations of keys, over all monitors; further ones are folded under `(other)`, and so are those of
     /// a monitor that has as many as are left to all others.
     pub max_series: u32,
-    /// Memory of all running queries together; beyond it they spill to disk, or fail.
+    /// Memory of all running queries together; beyond it they spill to disk, or fail. A quarter of it is
+    /// kept for what alert rules and charts read.
     pub query_memory_bytes: u64,
     /// Disk that running queries may spill to.
     pub query_spill_bytes: u64,
     pub query_timeout: Span,
     /// More rows than this in an answer are an error.
     pub query_row_limit: u32,
-    /// Threads that queries and compaction run on.
+    /// Threads that queries and compaction run on; half as many more read for alert rules and charts.
     pub query_threads: usize,
 }
 

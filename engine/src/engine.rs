@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) compact_wanted: Notify,
     pub(crate) requests: mpsc::Sender<Request>,
     pub(crate) pool: QueryPool,
+    /// Of what alert rules and charts read.
+    pub(crate) windows_pool: QueryPool,
     listeners: RwLock<Vec<ClosedListener>>,
     queue: Arc<Semaphore>,
     /// Keeps other processes out of the directory.

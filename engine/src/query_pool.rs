@@ -1,4 +1,7 @@
 //! Threads, memory and disk of queries and compaction, apart from those that serve the network.
+//!
+//! What alert rules and charts read has a pool of its own: ad-hoc SQL can take all of the other one, and
+//! neither keeps them waiting nor takes their memory.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -33,11 +36,26 @@ impl QueryPool {
             _ => {}
         }
         std::fs::create_dir_all(&spill).map_err(EngineError::io("make", &spill))?;
-        let largest = std::num::NonZeroUsize::new(3).unwrap_or(std::num::NonZeroUsize::MIN);
-        let memory = TrackConsumersPool::new(FairSpillPool::new(config.query_memory_bytes as usize), largest);
         let disk = DiskManagerBuilder::default()
-            .with_mode(DiskManagerMode::Directories(vec![spill.clone()]))
+            .with_mode(DiskManagerMode::Directories(vec![spill]))
             .with_max_temp_directory_size(config.query_spill_bytes);
+        Self::build("engine-query", config.query_threads, config.query_memory_bytes - reserve(config), disk)
+    }
+
+    /// For windows: they are small beside queries, and never spill.
+    pub(crate) fn reserved(config: &EngineConfig) -> Result<Self, EngineError> {
+        let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+        Self::build("engine-windows", config.query_threads.div_ceil(2), reserve(config), disk)
+    }
+
+    fn build(
+        name: &'static str,
+        threads: usize,
+        memory_bytes: u64,
+        disk: DiskManagerBuilder,
+    ) -> Result<Self, EngineError> {
+        let largest = std::num::NonZeroUsize::new(3).unwrap_or(std::num::NonZeroUsize::MIN);
+        let memory = TrackConsumersPool::new(FairSpillPool::new(memory_bytes as usize), largest);
         let env = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(memory))
             .with_disk_manager_builder(disk)
@@ -47,11 +65,11 @@ impl QueryPool {
         env.deregister_object_store(ObjectStoreUrl::local_filesystem().as_ref())
             .map_err(|error| EngineError::Config(error.to_string()))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(config.query_threads)
-            .thread_name("engine-query")
+            .worker_threads(threads)
+            .thread_name(name)
             .enable_all()
             .build()
-            .map_err(EngineError::io("start threads for", spill))?;
+            .map_err(|error| EngineError::Config(format!("cannot start threads for queries: {error}")))?;
         Ok(Self { runtime: Some(runtime), tasks: TaskTracker::new(), env })
     }
 
@@ -73,6 +91,11 @@ impl QueryPool {
             Err(_) => Err(Error::unavailable("the engine is closing")),
         }
     }
+}
+
+/// A quarter of the memory of queries.
+fn reserve(config: &EngineConfig) -> u64 {
+    config.query_memory_bytes / 4
 }
 
 impl Drop for QueryPool {

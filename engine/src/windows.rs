@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
 
+use datafusion::common::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use nightjar_model::delta::{FAULT_KEYS, FAULTS_MONITOR, LINES_FIELD, Partial};
 use nightjar_model::kinds::monitor::MonitorSpec;
-use nightjar_model::names::MonitorKey;
+use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::query::{Completeness, CompletenessState, SeriesWindows, WindowAnswer, WindowQuery};
 use nightjar_model::{Error, ErrorKind, Result, Timestamp};
 use roaring::RoaringBitmap;
 
 use crate::block::Row;
 use crate::block::read::{BlockRows, Wanted};
+use crate::completeness::Marks;
 use crate::engine::Shared;
 use crate::snapshot::Snapshot;
 use crate::sql::near;
@@ -85,13 +87,15 @@ async fn read(shared: &Arc<Shared>, query: WindowQuery) -> Result<WindowAnswer> 
     if (until - from) / shape.width > MAX_MERGED {
         return Err(Error::invalid("that is more than three years of minutes: ask for less time", Vec::new()));
     }
-    let plan = plan(shared, &query, &shape, &by, (from, until, step));
-    let completeness = completeness(shared, &plan);
-    let reservation = MemoryConsumer::new("windows").register(shared.pool.memory());
-    let (work, max_series, fields) = (Arc::clone(shared), query.max_series, shape.fields.len());
-    let series =
-        shared.pool.run("windows", async move { gather(&work, plan, fields, max_series, reservation).await }).await?;
-    Ok(WindowAnswer { by, fields: shape.fields, series, completeness })
+    let work = Arc::clone(shared);
+    let answer = async move {
+        let plan = plan(&work, &query, &shape, &by, (from, until, step));
+        let reservation = MemoryConsumer::new("windows").register(work.windows_pool.memory());
+        let completeness = completeness(&work, &plan, &reservation).await?;
+        let series = gather(&work, plan, shape.fields.len(), query.max_series, reservation).await?;
+        Ok(WindowAnswer { by, fields: shape.fields, series, completeness })
+    };
+    shared.windows_pool.run("windows", answer).await
 }
 
 /// # Errors
@@ -160,19 +164,34 @@ fn plan(
 }
 
 /// Of every window of the answer that has begun.
-fn completeness(shared: &Shared, plan: &Plan) -> Vec<Completeness> {
+async fn completeness(shared: &Shared, plan: &Plan, reservation: &MemoryReservation) -> Result<Vec<Completeness>> {
     let now = shared.clock.now().0;
+    let marks = plan.snapshot.track.as_ref().map(|track| Marks::new(track, plan.width));
     let mut all = Vec::new();
     let mut start = plan.from;
     while start < plan.until && start <= now {
         let end = (start + plan.step).min(plan.until);
-        all.push(match &plan.snapshot.track {
-            Some(track) => track.completeness(start, end, plan.width),
-            None => Completeness { time: Timestamp(start), state: CompletenessState::Partial, missing: Vec::new() },
-        });
+        let one = match &marks {
+            Some(marks) => marks.of(start, end),
+            None => Completeness {
+                time: Timestamp(start),
+                state: CompletenessState::Partial,
+                missing: Vec::new(),
+                missing_count: 0,
+            },
+        };
+        let names: usize = one.missing.iter().map(|agent| size_of::<AgentId>() + agent.0.len()).sum();
+        reservation.try_grow(size_of::<Completeness>() + names).map_err(no_memory)?;
+        all.push(one);
         start += plan.step;
+        // So that the time limit holds.
+        tokio::task::consume_budget().await;
     }
-    all
+    Ok(all)
+}
+
+fn no_memory(_: DataFusionError) -> Error {
+    Error::unavailable("the answer needs more memory than queries have now: ask for less time or fewer keys")
 }
 
 /// Partials of the fields by time, of one group.
@@ -204,9 +223,7 @@ async fn gather(
             let text = format!("more than {max_series} series: filter them, or keep fewer columns apart");
             return Err(Error::invalid(text, Vec::new()));
         }
-        reservation.try_grow(fresh).map_err(|_| {
-            Error::unavailable("the answer needs more memory than queries have now: ask for less time or fewer keys")
-        })
+        reservation.try_grow(fresh).map_err(no_memory)
     };
     let mut rows = Vec::new();
     for (table, start, window) in &plan.snapshot.memory {

@@ -38,9 +38,20 @@ impl CompletenessState {
 pub struct Completeness {
     pub time: Timestamp,
     pub state: CompletenessState,
-    /// Agents that have not passed its end.
+    /// Agents that have not passed its end, at most 20 of them.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub missing: Vec<AgentId>,
+    /// How many there are, named or not.
+    #[serde(rename = "missingCount", skip_serializing_if = "is_zero", default)]
+    pub missing_count: usize,
+}
+
+/// A window names at most as many agents that it waits for: an answer has many windows.
+pub const MISSING_NAMED: usize = 20;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Which windows, of which keys, merged how.

@@ -60,6 +60,7 @@ impl Kept {
             time,
             state: if complete { CompletenessState::Complete } else { CompletenessState::Partial },
             missing: if complete { Vec::new() } else { vec![AgentId("agent-7".into())] },
+            missing_count: usize::from(!complete),
         }
     }
 }

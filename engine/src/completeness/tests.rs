@@ -39,7 +39,7 @@ fn check(tracker: &Tracker, minutes: std::ops::Range<i64>, expected: &str) {
     let track = tracker.track(&key()).expect("tracked");
     let states: Vec<String> = minutes
         .map(|minute| {
-            let one = track.completeness(minute * MINUTE, (minute + 1) * MINUTE, MINUTE);
+            let one = Marks::new(track, MINUTE).of(minute * MINUTE, (minute + 1) * MINUTE);
             let missing: Vec<&str> = one.missing.iter().map(|agent| agent.0.as_str()).collect();
             match one.state {
                 CompletenessState::Complete => "C".into(),
@@ -121,8 +121,8 @@ fn a_late_delta_revises_a_complete_window_only() {
     pass(&mut tracker, "a", 4 * MINUTE);
     check(&tracker, 0..4, "P C R C");
     let track = tracker.track(&key()).expect("tracked");
-    assert_eq!(track.completeness(MINUTE, 4 * MINUTE, MINUTE).state, CompletenessState::Revised);
-    assert_eq!(track.completeness(MINUTE, 5 * MINUTE, MINUTE).state, CompletenessState::Partial);
+    assert_eq!(Marks::new(track, MINUTE).of(MINUTE, 4 * MINUTE).state, CompletenessState::Revised);
+    assert_eq!(Marks::new(track, MINUTE).of(MINUTE, 5 * MINUTE).state, CompletenessState::Partial);
 }
 
 #[test]
@@ -189,4 +189,26 @@ proptest! {
             prop_assert!(complete.iter().all(|minute| (minute + 1) * MINUTE <= now), "nothing is complete before it ends");
         }
     }
+}
+
+#[test]
+fn a_window_names_some_of_many_and_counts_all() {
+    let mut tracker = Tracker::default();
+    let names: Vec<String> = (0..5000).map(|n| format!("agent-{n:04}")).collect();
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    expect(&mut tracker, 10 * MINUTE + 5, &all);
+    for name in &all[..100] {
+        pass(&mut tracker, name, 20 * MINUTE);
+    }
+    let track = tracker.track(&key()).expect("tracked");
+    let marks = Marks::new(track, MINUTE);
+    let one = marks.of(15 * MINUTE, 16 * MINUTE);
+    assert_eq!((one.missing.len(), one.missing_count), (20, 4900));
+    assert_eq!(marks.of(0, 11 * MINUTE).missing_count, 0);
+    // A stretch that nobody was there for is not walked through.
+    let long = marks.of(-(1 << 50) / MINUTE * MINUTE, 12 * MINUTE);
+    assert_eq!((long.state, long.missing_count), (CompletenessState::Partial, 4900));
+    let started = std::time::Instant::now();
+    let count: usize = (0..50_000).map(|minute| marks.of(minute * MINUTE, (minute + 1) * MINUTE).missing.len()).sum();
+    assert!(count > 900_000 && started.elapsed() < Duration::from_secs(20), "{count} in {:?}", started.elapsed());
 }

@@ -45,6 +45,7 @@ pub(super) fn open(
     let recovered = wal::recover(&dir.join("wal"), manifest.wal, |record| drop(state.apply(&record)))?;
     let wal = Wal::create(&dir.join("wal"), recovered.next, recovered.bytes)?;
     let pool = QueryPool::new(&config)?;
+    let windows_pool = QueryPool::reserved(&config)?;
     tracing::info!(
         blocks = state.blocks.len(),
         series = state.index.len(),
@@ -72,6 +73,7 @@ pub(super) fn open(
         compact_wanted: Notify::new(),
         requests,
         pool,
+        windows_pool,
         listeners: RwLock::default(),
         queue: Arc::new(Semaphore::new(QUEUE_KIB)),
         _lock: lock,

@@ -75,7 +75,8 @@ async fn the_largest_series_come_first_with_their_statistics() {
               "state": "partial",
               "missing": [
                 "agent-1"
-              ]
+              ],
+              "missingCount": 1
             }
           ]
         }

@@ -439,6 +439,7 @@ impl WindowReader for World {
                 time: minute,
                 state: CompletenessState::Partial,
                 missing: vec![AgentId("agent-1".into())],
+                missing_count: 1,
             }],
         })
     }

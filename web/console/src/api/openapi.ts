@@ -1759,8 +1759,10 @@ export interface components {
         Completeness: {
             time: components["schemas"]["Timestamp"];
             state: components["schemas"]["CompletenessState"];
-            /** @description Agents that have not passed its end. */
+            /** @description Agents that have not passed its end, at most 20 of them. */
             missing?: components["schemas"]["AgentId"][];
+            /** @description How many there are, named or not. */
+            missingCount?: number;
         };
         /**
          * @description Whether a window can be trusted.

@@ -1,7 +1,7 @@
 import { Tooltip, theme } from 'antd';
 import { useTranslation } from 'react-i18next';
 import type { CompletenessState, Series } from '@/api/types';
-import { shortTime } from '@/parts/format';
+import { named, shortTime } from '@/parts/format';
 import { useNow } from '@/parts/TimeText';
 import { collected, stretches, type Marks } from './series';
 
@@ -33,7 +33,7 @@ export function CompletenessStrip({ marks, series, from, until, stepMs, hosts }:
       <div className="strip" role="img" aria-label={`${t('completeness.title')}: ${summary}`} style={{ background: token.colorFillSecondary }}>
         {found.map((stretch, index) => {
           const gap = Math.max(0, stretch.from - (found[index - 1]?.to ?? from));
-          const missing = stretch.missing.map((agent) => hosts.get(agent) ?? agent).join(', ');
+          const missing = named(stretch.missing.map((agent) => hosts.get(agent) ?? agent), stretch.missingCount);
           return (
             <Tooltip key={stretch.from} title={`${time(stretch.from)} – ${time(stretch.to)} ${t(`completeness.${stretch.state}`)}${missing ? ` · ${t('completeness.missing', { agents: missing })}` : ''}`}>
               <span style={{ marginInlineStart: share(gap), width: share(stretch.to - stretch.from), background: colours[stretch.state], opacity: stretch.state === 'complete' ? 0.55 : 1 }} />

@@ -52,7 +52,7 @@ export function FigureTable({ windows, stepMs, hosts }: { windows: Windows; step
         {
           title: t('completeness.title'),
           key: 'completeness',
-          render: (_, { mark }) => (mark ? <CompletenessTag state={mark.state} missing={mark.missing.map((agent) => hosts.get(agent) ?? agent)} /> : '–'),
+          render: (_, { mark }) => (mark ? <CompletenessTag state={mark.state} missing={mark.missing.map((agent) => hosts.get(agent) ?? agent)} count={mark.missingCount} /> : '–'),
         },
       ]}
     />

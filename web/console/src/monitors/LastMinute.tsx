@@ -22,7 +22,7 @@ export function LastMinute({ name, spec }: { name: string; spec: MonitorSpec }) 
         const value = latest.values[stat.name] ?? (stat.fn === 'lines' && latest.mark && latest.mark.state !== 'partial' ? 0 : null);
         return <span key={stat.name} style={{ whiteSpace: 'nowrap' }}><span className="muted">{stat.name}</span> <strong>{figure(value, i18n.language)}</strong></span>;
       })}
-      {latest.mark && <CompletenessTag state={latest.mark.state} missing={latest.mark.missing} />}
+      {latest.mark && <CompletenessTag state={latest.mark.state} missing={latest.mark.missing} count={latest.mark.missingCount} />}
       <span className="muted">{shortTime(latest.time, now, i18n.language)}</span>
     </span>
   );

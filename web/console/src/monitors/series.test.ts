@@ -16,15 +16,15 @@ test('a step is as incomplete as its worst minute', () => {
     marksByStep(
       [
         { time: at(0), state: 'complete' },
-        { time: at(1), state: 'partial', missing: ['a'] },
+        { time: at(1), state: 'partial', missing: ['a'], missingCount: 7 },
         { time: at(2), state: 'revised' },
         { time: at(5), state: 'complete' },
       ],
       300_000,
     ),
   ).toEqual([
-    { time: ms(0), state: 'partial', missing: ['a'] },
-    { time: ms(5), state: 'complete', missing: [] },
+    { time: ms(0), state: 'partial', missing: ['a'], missingCount: 7 },
+    { time: ms(5), state: 'complete', missing: [], missingCount: 0 },
   ]);
 });
 

@@ -17,6 +17,8 @@ export interface Marks {
   time: number;
   state: CompletenessState;
   missing: string[];
+  /** How many are missing; of many not all are named. */
+  missingCount: number;
 }
 
 const GRAVITY: Record<CompletenessState, number> = { complete: 0, revised: 1, partial: 2 };
@@ -24,13 +26,14 @@ const GRAVITY: Record<CompletenessState, number> = { complete: 0, revised: 1, pa
 /** Completeness by step: the gravest of the windows in it, and all agents missing in any. */
 export function marksByStep(completeness: readonly Completeness[], stepMs: number): Marks[] {
   const marks = new Map<number, Marks>();
-  for (const { time, state, missing = [] } of completeness) {
+  for (const { time, state, missing = [], missingCount = 0 } of completeness) {
     const start = Math.floor(Date.parse(time) / stepMs) * stepMs;
     const mark = marks.get(start);
-    if (!mark) marks.set(start, { time: start, state, missing: [...missing] });
+    if (!mark) marks.set(start, { time: start, state, missing: [...missing], missingCount });
     else {
       if (GRAVITY[state] > GRAVITY[mark.state]) mark.state = state;
       for (const agent of missing) if (!mark.missing.includes(agent)) mark.missing.push(agent);
+      mark.missingCount = Math.max(mark.missingCount, missingCount, mark.missing.length);
     }
   }
   return [...marks.values()].sort((a, b) => a.time - b.time);
@@ -67,15 +70,17 @@ export interface Stretch {
   to: number;
   state: CompletenessState;
   missing: string[];
+  /** How many are missing; of many not all are named. */
+  missingCount: number;
 }
 
 /** Neighbouring marks of the same state as one stretch. */
 export function stretches(marks: readonly Marks[], stepMs: number): Stretch[] {
   const found: Stretch[] = [];
-  for (const { time, state, missing } of marks) {
+  for (const { time, state, missing, missingCount } of marks) {
     const last = found.at(-1);
-    if (last && last.to === time && last.state === state && last.missing.join() === missing.join()) last.to = time + stepMs;
-    else found.push({ from: time, to: time + stepMs, state, missing });
+    if (last && last.to === time && last.state === state && last.missing.join() === missing.join() && last.missingCount === missingCount) last.to = time + stepMs;
+    else found.push({ from: time, to: time + stepMs, state, missing, missingCount });
   }
   return found;
 }

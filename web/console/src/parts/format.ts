@@ -70,3 +70,9 @@ export function duration(milliseconds: number): string {
 export function keysText(keys: Record<string, string>): string {
   return Object.entries(keys).map(([key, value]) => `${key}=${value}`).join(', ');
 }
+
+/** Names of some, with how many more there are: `a, b, +3`. */
+export function named(names: readonly string[], count: number): string {
+  const more = count - names.length;
+  return [...names, ...(more > 0 ? [`+${more}`] : [])].join(', ');
+}

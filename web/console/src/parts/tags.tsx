@@ -3,6 +3,7 @@
 import { Tag, Tooltip } from 'antd';
 import { useTranslation } from 'react-i18next';
 import type { AgentHealth, AlertStatus, CompletenessState, Level } from '@/api/types';
+import { named } from '@/parts/format';
 
 export const LEVEL_COLOURS: Record<Level, string> = { P0: 'red', P1: 'orange', P2: 'gold', P3: 'blue', P4: 'default' };
 
@@ -29,11 +30,11 @@ export function NotificationStatusTag({ status }: { status: 'pending' | 'sent' |
   return <Tag color={colours[status]}>{t(`notificationStatus.${status}`)}</Tag>;
 }
 
-export function CompletenessTag({ state, missing = [] }: { state: CompletenessState; missing?: string[] }) {
+export function CompletenessTag({ state, missing = [], count = 0 }: { state: CompletenessState; missing?: string[]; count?: number }) {
   const { t } = useTranslation();
   const colours = { complete: 'green', partial: 'orange', revised: 'blue' };
   return (
-    <Tooltip title={missing.length > 0 ? t('completeness.missing', { agents: missing.join(', ') }) : t(`completeness.${state}Help`)}>
+    <Tooltip title={missing.length > 0 ? t('completeness.missing', { agents: named(missing, count) }) : t(`completeness.${state}Help`)}>
       <Tag color={colours[state]} data-testid={`completeness-${state}`}>{t(`completeness.${state}`)}</Tag>
     </Tooltip>
   );

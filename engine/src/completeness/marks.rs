@@ -1,0 +1,96 @@
+//! Completeness as it is answered: of stretches of windows, with the agents that they wait for.
+//!
+//! A stretch costs a look at each of its windows, whatever the number of agents.
+
+use std::collections::{BTreeSet, HashMap};
+
+use nightjar_model::Timestamp;
+use nightjar_model::names::AgentId;
+use nightjar_model::query::{Completeness, CompletenessState, MISSING_NAMED};
+
+use super::Track;
+
+pub(crate) struct Marks<'a> {
+    track: &'a Track,
+    width: i64,
+    /// Agents with the first window that waits for them, by that: every later one does too.
+    waits: Vec<(i64, &'a AgentId)>,
+    of_agent: HashMap<&'a AgentId, i64>,
+    /// Nobody was expected to contribute to windows before this.
+    first: i64,
+}
+
+impl<'a> Marks<'a> {
+    pub(crate) fn new(track: &'a Track, width: i64) -> Self {
+        let wait = |(id, agent): (&'a AgentId, &super::Expected)| {
+            let unread = agent.through.map_or(i64::MIN, |through| through.saturating_sub(width).saturating_add(1));
+            (agent.since.max(unread), id)
+        };
+        let mut waits: Vec<(i64, &AgentId)> = track.agents.iter().map(wait).collect();
+        waits.sort_unstable();
+        let of_agent = waits.iter().map(|(from, id)| (*id, *from)).collect();
+        let first = (track.agents.values().map(|agent| agent.since))
+            .chain(track.abandoned.iter().map(|left| left.from))
+            .chain(track.complete.iter().map(|(from, _)| from))
+            .chain(track.revised.iter().map(|(from, _)| from))
+            .min()
+            .unwrap_or(i64::MAX);
+        Self { track, width, waits, of_agent, first }
+    }
+
+    /// Of the windows that start in `[from, until)`, taken together.
+    pub(crate) fn of(&self, from: i64, until: i64) -> Completeness {
+        let mut state = CompletenessState::Complete;
+        // Stretches that are partial.
+        let mut partial: Vec<(i64, i64)> = Vec::new();
+        let mut start = from;
+        if start < self.first && start < until {
+            state = CompletenessState::Partial;
+            let skipped = (self.first.min(until) - start).div_euclid(self.width) * self.width;
+            start += skipped;
+        }
+        while start < until {
+            match self.track.state(start) {
+                CompletenessState::Complete => {}
+                CompletenessState::Revised if state == CompletenessState::Complete => {
+                    state = CompletenessState::Revised
+                }
+                CompletenessState::Revised => {}
+                CompletenessState::Partial => {
+                    state = CompletenessState::Partial;
+                    match partial.last_mut() {
+                        Some((_, end)) if *end == start => *end += self.width,
+                        _ => partial.push((start, start + self.width)),
+                    }
+                }
+            }
+            start += self.width;
+        }
+        let (missing, missing_count) = self.missing(&partial);
+        Completeness { time: Timestamp(from), state, missing, missing_count }
+    }
+
+    /// Some of those that the windows wait for, by name, and how many they are.
+    fn missing(&self, partial: &[(i64, i64)]) -> (Vec<AgentId>, usize) {
+        let Some(last) = partial.last().map(|(_, end)| end - self.width) else { return (Vec::new(), 0) };
+        let waiting = self.waits.partition_point(|(from, _)| *from <= last);
+        let left: BTreeSet<&AgentId> = (self.track.abandoned.iter())
+            .filter(|left| self.any_in(partial, left.from, left.until))
+            .map(|left| &left.agent)
+            .filter(|agent| self.of_agent.get(agent).is_none_or(|from| *from > last))
+            .collect();
+        let count = waiting + left.len();
+        let named = self.waits[..waiting].iter().map(|(_, id)| *id).chain(left).take(MISSING_NAMED);
+        let named: BTreeSet<&AgentId> = named.collect();
+        (named.into_iter().cloned().collect(), count)
+    }
+
+    /// Whether one of the partial windows starts in `[from, until)`.
+    fn any_in(&self, partial: &[(i64, i64)], from: i64, until: i64) -> bool {
+        let after = partial.partition_point(|(_, end)| end - self.width < from);
+        partial.get(after).is_some_and(|(start, _)| {
+            let whole = (from - start).max(0).saturating_add(self.width - 1).div_euclid(self.width) * self.width;
+            start + whole < until
+        })
+    }
+}
