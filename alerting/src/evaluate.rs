@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
+use nightjar_model::alert::AlertCommit;
 use nightjar_model::kinds::alert_rule::AlertRuleSpec;
 use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::MonitorKey;
@@ -123,24 +124,35 @@ impl Evaluate {
             }
         }
         telemetry::firing(self.lock_memories().values().map(Memory::firing).sum());
-        self.report(failures, all)
+        self.report(failures, all).await
     }
 
-    fn report(&self, failures: BTreeMap<RuleId, String>, all: usize) -> Result<()> {
-        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        for (id, error) in failures.iter().filter(|(id, error)| failing.get(id) != Some(error)) {
+    /// Tells of rules that cannot be judged, in the log and once on their own timelines, and of their return.
+    async fn report(&self, failures: BTreeMap<RuleId, String>, all: usize) -> Result<()> {
+        let before = self.failing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (id, error) in failures.iter().filter(|(id, error)| before.get(id) != Some(error)) {
             tracing::warn!("rule `{id}` cannot be judged: {error}");
-        }
-        for id in failing.keys().filter(|id| !failures.contains_key(id)) {
-            tracing::info!("rule `{id}` is judged again");
-        }
-        *failing = failures;
-        match failing.first_key_value() {
-            None => Ok(()),
-            Some((id, error)) => {
-                let first = format!("rule `{id}`: {error}");
-                Err(AlertingError::Rules { failed: failing.len(), all, first }.into())
+            if !before.contains_key(id) {
+                self.note(id, "failed", format!("it cannot be judged: {error}")).await;
             }
+        }
+        for id in before.keys().filter(|id| !failures.contains_key(id)) {
+            tracing::info!("rule `{id}` is judged again");
+            self.note(id, "passed", "it is judged again".to_owned()).await;
+        }
+        let first = failures.first_key_value().map(|(id, error)| format!("rule `{id}`: {error}"));
+        let failed = failures.len();
+        *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = failures;
+        first.map_or(Ok(()), |first| Err(AlertingError::Rules { failed, all, first }.into()))
+    }
+
+    /// Puts a line on a rule's timeline; where that is not possible either, the log has it.
+    async fn note(&self, rule: &RuleId, outcome: &str, reason: String) {
+        let mut record = Record::default();
+        record.on_timeline(&rule.name, self.clock.now(), outcome, reason);
+        let commit = AlertCommit { workspace: rule.workspace.clone(), events: record.events, ..AlertCommit::default() };
+        if let Err(error) = self.alerts.commit(commit).await {
+            tracing::debug!("the timeline of rule `{rule}` stays behind: {error}");
         }
     }
 
