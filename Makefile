@@ -17,7 +17,7 @@ BUILT := $(CONSOLE)/node_modules/.built
 CONSOLE_SOURCES = $(shell find $(CONSOLE)/src $(CONSOLE)/public -type f 2>/dev/null) \
 	$(CONSOLE)/index.html $(CONSOLE)/vite.config.ts $(CONSOLE)/tsconfig.json
 
-.PHONY: help setup console build release demo dev run test check fmt clean \
+.PHONY: help setup console build release demo dev run test fuzz check fmt clean \
 	bench bench-scan bench-latency bench-idle bench-start
 
 help: ## List what can be made
@@ -69,6 +69,9 @@ check: setup console ## Format, lints, types
 	cd $(CONSOLE) && npm run check
 	cd tests/browser && node --check console.mjs
 	sh -n web/assets/install-agent.sh
+
+fuzz: ## Every decoder of bytes that are not ours, or may be damaged, for FUZZ_SECONDS (60) each
+	@tests/fuzz
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

@@ -18,7 +18,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use prost::bytes::Bytes;
 
-use crate::block::BlockMeta;
+use crate::block::{BlockMeta, schema};
 use crate::error::EngineError;
 
 /// Footers kept in memory, the most recently used.
@@ -107,7 +107,9 @@ impl Storage {
         if let Some(known) = self.footers.lock().unwrap_or_else(PoisonError::into_inner).get(block.id) {
             return Ok(known);
         }
-        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+        // The columns are known. What a block says of them itself is not asked: where it is damaged, decoding
+        // it panics.
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional).with_schema(schema());
         let footer = ArrowReaderMetadata::load_async(&mut self.reader(block), options)
             .await
             .map_err(|error| block_error(block.id, error))?;

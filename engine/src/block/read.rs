@@ -192,3 +192,32 @@ fn page_selection(metadata: &ParquetMetaData, groups: &[usize], wanted: &Wanted)
     }
     Some(RowSelection::from(selectors))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::write::BlockWriter;
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_block_says_of_its_columns_is_not_asked() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let storage = Arc::new(Storage::local(dir.path()).expect("storage"));
+        let mut writer = BlockWriter::new(&storage, 1, 0, 10, 0).expect("writer");
+        let row = Row { table: 1, series: 2, time: 3, field: 4, partial: Partial::lines(5) };
+        writer.write(&[row]).await.expect("written");
+        let meta = writer.finish(Vec::new()).await.expect("finished");
+        let path = dir.path().join(crate::storage::name(1).as_ref());
+        let mut bytes = std::fs::read(&path).expect("read");
+        let key = b"ARROW:schema";
+        let at = bytes.windows(key.len()).rposition(|part| part == key).expect("it says so") + key.len() + 8;
+        bytes[at..at + 400].fill(b'A');
+        std::fs::write(&path, bytes).expect("damaged");
+        // A fresh one, which has not read its footer.
+        let storage = Storage::local(dir.path()).expect("storage");
+        let mut rows = Vec::new();
+        BlockRows::open(&storage, &meta, Wanted::ALL).await.expect("open").next(&mut rows).await.expect("read");
+        assert_eq!(rows, [row]);
+    }
+}

@@ -125,6 +125,8 @@ impl SeriesIndex {
                 labels.push((column, value));
             }
             self.tables.get(series.table as usize)?;
+            // The next id must be a number too.
+            series.id.checked_add(1)?;
             self.insert(series.id, Arc::new(Series { table: series.table, labels: labels.into() }));
         }
         Some(())
@@ -227,6 +229,21 @@ mod tests {
             index.field_id(&format!("f{monitor}"));
             index.series_id(table, &[("k", &value.to_string())]);
         }
+    }
+
+    #[test]
+    fn an_id_that_none_can_follow_is_refused() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let table = TableMessage { workspace: "w".into(), name: "m".into(), width_ms: 60_000 };
+        let check = |id: u32| {
+            let series = vec![SeriesMessage { id, table: 0, labels: Vec::new() }];
+            let mut bytes = Vec::new();
+            push(&Chunk { tables: vec![table.clone()], series, ..Chunk::default() }, &mut bytes);
+            let file = rewrite(dir.path(), SeriesFile::default(), &bytes).expect("written");
+            load(dir.path(), file, 10).is_ok()
+        };
+        assert!(check(u32::MAX - 1));
+        assert!(!check(u32::MAX));
     }
 
     proptest! {

@@ -1,0 +1,89 @@
+//! A block as we write it, damaged: reading it is an error or yields rows, and nothing panics; one that is
+//! not damaged yields what was written.
+
+use std::fs;
+use std::sync::{Arc, LazyLock};
+
+use futures::executor::block_on;
+use libfuzzer_sys::arbitrary::{self, Arbitrary};
+use nightjar_model::Decimal;
+use nightjar_model::Result;
+use nightjar_model::delta::Partial;
+use tempfile::TempDir;
+
+use crate::block::read::{BlockRows, Wanted, series};
+use crate::block::write::BlockWriter;
+use crate::block::{BlockMeta, Row};
+use crate::damage::Damage;
+use crate::storage::{Storage, name};
+
+#[derive(Debug, Arbitrary)]
+pub struct Block {
+    damage: Damage,
+    table: Option<bool>,
+    from: u8,
+    until: u8,
+    figures: bool,
+}
+
+struct Written {
+    dir: TempDir,
+    meta: BlockMeta,
+    bytes: Vec<u8>,
+    rows: Vec<Row>,
+}
+
+static WRITTEN: LazyLock<Written> = LazyLock::new(|| {
+    let dir = tempfile::tempdir().expect("a directory");
+    let storage = Arc::new(Storage::local(dir.path()).expect("a directory"));
+    let row = |no: u32| {
+        let mut partial = Partial::EMPTY;
+        partial.add(Decimal::from_int(i64::from(no)));
+        let partial = if no % 3 == 0 { Partial::lines(2) } else { partial };
+        Row { table: no / 40, series: no / 20, time: i64::from(no / 2 % 10), field: no % 2, partial }
+    };
+    let rows: Vec<Row> = (0..80).map(row).collect();
+    let write = async {
+        let mut writer = BlockWriter::new(&storage, 1, 0, 256, 0)?;
+        writer.write(&rows).await?;
+        writer.finish(Vec::new()).await
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let meta = runtime.block_on(write).expect("written");
+    let bytes = fs::read(dir.path().join(name(1).as_ref())).expect("written");
+    Written { dir, meta, bytes, rows }
+});
+
+pub fn check(block: &Block) {
+    let mut bytes = WRITTEN.bytes.clone();
+    block.damage.apply(&mut bytes);
+    let meta = BlockMeta { bytes: bytes.len() as u64, ..WRITTEN.meta.clone() };
+    fs::write(WRITTEN.dir.path().join(name(1).as_ref()), &bytes).expect("written");
+    // A fresh one, which has no footer of it yet.
+    let storage = Storage::local(WRITTEN.dir.path()).expect("a directory");
+    let table = block.table.map(u32::from);
+    let (from, until) = (i64::from(block.from), i64::from(block.until));
+    for wanted in [Wanted::ALL, Wanted { table, series: None, from, until, figures: block.figures }] {
+        let all = wanted.table.is_none() && wanted.from == i64::MIN;
+        let rows = block_on(read(&storage, &meta, wanted));
+        if bytes == WRITTEN.bytes {
+            let rows = rows.expect("it is whole");
+            assert!(!all || rows == WRITTEN.rows);
+            assert_eq!(block_on(series(&storage, &meta)).expect("it is whole").len(), 4);
+        } else {
+            let _either = block_on(series(&storage, &meta));
+        }
+    }
+}
+
+async fn read(storage: &Storage, meta: &BlockMeta, wanted: Wanted) -> Result<Vec<Row>> {
+    let mut block = BlockRows::open(storage, meta, wanted).await?;
+    let (mut all, mut rows) = (Vec::new(), Vec::new());
+    loop {
+        block.next(&mut rows).await?;
+        if rows.is_empty() {
+            return Ok(all);
+        }
+        all.append(&mut rows);
+    }
+}
