@@ -4,7 +4,12 @@
 //! DataFusion is not built: no decoder needs it, and under a sanitizer it takes longer to build than all
 //! the fuzzing takes to run.
 
-#![allow(dead_code, unreachable_pub, unused_imports, reason = "of each file the decoder is used, and nobody is shown anything")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "of each file the decoder is used, and nobody is shown anything"
+)]
 
 #[path = "../../src"]
 mod engine {
