@@ -139,6 +139,7 @@ impl Gatherer {
         for fault in self.tailer.take_faults() {
             if let Some(running) = self.monitors.iter_mut().flatten().find(|m| m.name == fault.monitor) {
                 running.tail_fault(fault.reason, fault.count, &fault.example);
+                running.gap = running.gap.max(fault.gap);
             }
         }
         self.last_discovery = Instant::now();

@@ -84,6 +84,8 @@ pub struct TailFault {
     pub reason: FaultReason,
     pub count: u64,
     pub example: String,
+    /// Of what can be read no more: it was logged before this.
+    pub gap: Option<Timestamp>,
 }
 
 pub struct Tailer {
@@ -250,7 +252,8 @@ impl Tailer {
                 through = through.min(match (file.caught_up_at, file.place) {
                     // The line that is being written is of a time between the last one's and now.
                     (Some(at), _) => unended.map_or(at, |(_, since)| last_time.map_or(since, |time| time.min(since))),
-                    (None, Place::Missing(_)) if file.size <= cursor.offset => through,
+                    // Of one that was not seen since the start nobody knows yet.
+                    (None, Place::Missing(_)) if file.size <= cursor.offset && file.look.is_some() => through,
                     (None, _) => (*last_time)?,
                 });
             }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use nightjar_model::delta::{Batch, FAULT_KEYS, FAULTS_MONITOR, LINES_FIELD, MonitorDelta};
+use nightjar_model::delta::{Batch, FAULT_KEYS, FAULTS_MONITOR, FAULTS_WIDTH, LINES_FIELD, MonitorDelta};
 use nightjar_model::names::AgentId;
 use nightjar_model::protocol::{MAX_PAYLOAD_BYTES, decode_gathered, wire};
 use nightjar_model::time::Timestamp;
@@ -59,7 +59,7 @@ pub(crate) fn decode(sender: &Sender<'_>, record: &wire::Record) -> Result<Batch
 }
 
 fn is_fault_shape(delta: &MonitorDelta) -> bool {
-    delta.group_by == FAULT_KEYS && delta.fields == [LINES_FIELD] && delta.width == Duration::from_secs(60)
+    delta.group_by == FAULT_KEYS && delta.fields == [LINES_FIELD] && delta.width == FAULTS_WIDTH
 }
 
 /// What was left out of a batch.
@@ -94,6 +94,7 @@ pub(crate) fn filter(
     });
     batch.watermarks.retain_mut(|watermark| {
         watermark.through = watermark.through.min(now);
+        watermark.gap = watermark.gap.map(|until| until.min(now));
         is_wanted(&watermark.monitor.name)
     });
     left_out
@@ -133,8 +134,7 @@ mod tests {
 
     #[test]
     fn what_was_gathered_passes_and_what_belongs_to_no_monitor_is_left_out() {
-        let watermark =
-            |monitor: &str, through| Watermark { monitor: MonitorKey::new("w", monitor), through: Timestamp(through) };
+        let watermark = |monitor: &str, through| Watermark::new(MonitorKey::new("w", monitor), Timestamp(through));
         let record = sent(
             &[delta("mine", &[NOW]), delta("no longer mine", &[NOW]), delta("gone", &[NOW])],
             &[watermark("mine", NOW.0 + 5_000), watermark("no longer mine", 1), watermark("gone", 1)],

@@ -77,6 +77,11 @@ impl Plan {
         planned.is_some_and(|planned| planned.spec.wants(&facts.labels, &facts.hostname))
     }
 
+    /// The monitors that want this agent.
+    pub(crate) fn wanted(&self, workspace: &str, facts: &AgentFacts) -> Vec<MonitorKey> {
+        self.of(workspace, facts).map(|(name, _)| MonitorKey::new(workspace, name)).collect()
+    }
+
     /// Whether the engine was told of the agent as it is, as far as monitors ask.
     fn counts_in(&self, agent: &AgentId, facts: &AgentFacts) -> bool {
         let known = self.fleet.get(agent);

@@ -52,6 +52,8 @@ struct Open {
     /// The sequence last answered with `Busy`: what follows it is passed over until it comes again.
     busy_at: Option<u64>,
     busy_times: u32,
+    /// Records that could not be read.
+    refused: u64,
     pace: Pace,
 }
 
@@ -141,6 +143,7 @@ impl Session {
             taken,
             busy_at: None,
             busy_times: 0,
+            refused: 0,
             pace: Pace::new(collector.config.session_bytes_per_second, Instant::now()),
             collector: Arc::clone(&collector),
         };

@@ -94,7 +94,7 @@ async fn write(config: EngineConfig, series: i64, minutes: i64) {
             incarnation: first as u64,
             sequence: minute as u64 + 1,
             deltas: vec![delta],
-            watermarks: vec![Watermark { monitor, through: at }],
+            watermarks: vec![Watermark::new(monitor, at)],
         };
         engine.take(batch).await.expect("taken");
         // About the memtable's budget.

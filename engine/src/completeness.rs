@@ -4,6 +4,8 @@
 //! - an agent is waited for from the window after the one in which it was first expected;
 //! - what passed before it began to read, as its first watermark tells, stays partial, with it as the
 //!   missing one: it was away, or its configuration was on the way;
+//! - what an agent cannot read any more leaves the windows from its last watermark to there partial, with
+//!   it as the missing one;
 //! - a window that nobody was expected to contribute to is never complete;
 //! - when an agent is no longer expected, the windows that it had begun and not passed stay partial, with
 //!   it as the missing one, and are waited for no longer.
@@ -14,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use nightjar_model::Timestamp;
+use nightjar_model::delta::Watermark;
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::Expectation;
 use nightjar_model::query::{CompletenessState, Progress};
@@ -124,20 +127,30 @@ impl Tracker {
         closed
     }
 
-    /// `agent` has read everything of `monitor` up to `through`. Answers how far the monitor has come,
-    /// if that is further than before. Ignored from an agent that is not expected.
-    pub(crate) fn watermark(&mut self, agent: &AgentId, monitor: &MonitorKey, through: Timestamp) -> Option<Timestamp> {
-        let track = self.0.get_mut(monitor)?;
-        let known = track.agents.get(agent)?;
-        if known.through.is_some_and(|known| known >= through.0) {
+    /// `agent` has read everything of a monitor up to there, or cannot read some of it any more. Answers
+    /// how far the monitor has come, if that is further than before. Ignored from an agent that is not
+    /// expected.
+    pub(crate) fn watermark(&mut self, agent: &AgentId, told: &Watermark) -> Option<Timestamp> {
+        let track = self.0.get_mut(&told.monitor)?;
+        let known = *track.agents.get(agent)?;
+        let further = told.through.0 > 0 && known.through.is_none_or(|known| known < told.through.0);
+        if !further && told.gap.is_none() {
             return None;
         }
-        let first = known.through.is_none();
         let track = Arc::make_mut(track);
-        let expected = track.agents.get_mut(agent)?;
-        expected.through = Some(through.0);
-        let (since, begun) = (expected.since, through.0.saturating_add(HELD_BACK));
-        if first && begun > since {
+        if let Some(until) = told.gap {
+            let from = known.through.map_or(known.since, |through| track.floor(through).max(known.since));
+            let until = track.floor(until.0).saturating_add(track.width);
+            if from < until {
+                track.abandon(Abandoned { from, until, agent: agent.clone() });
+            }
+        }
+        if !further {
+            return None;
+        }
+        track.agents.get_mut(agent)?.through = Some(told.through.0);
+        let (since, begun) = (known.since, told.through.0.saturating_add(HELD_BACK));
+        if known.through.is_none() && begun > since {
             let until = track.floor(begun).saturating_add(track.width);
             track.abandon(Abandoned { from: since, until, agent: agent.clone() });
         }

@@ -159,6 +159,7 @@ impl Intake for Engine {
         let latest = self.shared.clock.now().saturating_add(WATERMARK_AHEAD);
         for watermark in &mut batch.watermarks {
             watermark.through = watermark.through.min(latest);
+            watermark.gap = watermark.gap.map(|until| until.min(latest));
         }
         self.write(Body::Batch(batch)).await
     }

@@ -77,7 +77,7 @@ impl State {
             self.apply_delta(at, delta);
         }
         let advance = |watermark: &nightjar_model::delta::Watermark| {
-            let through = self.tracker.watermark(&batch.agent, &watermark.monitor, watermark.through)?;
+            let through = self.tracker.watermark(&batch.agent, watermark)?;
             Some((watermark.monitor.clone(), through))
         };
         batch.watermarks.iter().filter_map(advance).collect()

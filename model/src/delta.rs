@@ -19,6 +19,9 @@ pub const FAULTS_MONITOR: &str = "_faults";
 /// Group-by columns of [`FAULTS_MONITOR`]: the monitor, the reason (a [`FaultReason`]), the host.
 pub const FAULT_KEYS: [&str; 3] = ["monitor", "reason", "host"];
 
+/// How wide the windows of [`FAULTS_MONITOR`] are.
+pub const FAULTS_WIDTH: Duration = Duration::from_secs(60);
+
 /// Why a line, or part of one, did not count as the monitor meant it to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FaultReason {
@@ -46,10 +49,12 @@ pub enum FaultReason {
     BytesLost,
     /// A configuration that this agent refused.
     ConfigRefused,
+    /// A record that the server could not read; what it held is not counted, and its windows stay partial.
+    RecordRefused,
 }
 
 impl FaultReason {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::TimeUnreadable,
         Self::TimeInFuture,
         Self::TimeTooOld,
@@ -62,6 +67,7 @@ impl FaultReason {
         Self::FileUnreadable,
         Self::BytesLost,
         Self::ConfigRefused,
+        Self::RecordRefused,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -78,6 +84,7 @@ impl FaultReason {
             Self::FileUnreadable => "file_unreadable",
             Self::BytesLost => "bytes_lost",
             Self::ConfigRefused => "config_refused",
+            Self::RecordRefused => "record_refused",
         }
     }
 }
@@ -150,7 +157,17 @@ pub struct MonitorDelta {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watermark {
     pub monitor: MonitorKey,
+    /// 0 where only a gap is told.
     pub through: Timestamp,
+    /// Between the watermark before this one and here, something was logged that nobody can read any
+    /// more: no window from there to here is ever complete.
+    pub gap: Option<Timestamp>,
+}
+
+impl Watermark {
+    pub fn new(monitor: MonitorKey, through: Timestamp) -> Self {
+        Self { monitor, through, gap: None }
+    }
 }
 
 /// One journal record as it travels: all that an agent gathered between two flushes. Applied whole,

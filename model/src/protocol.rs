@@ -33,7 +33,11 @@ pub fn encode_gathered(deltas: &[MonitorDelta], watermarks: &[Watermark]) -> Vec
         deltas: deltas.iter().map(delta_to_wire).collect(),
         watermarks: watermarks
             .iter()
-            .map(|w| wire::MonitorWatermark { monitor: w.monitor.name.clone(), through_ms: w.through.0 })
+            .map(|w| wire::MonitorWatermark {
+                monitor: w.monitor.name.clone(),
+                through_ms: w.through.0,
+                gap_until_ms: w.gap.map_or(0, Timestamp::millis),
+            })
             .collect(),
     };
     gathered.encode_to_vec()
@@ -54,7 +58,11 @@ pub fn decode_gathered(workspace: &str, bytes: &[u8]) -> Result<(Vec<MonitorDelt
     let watermarks = gathered
         .watermarks
         .into_iter()
-        .map(|w| Watermark { monitor: MonitorKey::new(workspace, w.monitor), through: Timestamp(w.through_ms) })
+        .map(|w| Watermark {
+            monitor: MonitorKey::new(workspace, w.monitor),
+            through: Timestamp(w.through_ms),
+            gap: (w.gap_until_ms != 0).then_some(Timestamp(w.gap_until_ms)),
+        })
         .collect();
     Ok((deltas, watermarks))
 }
@@ -253,11 +261,12 @@ mod tests {
                 monitor: MonitorKey::new("w", "m"), width: Duration::from_secs(60), group_by: vec!["k".into()],
                 fields: vec!["*".into(), "v".into()], windows,
             };
-            let watermark = Watermark { monitor: MonitorKey::new("w", "m"), through: Timestamp(60_000) };
-            let bytes = encode_gathered(std::slice::from_ref(&delta), std::slice::from_ref(&watermark));
+            let watermark = Watermark::new(MonitorKey::new("w", "m"), Timestamp(60_000));
+            let gap = Watermark { gap: Some(Timestamp(90_000)), ..watermark.clone() };
+            let bytes = encode_gathered(std::slice::from_ref(&delta), &[watermark.clone(), gap.clone()]);
             let (deltas, watermarks) = decode_gathered("w", &bytes).expect("own encoding");
             prop_assert_eq!(deltas, vec![delta]);
-            prop_assert_eq!(watermarks, vec![watermark]);
+            prop_assert_eq!(watermarks, vec![watermark, gap]);
         }
 
         #[test]

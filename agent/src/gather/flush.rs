@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use nightjar_model::Timestamp;
-use nightjar_model::delta::{FAULT_KEYS, FAULTS_MONITOR, LINES_FIELD, MonitorDelta, Partial, Watermark, WindowDelta};
+use nightjar_model::delta::{
+    FAULT_KEYS, FAULTS_MONITOR, FAULTS_WIDTH, LINES_FIELD, MonitorDelta, Partial, Watermark, WindowDelta,
+};
 use nightjar_model::names::MonitorKey;
 use nightjar_model::protocol::encode_gathered;
 
@@ -33,11 +35,12 @@ struct Stuck {
     changes: PositionChanges,
 }
 
-/// A watermark that is further than was told.
+/// A watermark that is further than was told, or a gap before it.
 struct Moved {
     slot: usize,
     through: Timestamp,
-    over_a_minute: bool,
+    /// Worth a record of its own.
+    is_news: bool,
 }
 
 impl Gathered {
@@ -75,8 +78,8 @@ impl Gatherer {
         self.gathered.deltas.extend(faults);
         let nothing = self.gathered.deltas.is_empty() && self.gathered.changes.is_empty();
         let moved = self.moved_watermarks();
-        let minute_over = moved.iter().any(|moved| moved.over_a_minute);
-        if !nothing || minute_over {
+        let is_news = moved.iter().any(|moved| moved.is_news);
+        if !nothing || is_news {
             let watermarks: Vec<Watermark> = moved.into_iter().map(|moved| self.tell(moved)).collect();
             let deltas = std::mem::take(&mut self.gathered.deltas);
             let changes = std::mem::take(&mut self.gathered.changes);
@@ -122,25 +125,27 @@ impl Gatherer {
     fn moved_watermarks(&self) -> Vec<Moved> {
         let moved = |(slot, running): (usize, &Option<Running>)| {
             let running = running.as_ref()?;
-            let through = self.tailer.through(&running.name)?;
             let before = running.watermark;
+            let through = self.tailer.through(&running.name).max(before)?;
             let over_a_minute = before.is_none_or(|before| through.floor(MINUTE) > before.floor(MINUTE));
-            before.is_none_or(|before| through > before).then_some(Moved { slot, through, over_a_minute })
+            let is_news = over_a_minute || running.gap.is_some();
+            (is_news || before.is_none_or(|before| through > before)).then_some(Moved { slot, through, is_news })
         };
         self.monitors.iter().enumerate().filter_map(moved).collect()
     }
 
     fn tell(&mut self, moved: Moved) -> Watermark {
-        let mut name = String::new();
+        let mut told = Watermark::new(MonitorKey::new(&self.workspace, ""), moved.through);
         if let Some(running) = self.monitors.get_mut(moved.slot).and_then(Option::as_mut) {
             running.watermark = Some(moved.through);
-            name.clone_from(&running.name);
+            told.monitor.name.clone_from(&running.name);
+            told.gap = running.gap.take();
         }
-        Watermark { monitor: MonitorKey::new(&self.workspace, name), through: moved.through }
+        told
     }
 
     fn fault_delta(&mut self, now: Timestamp) -> Option<MonitorDelta> {
-        let start = now.floor(MINUTE);
+        let start = now.floor(FAULTS_WIDTH);
         let window = |((monitor, reason), count): ((String, nightjar_model::delta::FaultReason), u64)| WindowDelta {
             start,
             keys: vec![monitor, reason.name().to_owned(), self.host.hostname.clone()],
@@ -150,7 +155,7 @@ impl Gatherer {
         let windows: Vec<WindowDelta> = faults.map(window).collect();
         (!windows.is_empty()).then(|| MonitorDelta {
             monitor: MonitorKey::new(&self.workspace, FAULTS_MONITOR),
-            width: MINUTE,
+            width: FAULTS_WIDTH,
             group_by: FAULT_KEYS.map(str::to_owned).to_vec(),
             fields: vec![LINES_FIELD.to_owned()],
             windows,
@@ -186,8 +191,10 @@ fn payloads(deltas: Vec<MonitorDelta>, watermarks: &[Watermark]) -> Vec<Vec<u8>>
     let last = pieces.len() - 1;
     let encode = |(index, piece): (usize, &Vec<MonitorDelta>)| {
         let encoded = encode_gathered(piece, if index == last { watermarks } else { &[] });
-        // Compressing into memory cannot fail but for want of memory.
-        zstd::bulk::compress(&encoded, LEVEL).unwrap_or_default()
+        // Compressing into memory fails for want of memory alone. As with any allocation the process ends
+        // then, and as the positions are not journalled, nothing is lost.
+        zstd::bulk::compress(&encoded, LEVEL)
+            .unwrap_or_else(|_| std::alloc::handle_alloc_error(std::alloc::Layout::for_value(encoded.as_slice())))
     };
     pieces.iter().enumerate().map(encode).collect()
 }
@@ -241,7 +248,7 @@ mod tests {
 
     #[test]
     fn large_ones_are_cut_and_nothing_is_lost() {
-        let watermarks = [Watermark { monitor: MonitorKey::new("w", "m"), through: Timestamp(9) }];
+        let watermarks = [Watermark::new(MonitorKey::new("w", "m"), Timestamp(9))];
         let payloads = payloads(vec![delta(3, 8), delta(60_000, 200), delta(2, 8)], &watermarks);
         assert!(payloads.len() > 2);
         let mut windows = 0;

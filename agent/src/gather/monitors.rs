@@ -25,6 +25,8 @@ pub(super) struct Running {
     pub(super) pipeline: Pipeline,
     /// Up to when its figures in the journal are all there is.
     pub(super) watermark: Option<Timestamp>,
+    /// Up to when something was logged that cannot be read any more, and was not told yet.
+    pub(super) gap: Option<Timestamp>,
     /// What was wrong with its files, or with a later form of it: since its start, and since the last record.
     faults: BTreeMap<FaultReason, (u64, String)>,
     fresh_faults: BTreeMap<FaultReason, u64>,
@@ -48,6 +50,7 @@ impl Running {
             spec,
             pipeline,
             watermark: None,
+            gap: None,
             faults: BTreeMap::new(),
             fresh_faults: BTreeMap::new(),
         })
@@ -138,7 +141,9 @@ impl Gatherer {
         }
         match Running::compile(&self.workspace, name, text, &self.host) {
             Ok(mut fresh) => {
-                fresh.watermark = current.as_ref().and_then(|running| running.watermark);
+                if let Some(running) = &current {
+                    (fresh.watermark, fresh.gap) = (running.watermark, running.gap);
+                }
                 let free = slot.or_else(|| self.monitors.iter().position(Option::is_none));
                 match free.and_then(|slot| self.monitors.get_mut(slot)) {
                     Some(place) => *place = Some(fresh),

@@ -129,6 +129,25 @@ fn counts_and_says_when_a_minute_is_complete() {
 }
 
 #[test]
+fn what_can_be_read_no_more_is_told_as_a_gap() {
+    let mut rig = Rig::new();
+    let spec = rig.spec("a.log");
+    rig.apply("1", &[("m", spec)]);
+    rig.write("a.log", "2026-11-20 12:00:05,x,2\n");
+    rig.at(8_000);
+    assert!(rig.records().1.iter().all(|told| told.gap.is_none()));
+    rig.write("a.log", "2026-11-20 12:00:09,x,2\n");
+    rig.gatherer.discover();
+    std::fs::write(rig.log("a.log"), "").unwrap();
+    rig.at(10_000);
+    let (deltas, watermarks) = rig.records();
+    assert_eq!(deltas[0].windows[0].keys, ["m", "bytes_lost", "h1"]);
+    assert_eq!(watermarks[0].gap, Some(Timestamp(NOON + 10_000)));
+    rig.at(61_001);
+    assert_eq!(rig.records().1.iter().map(|told| told.gap).collect::<Vec<_>>(), [None]);
+}
+
+#[test]
 fn wakes_right_after_the_minute() {
     let mut rig = Rig::new();
     rig.at(60_800);

@@ -203,6 +203,7 @@ impl Tailer {
                 reason: FaultReason::FileUnreadable,
                 count: 1,
                 example: example.clone(),
+                gap: None,
             }));
         }
     }

@@ -582,9 +582,14 @@ fn what_went_while_the_agent_was_away_is_told() {
     fs::remove_file(rig.path(".1")).unwrap();
     rig.restart();
     rig.poll();
-    rig.now.0 += 61_000;
+    let before = rig.tailer.through("m0");
+    rig.now.0 += 59_000;
+    rig.poll();
+    assert_eq!(rig.tailer.through("m0"), before, "held while it may yet be found");
+    rig.now.0 += 2_000;
     rig.settle();
     assert_eq!(rig.faults(), BTreeMap::from([(FaultReason::BytesLost, 1)]));
+    assert!(rig.tailer.through("m0") > before);
 }
 
 #[test]

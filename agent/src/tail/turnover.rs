@@ -281,6 +281,7 @@ impl Tailer {
                     reason: FaultReason::FileUnreadable,
                     count: 1,
                     example: example.clone(),
+                    gap: None,
                 }));
             }
         }
@@ -339,14 +340,14 @@ impl Tailer {
             Some(Ok(())) => {}
             Some(Err(error)) => {
                 tracing::warn!(path = %ghost.path.display(), %error, "the copy of a truncated file cannot be read");
-                self.count_lost(ghost);
+                self.count_lost(ghost, now);
             }
-            None => self.count_lost(ghost),
+            None => self.count_lost(ghost, now),
         }
     }
 
     /// Of a file that was not seen again after a start: nobody knows how much was written to it meanwhile.
-    fn tell_unfound(&mut self, ghost: &TailFile) {
+    fn tell_unfound(&mut self, ghost: &TailFile, since: Timestamp) {
         for cursor in &ghost.cursors {
             let count = ghost.size.saturating_sub(cursor.offset).max(1);
             let example = format!(
@@ -359,11 +360,12 @@ impl Tailer {
                 reason: FaultReason::BytesLost,
                 count,
                 example: example.clone(),
+                gap: Some(since),
             }));
         }
     }
 
-    fn count_lost(&mut self, ghost: &TailFile) {
+    fn count_lost(&mut self, ghost: &TailFile, since: Timestamp) {
         for cursor in &ghost.cursors {
             let lost = ghost.size.saturating_sub(cursor.offset);
             if lost > 0 {
@@ -373,6 +375,7 @@ impl Tailer {
                     reason: FaultReason::BytesLost,
                     count: lost,
                     example: example.clone(),
+                    gap: Some(since),
                 }));
             }
         }
@@ -419,7 +422,7 @@ impl Tailer {
                 let unseen = file.look.is_none();
                 let ghost = file.take_generation();
                 self.forget(no);
-                if unseen { self.tell_unfound(&ghost) } else { self.count_lost(&ghost) }
+                if unseen { self.tell_unfound(&ghost, since) } else { self.count_lost(&ghost, since) }
             }
             Place::Missing(_) => {}
             Place::Watched | Place::Retired => file.place = Place::Missing(now),

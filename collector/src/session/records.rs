@@ -3,7 +3,12 @@
 use std::sync::Arc;
 
 use nightjar_model::ErrorKind;
-use nightjar_model::delta::Batch;
+use nightjar_model::Timestamp;
+use nightjar_model::delta::{
+    Batch, FAULT_KEYS, FAULTS_MONITOR, FAULTS_WIDTH, FaultReason, LINES_FIELD, MonitorDelta, Partial, Watermark,
+    WindowDelta,
+};
+use nightjar_model::names::MonitorKey;
 use nightjar_model::ports::Taken;
 use nightjar_model::protocol::wire;
 use nightjar_model::protocol::wire::to_agent;
@@ -43,8 +48,13 @@ impl Open {
         let collector = Arc::clone(&self.collector);
         let kib = (admit::payload_bound(&record.payload) >> 10).max(1) as u32;
         let _in_flight = collector.in_flight.acquire_many(kib).await.map_err(|_closed| Refusal::ShuttingDown)?;
-        let mut batch = self.decode(record).await?;
-        self.filter(&mut batch);
+        let batch = match self.decode(record).await {
+            Ok(mut batch) => {
+                self.filter(&mut batch);
+                batch
+            }
+            Err(refusal) => self.in_place_of(sequence, &refusal),
+        };
         let begun = Instant::now();
         let outcome = self.collector.intake.take(batch).await;
         metrics::histogram!("nightjar_collector_take_seconds").record(begun.elapsed().as_secs_f64());
@@ -81,6 +91,45 @@ impl Open {
         }
         let decoding = self.collector.tasks.spawn_blocking(decode);
         decoding.await.map_err(|error| Refusal::Malformed(format!("decoding failed: {error}")))?
+    }
+
+    /// What is taken in place of a record that cannot be read. It would be unreadable each time it came,
+    /// and everything after it would wait for ever; so it is passed over, and the windows that it may have
+    /// been about never pass for complete.
+    fn in_place_of(&mut self, sequence: u64, refusal: &Refusal) -> Batch {
+        metrics::counter!("nightjar_collector_refused_total", "reason" => refusal.reason()).increment(1);
+        let now = self.collector.clock.now();
+        let (agent, workspace, incarnation) = (self.live.id.clone(), &self.live.workspace, self.incarnation);
+        self.refused += 1;
+        if self.refused.is_power_of_two() {
+            tracing::warn!(%refusal, times = self.refused, "a record is passed over; what it held is not counted");
+        }
+        let state = self.live.state();
+        let wanted = self.plan.wanted(workspace, &state.facts);
+        let windows = wanted.iter().map(|monitor| WindowDelta {
+            start: now.floor(FAULTS_WIDTH),
+            keys: vec![
+                monitor.name.clone(),
+                FaultReason::RecordRefused.name().to_owned(),
+                state.facts.hostname.clone(),
+            ],
+            partials: vec![Partial::lines(1)],
+        });
+        let faults = MonitorDelta {
+            monitor: MonitorKey::new(workspace, FAULTS_MONITOR),
+            width: FAULTS_WIDTH,
+            group_by: FAULT_KEYS.map(str::to_owned).to_vec(),
+            fields: vec![LINES_FIELD.to_owned()],
+            windows: windows.collect(),
+        };
+        let gap = |monitor| Watermark { gap: Some(now), ..Watermark::new(monitor, Timestamp(0)) };
+        Batch {
+            agent,
+            incarnation,
+            sequence,
+            deltas: if wanted.is_empty() { Vec::new() } else { vec![faults] },
+            watermarks: wanted.into_iter().map(gap).collect(),
+        }
     }
 
     fn filter(&self, batch: &mut Batch) {

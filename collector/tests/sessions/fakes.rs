@@ -388,7 +388,7 @@ pub(crate) fn record(sequence: u64, monitor: &str) -> wire::Record {
         fields: vec![LINES_FIELD.to_owned()],
         windows: vec![WindowDelta { start: Timestamp(START), keys: vec![], partials: vec![Partial::lines(sequence)] }],
     };
-    let watermark = Watermark { monitor: delta.monitor.clone(), through: Timestamp(START - 1) };
+    let watermark = Watermark::new(delta.monitor.clone(), Timestamp(START - 1));
     wire::Record { sequence, payload: zstd::bulk::compress(&encode_gathered(&[delta], &[watermark]), 1).unwrap() }
 }
 

@@ -124,12 +124,22 @@ async fn a_forged_sequence_ends_the_session() {
 }
 
 #[tokio::test]
-async fn garbage_ends_the_session_and_reaches_nobody() {
+async fn garbage_is_passed_over_and_told() {
     let (house, _, mut agent) = house_with_agent().await;
     let garbage = wire::Record { sequence: 1, payload: vec![9; 100] };
     agent.say(from_agent::Body::Record(garbage)).await;
-    assert_eq!(agent.ended().await.code(), Code::InvalidArgument);
-    assert!(house.taker.batches.lock().unwrap().is_empty());
+    assert_eq!(agent.acked().await, 1);
+    agent.send(2, "trade").await;
+    assert_eq!(agent.acked().await, 2);
+    let batches = house.taker.batches.lock().unwrap();
+    let monitors = ["every", "trade"];
+    let told: Vec<_> =
+        batches[0].deltas.iter().flat_map(|delta| &delta.windows).map(|w| w.keys[..2].join(" ")).collect();
+    assert_eq!(told, monitors.map(|monitor| format!("{monitor} record_refused")));
+    let gaps: Vec<_> = batches[0].watermarks.iter().map(|w| (w.monitor.name.as_str(), w.through.0)).collect();
+    assert_eq!(gaps, monitors.map(|monitor| (monitor, 0)));
+    assert!(batches[0].watermarks.iter().all(|w| w.gap.is_some()));
+    assert_eq!(batches[1].deltas.len(), 1);
 }
 
 #[tokio::test]

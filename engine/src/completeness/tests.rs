@@ -24,14 +24,20 @@ fn expect(tracker: &mut Tracker, at: i64, agents: &[&str]) -> Vec<Closed> {
     // Those that are new begin at once.
     for name in agents {
         if tracker.track(&key()).is_some_and(|track| track.agents[&agent(name)].through.is_none()) {
-            pass(tracker, name, at);
+            pass(tracker, name, at.max(1));
         }
     }
     closed
 }
 
 fn pass(tracker: &mut Tracker, name: &str, through: i64) -> Option<i64> {
-    tracker.watermark(&agent(name), &key(), Timestamp(through)).map(|t| t.0 / MINUTE)
+    tracker.watermark(&agent(name), &Watermark::new(key(), Timestamp(through))).map(|t| t.0 / MINUTE)
+}
+
+/// Tells a gap, and no watermark.
+fn gap(tracker: &mut Tracker, name: &str, until: i64) {
+    let gap = Watermark { gap: Some(Timestamp(until)), ..Watermark::new(key(), Timestamp(0)) };
+    assert_eq!(tracker.watermark(&agent(name), &gap), None);
 }
 
 /// `C`, `R`, or `P` with the missing agents, for each minute of the range.
@@ -49,6 +55,31 @@ fn check(tracker: &Tracker, minutes: std::ops::Range<i64>, expected: &str) {
         })
         .collect();
     assert_eq!(states.join(" "), expected);
+}
+
+#[test]
+fn what_nobody_can_read_any_more_leaves_its_windows_partial() {
+    let mut tracker = Tracker::default();
+    expect(&mut tracker, 9 * MINUTE + 5, &["a", "b"]);
+    pass(&mut tracker, "a", 12 * MINUTE + 30_000);
+    pass(&mut tracker, "b", 13 * MINUTE);
+    check(&tracker, 10..14, "C C Pa Pa+b");
+    // The windows before its watermark were complete and stay so.
+    gap(&mut tracker, "a", 14 * MINUTE + 1);
+    gap(&mut tracker, "nobody", 14 * MINUTE + 1);
+    check(&tracker, 10..14, "C C Pa Pa+b");
+    assert_eq!(pass(&mut tracker, "a", 17 * MINUTE), None);
+    assert_eq!(pass(&mut tracker, "b", 16 * MINUTE), Some(16));
+    check(&tracker, 10..17, "C C Pa Pa Pa C Pb");
+    // One from an agent that has told nothing yet holds from where it was expected.
+    tracker.expect(
+        Timestamp(17 * MINUTE - 1),
+        &[Expectation { monitor: key(), width: Duration::from_secs(60), agents: vec![agent("c")] }],
+    );
+    gap(&mut tracker, "c", 18 * MINUTE);
+    pass(&mut tracker, "c", 16 * MINUTE);
+    assert_eq!(pass(&mut tracker, "c", 20 * MINUTE), Some(20));
+    check(&tracker, 17..20, "Pc Pc C");
 }
 
 #[test]

@@ -230,7 +230,7 @@ mod tests {
         fn records_travel(a: Vec<i64>, b: Vec<i64>, sequence: u64, two: bool) {
             let mut deltas = vec![delta("a", &a)];
             deltas.extend(two.then(|| delta("b", &b)));
-            let watermarks = vec![Watermark { monitor: MonitorKey::new("a", "m"), through: Timestamp(7) }];
+            let watermarks = vec![Watermark { gap: Some(Timestamp(8)), ..Watermark::new(MonitorKey::new("a", "m"), Timestamp(7)) }];
             let batch = Batch { agent: AgentId("x".into()), incarnation: 3, sequence, deltas, watermarks };
             prop_assert!(check_batch(&batch).is_ok());
             let record = Record { at: Timestamp(5), body: Body::Batch(batch) };

@@ -156,7 +156,7 @@ impl Fixture {
         let id = AgentId(agent.into());
         let begun = self.engine().last_sequence(&id, BEGINNINGS).await.expect("known");
         let through = self.clock.now();
-        let watermarks = monitors.iter().map(|m| Watermark { monitor: (*m).clone(), through }).collect();
+        let watermarks = monitors.iter().map(|m| Watermark::new((*m).clone(), through)).collect();
         let batch = Batch { agent: id, incarnation: BEGINNINGS, sequence: begun + 1, deltas: vec![], watermarks };
         self.take(batch).await.expect("begun");
     }
@@ -220,6 +220,6 @@ pub(crate) fn batch(agent: &str, sequence: u64, deltas: Vec<MonitorDelta>) -> Ba
 
 /// Read everything up to so many milliseconds after the epoch.
 pub(crate) fn through(mut batch: Batch, millis: i64) -> Batch {
-    batch.watermarks.push(Watermark { monitor: MonitorKey::new("w", "m"), through: Timestamp(EPOCH + millis) });
+    batch.watermarks.push(Watermark::new(MonitorKey::new("w", "m"), Timestamp(EPOCH + millis)));
     batch
 }

@@ -67,9 +67,8 @@ async fn filled() -> Fixture {
     let late = trade(&[(1, &["book", "h1"], 1, &[80])]);
     let login = delta("login", &[], &["*"], &[(1, &[], 5, &[]), (2, &[], 6, &[])]);
     let faults = delta(FAULTS_MONITOR, &FAULT_KEYS, &["*"], &[(1, &["trade-create", "time_unreadable", "h1"], 9, &[])]);
-    let through = |monitor: &str, minute: i64| nightjar_model::delta::Watermark {
-        monitor: MonitorKey::new("w", monitor),
-        through: Timestamp(EPOCH + minute * MINUTE),
+    let through = |monitor: &str, minute: i64| {
+        nightjar_model::delta::Watermark::new(MonitorKey::new("w", monitor), Timestamp(EPOCH + minute * MINUTE))
     };
     let mut one = batch("a", 1, vec![first, login, faults]);
     one.watermarks = vec![through("trade-create", 131), through("login", 2)];
