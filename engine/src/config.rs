@@ -45,6 +45,8 @@ pub struct EngineConfig {
     /// Disk that running queries may spill to.
     pub query_spill_bytes: u64,
     pub query_timeout: Span,
+    /// SQL statements that run at once; further ones wait, within their timeout.
+    pub query_concurrency: usize,
     /// More rows than this in an answer are an error.
     pub query_row_limit: u32,
     /// Threads that queries and compaction run on; half as many more read for alert rules and charts.
@@ -66,6 +68,7 @@ impl Default for EngineConfig {
             query_memory_bytes: 256 << 20,
             query_spill_bytes: 4 << 30,
             query_timeout: Span::from_secs(30),
+            query_concurrency: 8,
             query_row_limit: 100_000,
             query_threads: 2,
         }
@@ -111,6 +114,9 @@ impl EngineConfig {
         if self.query_timeout.0.is_zero() {
             problems.add("query_timeout", "must be more than 0");
         }
+        if !(1..=1024).contains(&self.query_concurrency) {
+            problems.add("query_concurrency", "must be from 1 to 1024");
+        }
         if self.query_row_limit == 0 {
             problems.add("query_row_limit", "must be at least 1");
         }
@@ -130,12 +136,12 @@ mod tests {
         EngineConfig::default().validate(&mut problems);
         assert!(problems.is_empty(), "{problems:?}");
         let config: EngineConfig = serde_json::from_str(
-            r#"{"fsync": {"interval": "5s"}, "block_span": "7h", "retention": "1h", "query_threads": 0}"#,
+            r#"{"fsync": {"interval": "5s"}, "block_span": "7h", "retention": "1h", "query_concurrency": 0, "query_threads": 0}"#,
         )
         .expect("well formed");
         config.validate(&mut problems);
         let paths: Vec<String> = problems.into_vec().into_iter().map(|p| p.path).collect();
-        assert_eq!(paths, ["fsync.interval", "block_span", "retention", "query_threads"]);
+        assert_eq!(paths, ["fsync.interval", "block_span", "retention", "query_concurrency", "query_threads"]);
         assert!(serde_json::from_str::<EngineConfig>(r#"{"data_dri": "x"}"#).is_err());
     }
 }

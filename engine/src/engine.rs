@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) pool: QueryPool,
     /// Of what alert rules and charts read.
     pub(crate) windows_pool: QueryPool,
+    /// Turns of SQL statements.
+    pub(crate) statements: Semaphore,
     listeners: RwLock<Vec<ClosedListener>>,
     queue: Arc<Semaphore>,
     /// Keeps other processes out of the directory.

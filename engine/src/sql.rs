@@ -51,10 +51,18 @@ pub(crate) async fn answer(shared: &Arc<Shared>, workspace: &str, sql: &str, for
         encode::encode(&batches, format, started.elapsed())
     });
     let limit = shared.config.query_timeout;
-    let answer = tokio::time::timeout(limit.0, run).await.unwrap_or_else(|_| {
-        let text = format!("the query did not end within {limit}: ask for less time or fewer columns");
-        Err(Error::new(ErrorKind::Timeout, text))
-    });
+    let deadline = tokio::time::Instant::now() + limit.0;
+    let answer = match tokio::time::timeout_at(deadline, shared.statements.acquire()).await {
+        Ok(_turn) => tokio::time::timeout_at(deadline, run).await.unwrap_or_else(|_| {
+            let text = format!("the query did not end within {limit}: ask for less time or fewer columns");
+            Err(Error::new(ErrorKind::Timeout, text))
+        }),
+        Err(_) => {
+            let running = shared.config.query_concurrency;
+            let text = format!("{running} other queries were running for all of {limit}; try again later");
+            Err(Error::new(ErrorKind::Timeout, text))
+        }
+    };
     let outcome = if answer.is_ok() { "ok" } else { "error" };
     metrics::histogram!("nightjar_engine_query_seconds", "kind" => "sql").record(started.elapsed());
     metrics::counter!("nightjar_engine_queries_total", "outcome" => outcome).increment(1);
@@ -222,3 +230,6 @@ fn failure(error: &DataFusionError) -> Error {
         _ => Error::invalid(text, Vec::new()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,6 +58,7 @@ pub(super) fn open(
     metrics::gauge!("nightjar_engine_memtable_bytes").set(state.memtable_bytes() as f64);
     metrics::gauge!("nightjar_engine_wal_bytes").set(wal.bytes() as f64);
 
+    let statements = Semaphore::new(config.query_concurrency);
     let (requests, queue) = mpsc::channel(QUEUE);
     let shared = Arc::new(Shared {
         config,
@@ -69,6 +70,7 @@ pub(super) fn open(
         manifest: Mutex::new(manifest),
         leaving: Mutex::default(),
         turn: Semaphore::new(1),
+        statements,
         flush_wanted: Notify::new(),
         compact_wanted: Notify::new(),
         requests,
