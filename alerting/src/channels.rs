@@ -3,6 +3,7 @@
 
 mod dingtalk;
 mod email;
+mod reach;
 mod webhook;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,8 @@ use nightjar_model::ports::ResourceStore;
 use nightjar_model::secret::MASK;
 use nightjar_model::{Clock, ErrorKind, Kind, Resource, ResourceKey, Secret};
 
+use self::reach::Reach;
+use crate::config::AlertingConfig;
 use crate::definitions::DefinitionSource;
 use crate::payload::{Content, Payload};
 
@@ -65,6 +68,7 @@ pub(crate) struct Channels {
     definitions: Arc<DefinitionSource>,
     clock: Arc<dyn Clock>,
     timeout: Duration,
+    reach: Reach,
     http: Mutex<Option<reqwest::Client>>,
 }
 
@@ -73,9 +77,10 @@ impl Channels {
         resources: Arc<dyn ResourceStore>,
         definitions: Arc<DefinitionSource>,
         clock: Arc<dyn Clock>,
-        timeout: Duration,
+        config: &AlertingConfig,
     ) -> Self {
-        Self { resources, definitions, clock, timeout, http: Mutex::new(None) }
+        let (timeout, reach) = (config.send_timeout.0, Reach::new(&config.refused_networks));
+        Self { resources, definitions, clock, timeout, reach, http: Mutex::new(None) }
     }
 
     /// Sends a notification of the queue.
@@ -105,10 +110,10 @@ impl Channels {
             match (&resource.spec, content) {
                 (Spec::DingtalkRobot(robot), Content::Markdown { title, text, mobiles }) => {
                     let message = dingtalk::Markdown { title, text, mobiles };
-                    dingtalk::send(&self.http()?, robot, &message, self.clock.now()).await
+                    dingtalk::send(&self.sender()?, robot, &message, self.clock.now()).await
                 }
                 (Spec::Webhook(webhook), Content::Body { content_type, body }) => {
-                    webhook::send(&self.http()?, webhook, id, content_type, body, self.clock.now()).await
+                    webhook::send(&self.sender()?, webhook, id, content_type, body, self.clock.now()).await
                 }
                 (Spec::Contact(contact), Content::Mail { .. }) => match &contact.email {
                     Some(address) => self.mail(&key.workspace, None, address, id, content).await,
@@ -156,7 +161,12 @@ impl Channels {
             return Err(Outcome::retry("the workspace has no EmailServer; create one"));
         };
         let mail = email::Mail { to: address, subject, text, html, id, now: self.clock.now() };
+        self.reach.check_host(&spec.host, spec.port()).await?;
         email::send(spec, &mail, self.timeout).await
+    }
+
+    fn sender(&self) -> Result<HttpSender<'_>, Outcome> {
+        Ok(HttpSender { client: self.http()?, reach: &self.reach })
     }
 
     /// Built at the first use: it needs the host's certificate store, and a server without webhooks or
@@ -174,6 +184,7 @@ impl Channels {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(self.timeout)
             .timeout(self.timeout)
+            .dns_resolver(Arc::new(self.reach.clone()))
             .user_agent(concat!("nightjar/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| {
@@ -198,8 +209,25 @@ struct Answer {
     body: String,
 }
 
-async fn post(request: reqwest::RequestBuilder) -> Result<Answer, Outcome> {
-    let mut response = request.send().await.map_err(|error| unreachable(&error))?;
+/// What webhooks and robots are sent with.
+struct HttpSender<'a> {
+    client: reqwest::Client,
+    reach: &'a Reach,
+}
+
+impl HttpSender<'_> {
+    async fn post(
+        &self,
+        url: reqwest::Url,
+        fill: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
+    ) -> Result<Answer, Outcome> {
+        self.reach.check_url(&url)?;
+        let response = fill(self.client.post(url)).send().await.map_err(|error| unreachable(&error))?;
+        read(response).await
+    }
+}
+
+async fn read(mut response: reqwest::Response) -> Result<Answer, Outcome> {
     let status = response.status();
     let retry_after = response
         .headers()

@@ -1,5 +1,6 @@
 //! The room's settings.
 
+use nightjar_model::address::AddressRange;
 use nightjar_model::kinds::contact::Language;
 use nightjar_model::{Problems, Span};
 use serde::Deserialize;
@@ -31,6 +32,9 @@ pub struct AlertingConfig {
     pub concurrent_sends: usize,
     /// A receiver that takes longer has failed this attempt.
     pub send_timeout: Span,
+    /// Addresses and ranges to which nothing is sent, whatever documents say. At first those where clouds
+    /// hand credentials to their machines, and all that is link-local.
+    pub refused_networks: Vec<String>,
     /// Before the second attempt; each further one waits twice as long.
     pub first_retry: Span,
     pub longest_retry: Span,
@@ -54,6 +58,9 @@ impl Default for AlertingConfig {
             forget_keys_after: Span::from_secs(86_400),
             concurrent_sends: 32,
             send_timeout: Span::from_secs(10),
+            refused_networks: ["169.254.0.0/16", "fe80::/10", "100.100.100.200", "fd00:ec2::254"]
+                .map(str::to_owned)
+                .to_vec(),
             first_retry: Span::from_secs(5),
             longest_retry: Span::from_secs(600),
             give_up_after: Span::from_secs(86_400),
@@ -94,6 +101,11 @@ impl AlertingConfig {
                 problems.add(path, "must be longer than nothing");
             }
         }
+        for (index, range) in self.refused_networks.iter().enumerate() {
+            if AddressRange::parse(range).is_none() {
+                problems.add(format!("refused_networks[{index}]"), AddressRange::EXPECTED);
+            }
+        }
         if self.settle_in.0.as_secs() > 3600 {
             problems.add("settle_in", "must be at most 1h");
         }
@@ -123,11 +135,15 @@ mod tests {
             external_url: Some("nightjar".into()),
             concurrent_rules: 0,
             settle_in: Span::from_secs(3601),
+            refused_networks: vec!["10.0.0.0/8".into(), "10.0.0.0/33".into()],
             first_retry: Span::from_secs(3600),
             ..AlertingConfig::default()
         }
         .validate(&mut problems);
         let paths: Vec<String> = problems.into_vec().into_iter().map(|problem| problem.path).collect();
-        assert_eq!(paths, ["timezone", "external_url", "concurrent_rules", "settle_in", "first_retry"]);
+        assert_eq!(
+            paths,
+            ["timezone", "external_url", "concurrent_rules", "refused_networks[1]", "settle_in", "first_retry"]
+        );
     }
 }

@@ -63,8 +63,7 @@ impl Alerting {
     ) -> Arc<Self> {
         let config = Arc::new(config);
         let definitions = Arc::new(DefinitionSource::new(resources.clone(), clock.clone()));
-        let channels =
-            Arc::new(Channels::new(resources.clone(), definitions.clone(), clock.clone(), config.send_timeout.0));
+        let channels = Arc::new(Channels::new(resources.clone(), definitions.clone(), clock.clone(), &config));
         let deliver_wake = Arc::new(Notify::new());
         let deliver = Arc::new(Deliver::new(
             config.clone(),

@@ -574,3 +574,35 @@ spec: { url: 'http://127.0.0.1:1/robot/send?access_token=tok' }
     let error = answer.expect_err("nobody is there").message;
     assert!(error.contains("cannot connect") && !error.contains("tok"), "{error}");
 }
+
+#[tokio::test]
+async fn nothing_is_sent_into_refused_networks() {
+    // 169.254.169.254 in the ways it can be written, refused from the start; loopback by setting.
+    use Kind::{DingtalkRobot, EmailServer, Webhook};
+    for (channel, url, setting) in [
+        (Webhook, "http://169.254.169.254/latest/meta-data", None),
+        (Webhook, "http://2852039166/", None),
+        (Webhook, "http://0xa9.0xfe.0xa9.0xfe/", None),
+        (Webhook, "http://[::ffff:169.254.169.254]/", None),
+        (DingtalkRobot, "http://100.100.100.200/robot/send?access_token=tok", None),
+        (Webhook, "http://127.0.0.1:1/", Some("127.0.0.0/8")),
+        (Webhook, "http://localhost:1/", Some("127.0.0.0/8")),
+        (EmailServer, "localhost", Some("127.0.0.0/8")),
+        (EmailServer, "169.254.169.254", None),
+    ] {
+        let spec = match channel {
+            EmailServer => format!("{{ host: '{url}', port: 1, tls: none, from: a@example.com }}"),
+            _ => format!("{{ url: '{url}' }}"),
+        };
+        let document = format!("kind: {channel:?}\nmetadata: {{ name: to }}\nspec: {spec}\n");
+        let house = House::with(&document, |config| {
+            if let Some(range) = setting {
+                config.refused_networks = vec![range.to_owned(), "::1".to_owned()];
+            }
+        });
+        let to = (channel == EmailServer).then_some("b@example.com");
+        let answer = house.alerting.test_send(&ResourceKey::new(channel, WORKSPACE, "to"), to).await;
+        let error = answer.expect_err("refused").message;
+        assert!(error.contains("alerting.refused_networks"), "{channel:?} {url}: {error}");
+    }
+}

@@ -12,6 +12,7 @@
 //! **Data flow**: text → [`decode`] → [`kinds`] → `validate` → [`resource::Resource`];
 //! lines → (agent) → [`delta::Batch`] → (collector, engine) → [`ports::WindowReader`].
 
+pub mod address;
 pub mod agents;
 pub mod alert;
 pub mod decimal;

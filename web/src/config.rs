@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use nightjar_model::address::AddressRange;
 use nightjar_model::{Problems, Span};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Deserialize;
 
-use crate::client::AddressRange;
 use crate::serve::WebError;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -70,7 +70,7 @@ impl WebConfig {
         }
         for (index, proxy) in self.trusted_proxies.iter().enumerate() {
             if AddressRange::parse(proxy).is_none() {
-                problems.add(format!("trusted_proxies[{index}]"), "must be an address or a range such as 10.0.0.0/8");
+                problems.add(format!("trusted_proxies[{index}]"), AddressRange::EXPECTED);
             }
         }
         if !(1024..=256 << 20).contains(&self.body_limit_bytes) {

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::{Outcome, by_status, post, shortened};
+use super::{HttpSender, Outcome, by_status, shortened};
 
 /// DingTalk refuses larger bodies.
 const MOST_BODY_BYTES: usize = 20_000;
@@ -41,7 +41,7 @@ struct Answer {
 }
 
 pub(super) async fn send(
-    http: &reqwest::Client,
+    http: &HttpSender<'_>,
     robot: &DingtalkRobotSpec,
     message: &Markdown<'_>,
     now: Timestamp,
@@ -52,7 +52,7 @@ pub(super) async fn send(
         let signature = sign(robot.secret.expose(), now);
         url.query_pairs_mut().append_pair("timestamp", &now.millis().to_string()).append_pair("sign", &signature);
     }
-    let answer = post(http.post(url).json(&body(robot, message))).await?;
+    let answer = http.post(url, |request| request.json(&body(robot, message))).await?;
     if !answer.status.is_success() {
         return Ok(by_status(&answer));
     }

@@ -6,10 +6,10 @@ use nightjar_model::kinds::webhook::WebhookSpec;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use sha2::Sha256;
 
-use super::{Outcome, by_status, post};
+use super::{HttpSender, Outcome, by_status};
 
 pub(super) async fn send(
-    http: &reqwest::Client,
+    http: &HttpSender<'_>,
     webhook: &WebhookSpec,
     id: &str,
     content_type: &str,
@@ -22,7 +22,7 @@ pub(super) async fn send(
         url.query_pairs_mut().extend_pairs(&webhook.params);
     }
     let headers = headers(webhook, id, content_type, body, now)?;
-    let answer = post(http.post(url).headers(headers).body(body.to_owned())).await?;
+    let answer = http.post(url, |request| request.headers(headers).body(body.to_owned())).await?;
     Ok(by_status(&answer))
 }
 
