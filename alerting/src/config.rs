@@ -1,6 +1,7 @@
 //! The room's settings.
 
 use nightjar_model::address::AddressRange;
+use nightjar_model::kinds::alert_rule::Level;
 use nightjar_model::kinds::contact::Language;
 use nightjar_model::{Problems, Span};
 use serde::Deserialize;
@@ -22,6 +23,10 @@ pub struct AlertingConfig {
     /// After a start, agents have at least so long to send what they kept meanwhile, before a minute is
     /// taken for one that stays partial.
     pub settle_in: Span,
+    /// An agent that was not heard of for so long is told of, by an alert of its own; 0 tells of none.
+    pub agent_lost_after: Span,
+    /// The level of that alert.
+    pub agent_lost_level: Level,
     /// States kept of one rule; keys over it are counted and recorded, not judged.
     pub max_states: usize,
     /// Keys of a monitor that one check may read.
@@ -53,6 +58,8 @@ impl Default for AlertingConfig {
             concurrent_rules: 8,
             catch_up: Span::from_secs(600),
             settle_in: Span::from_secs(60),
+            agent_lost_after: Span::from_secs(120),
+            agent_lost_level: Level::P1,
             max_states: 10_000,
             max_series: 50_000,
             forget_keys_after: Span::from_secs(86_400),

@@ -53,6 +53,11 @@ impl Definitions {
         self.resources.get(key)
     }
 
+    /// Those that have documents.
+    pub(crate) fn workspaces(&self) -> std::collections::BTreeSet<&str> {
+        self.resources.keys().map(|key| key.workspace.as_str()).collect()
+    }
+
     /// Those of a kind in a workspace, by name.
     pub(crate) fn of(&self, kind: Kind, workspace: &str) -> impl Iterator<Item = &Resource> {
         self.resources

@@ -4,11 +4,13 @@
 //! check again after a crash yields the same, so it does no harm; therefore checks that change nothing
 //! are not written one by one, only how far they went, every few minutes.
 
+mod agents;
+mod form;
 mod lifecycle;
 mod memory;
 mod record;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,8 +19,8 @@ use futures::StreamExt;
 use nightjar_model::alert::AlertCommit;
 use nightjar_model::kinds::alert_rule::AlertRuleSpec;
 use nightjar_model::kinds::monitor::MonitorSpec;
-use nightjar_model::names::MonitorKey;
-use nightjar_model::ports::{AlertStore, Reconciler, WindowReader};
+use nightjar_model::names::{AgentId, MonitorKey};
+use nightjar_model::ports::{AlertStore, Fleet, Reconciler, WindowReader};
 use nightjar_model::query::WindowQuery;
 use nightjar_model::{Clock, Resource, Result, Timestamp};
 use tokio::sync::{Notify, Semaphore};
@@ -29,11 +31,15 @@ use crate::error::AlertingError;
 use crate::evaluation::{self, Check, Verdict};
 use crate::pipeline::Pipeline;
 use crate::telemetry;
+pub(crate) use agents::WatchAgents;
+use form::{Form, FormChange};
 use memory::{Look, Memory, RuleId};
 use record::Record;
 
 /// How often partial data is looked at for what more data can only confirm.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// A rule that takes longer is judged beside the others, so that they do not wait for it.
+const SLOW: Duration = Duration::from_secs(2);
 /// How far a rule has come is written at least this often; well within `catch_up`.
 const WRITE_EVERY: Duration = Duration::from_secs(300);
 
@@ -42,6 +48,7 @@ pub(crate) struct Evaluate {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alerts: Arc<dyn AlertStore>,
     pub(crate) windows: Arc<dyn WindowReader>,
+    pub(crate) fleet: Arc<dyn Fleet>,
     pub(crate) definitions: Arc<DefinitionSource>,
     pub(crate) pipeline: Pipeline,
     pub(crate) wake: Notify,
@@ -52,7 +59,11 @@ pub(crate) struct Evaluate {
     swept: Mutex<Option<Arc<Definitions>>>,
     /// What rules failed with in the last run, so that it is logged once and not every second.
     failing: Mutex<BTreeMap<RuleId, String>>,
-    turn: Semaphore,
+    /// Hosts' names as they were found in this run, by workspace.
+    hosts: Mutex<HashMap<String, Arc<HashMap<AgentId, String>>>>,
+    /// Rules that were slow the last time.
+    slow: Mutex<HashSet<RuleId>>,
+    turns: [Semaphore; 2],
     started_at: Timestamp,
 }
 
@@ -63,6 +74,13 @@ struct Subject<'a> {
     resource: &'a Resource,
     rule: &'a AlertRuleSpec,
     definitions: &'a Definitions,
+}
+
+/// Which rules a run is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    Prompt,
+    Slow,
 }
 
 /// Where a check left its rule.
@@ -78,33 +96,43 @@ impl Evaluate {
         clock: Arc<dyn Clock>,
         alerts: Arc<dyn AlertStore>,
         windows: Arc<dyn WindowReader>,
+        fleet: Arc<dyn Fleet>,
         definitions: Arc<DefinitionSource>,
-        pipeline: Pipeline,
         deliver: Arc<Notify>,
     ) -> Self {
         Self {
             started_at: clock.now(),
+            pipeline: Pipeline::new(&config),
             config,
             clock,
             alerts,
             windows,
+            fleet,
             definitions,
-            pipeline,
             wake: Notify::new(),
             deliver,
             memories: Mutex::default(),
             swept: Mutex::default(),
             failing: Mutex::default(),
-            turn: Semaphore::new(1),
+            hosts: Mutex::default(),
+            slow: Mutex::default(),
+            turns: [Semaphore::new(1), Semaphore::new(1)],
         }
     }
 
-    async fn run(&self) -> Result<()> {
+    async fn run(&self, lane: Lane) -> Result<()> {
+        // A second run at the same time would judge the same checks; what it came for is being done.
+        let Ok(_turn) = self.turns[lane as usize].try_acquire() else { return Ok(()) };
         let definitions = self.definitions.current().await?;
-        let mut failures = self.retire(&definitions).await?;
+        let mut failures = BTreeMap::new();
+        if lane == Lane::Prompt {
+            self.lock_hosts().clear();
+            failures = self.retire(&definitions).await?;
+        }
+        let slow = self.lock_slow().clone();
         let rules: Vec<Subject<'_>> = definitions
             .rules()
-            .filter(|(_, rule)| rule.enabled)
+            .filter(|(resource, rule)| rule.enabled && slow.contains(&RuleId::of(resource)) == (lane == Lane::Slow))
             .map(|(resource, rule)| Subject {
                 id: RuleId::of(resource),
                 uid: resource.metadata.uid.as_deref().unwrap_or_default(),
@@ -113,10 +141,11 @@ impl Evaluate {
                 definitions: &definitions,
             })
             .collect();
-        let all = rules.len();
+        let judged_now: BTreeSet<&RuleId> = rules.iter().map(|subject| &subject.id).collect();
+        let at_once = if lane == Lane::Prompt { self.config.concurrent_rules } else { 1 };
         // One future a rule, started as there is room; none of them ends another.
         let runs: Vec<_> = rules.iter().map(|subject| self.catch_up(subject)).collect();
-        let mut judged = futures::stream::iter(runs).buffer_unordered(self.config.concurrent_rules);
+        let mut judged = futures::stream::iter(runs).buffer_unordered(at_once);
         while let Some(result) = judged.next().await {
             if let Err((id, error)) = result {
                 telemetry::evaluation("failed");
@@ -124,25 +153,27 @@ impl Evaluate {
             }
         }
         telemetry::firing(self.lock_memories().values().map(Memory::firing).sum());
-        self.report(failures, all).await
+        self.report(failures, &judged_now).await
     }
 
     /// Tells of rules that cannot be judged, in the log and once on their own timelines, and of their return.
-    async fn report(&self, failures: BTreeMap<RuleId, String>, all: usize) -> Result<()> {
-        let before = self.failing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    async fn report(&self, failures: BTreeMap<RuleId, String>, judged: &BTreeSet<&RuleId>) -> Result<()> {
+        let before = self.lock_failing().clone();
         for (id, error) in failures.iter().filter(|(id, error)| before.get(id) != Some(error)) {
             tracing::warn!("rule `{id}` cannot be judged: {error}");
             if !before.contains_key(id) {
                 self.note(id, "failed", format!("it cannot be judged: {error}")).await;
             }
         }
-        for id in before.keys().filter(|id| !failures.contains_key(id)) {
+        for id in before.keys().filter(|id| judged.contains(id) && !failures.contains_key(id)) {
             tracing::info!("rule `{id}` is judged again");
             self.note(id, "passed", "it is judged again".to_owned()).await;
         }
         let first = failures.first_key_value().map(|(id, error)| format!("rule `{id}`: {error}"));
-        let failed = failures.len();
-        *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = failures;
+        let (failed, all) = (failures.len(), judged.len());
+        let mut failing = self.lock_failing();
+        failing.retain(|id, _| !judged.contains(id));
+        failing.extend(failures);
         first.map_or(Ok(()), |first| Err(AlertingError::Rules { failed, all, first }.into()))
     }
 
@@ -156,9 +187,10 @@ impl Evaluate {
         }
     }
 
-    /// Judges all checks of a rule whose time has come.
+    /// Judges all checks of a rule whose time has come, and finds out whether it is slow.
     async fn catch_up(&self, subject: &Subject<'_>) -> Result<(), (RuleId, String)> {
         let kept = self.lock_memories().remove(&subject.id);
+        let started = self.clock.now();
         let judged = async {
             let mut memory = match kept {
                 Some(memory) => memory,
@@ -169,15 +201,29 @@ impl Evaluate {
             self.lock_memories().insert(subject.id.clone(), memory);
             Ok(())
         };
-        judged.await.map_err(|error: nightjar_model::Error| (subject.id.clone(), error.message))
+        let judged = judged.await;
+        if self.clock.now().since(started) >= SLOW {
+            self.lock_slow().insert(subject.id.clone());
+        } else {
+            self.lock_slow().remove(&subject.id);
+        }
+        judged.map_err(|error: nightjar_model::Error| (subject.id.clone(), error.message))
     }
 
     async fn judge_due(&self, subject: &Subject<'_>, memory: &mut Memory) -> Result<()> {
         let now = self.clock.now();
         let every = subject.rule.every.0;
-        if memory.uid != subject.uid {
-            self.start_afresh(subject, memory, now).await?;
+        let form = Form::of(subject.uid, subject.rule);
+        match memory.form.change_to(&form) {
+            FormChange::None => {}
+            FormChange::Anew(why) => self.start_afresh(subject, memory, form, why, now).await?,
+            FormChange::Conditions => {
+                evaluation::break_off(&mut memory.states, subject.rule.no_data);
+                (memory.form, memory.before_unjudged) = (form, None);
+                self.store(subject, memory, Record::default(), true).await?;
+            }
         }
+        self.take_up(subject, memory).await?;
         let Some(judged_through) = memory.judged_through else {
             memory.judged_through = Some(now.floor(every));
             return self.store(subject, memory, Record::default(), true).await;
@@ -203,6 +249,19 @@ impl Evaluate {
         Ok(())
     }
 
+    /// Goes back to what was left unjudged, once all of it is complete.
+    async fn take_up(&self, subject: &Subject<'_>, memory: &mut Memory) -> Result<()> {
+        let (Some(before), Some(judged_through)) = (memory.before_unjudged, memory.judged_through) else {
+            return Ok(());
+        };
+        let key = MonitorKey::new(&subject.id.workspace, &subject.rule.monitor);
+        let progress = self.windows.progress(&key).await?;
+        if progress.complete_through.is_some_and(|through| through >= judged_through) {
+            (memory.judged_through, memory.before_unjudged) = (Some(before), None);
+        }
+        Ok(())
+    }
+
     async fn judge_at(
         &self,
         subject: &Subject<'_>,
@@ -219,6 +278,11 @@ impl Evaluate {
         if !evaluation::is_active(&subject.rule.active, at.saturating_sub(monitor.width())) {
             return self.pass_over(subject, memory, at, now, None).await;
         }
+        if memory.passed_over.take().is_some() {
+            let mut record = Record::default();
+            record.on_timeline(&subject.id.name, now, "passed", format!("the minute to {at} is judged again"));
+            self.store(subject, memory, record, false).await?;
+        }
         let key = MonitorKey::new(workspace, &subject.rule.monitor);
         // A minute is not partial because nobody was there to take what agents had of it.
         // After a start on a clock that was ahead and was set back since, it cannot be known how long ago
@@ -229,7 +293,8 @@ impl Evaluate {
         if !last_call && !self.worth_reading(subject.rule, monitor, &key, memory, at, now).await? {
             return Ok(Progress::Waiting);
         }
-        let answer = self.windows.windows(self.query(subject.rule, key, at)).await?;
+        let answer = self.windows.windows(self.query(subject.rule, key.clone(), at)).await?;
+        let hosts = if last_call { self.hosts(workspace).await } else { Arc::default() };
         let check = Check {
             rule: subject.rule,
             rule_uid: subject.uid,
@@ -239,15 +304,22 @@ impl Evaluate {
             last_call,
             max_states: self.config.max_states,
             forget_keys_after: self.config.forget_keys_after.0,
+            hosts: &hosts,
         };
-        let verdict = evaluation::judge(&check, &memory.states)?;
+        let mut verdict = evaluation::judge(&check, &memory.states)?;
         let settled = verdict.settled;
         if settled {
-            telemetry::evaluation(if verdict.unjudged { "unjudged" } else { "judged" });
+            telemetry::evaluation(if verdict.unjudged.is_empty() { "judged" } else { "unjudged" });
         }
-        let missing = check.answer.completeness.iter().flat_map(|mark| &mark.missing).map(|agent| agent.0.clone());
-        let missing = missing.collect();
-        self.take_verdict(subject, memory, at, now, verdict, missing).await?;
+        if !verdict.unjudged.is_empty() {
+            let through = self.windows.progress(&key).await?.complete_through;
+            if through.is_some_and(|through| through >= at) {
+                evaluation::give_up(&mut verdict.states, &verdict.unjudged, subject.rule.no_data);
+            } else if memory.before_unjudged.is_none() {
+                memory.before_unjudged = memory.judged_through;
+            }
+        }
+        self.take_verdict(subject, memory, now, verdict, &check).await?;
         Ok(if settled { Progress::Done } else { Progress::Waiting })
     }
 
@@ -300,11 +372,11 @@ impl Evaluate {
         &self,
         subject: &Subject<'_>,
         memory: &mut Memory,
-        at: Timestamp,
         now: Timestamp,
         verdict: Verdict,
-        missing: std::collections::BTreeSet<String>,
+        check: &Check<'_>,
     ) -> Result<()> {
+        let at = check.at;
         let mut record = Record::default();
         for transition in &verdict.transitions {
             self.record_transition(subject, memory, at, now, transition, &mut record).await?;
@@ -329,14 +401,16 @@ impl Evaluate {
                 record.on_timeline(rule, now, outcome, reason);
                 memory.over_limit = verdict.over_limit > 0;
             }
-            if verdict.unjudged != memory.unjudged {
-                let (outcome, reason) = if verdict.unjudged {
-                    ("stopped", unjudged(at, &missing, subject.rule))
+            let unjudged = !verdict.unjudged.is_empty();
+            if unjudged != memory.unjudged {
+                let (outcome, reason) = if unjudged {
+                    let later = if memory.before_unjudged.is_some() { " until it is complete" } else { "" };
+                    ("stopped", format!("{}; it is left unjudged{later}", evaluation::incomplete(check)))
                 } else {
                     ("passed", format!("the minute to {at} is judged again"))
                 };
                 record.on_timeline(rule, now, outcome, reason);
-                memory.unjudged = verdict.unjudged;
+                memory.unjudged = unjudged;
             }
             memory.judged_through = Some(at);
         }
@@ -354,6 +428,11 @@ impl Evaluate {
         closing: Option<&str>,
     ) -> Result<Progress> {
         let mut record = Record::default();
+        let why = closing.unwrap_or("outside its active hours");
+        if memory.passed_over.as_deref() != Some(why) {
+            record.on_timeline(&subject.id.name, now, "stopped", format!("the check at {at} is passed over: {why}"));
+            memory.passed_over = Some(why.to_owned());
+        }
         let mut states = std::mem::take(&mut memory.states);
         if let Some(reason) = closing {
             for transition in evaluation::close_all(&states, reason) {
@@ -363,7 +442,7 @@ impl Evaluate {
         }
         evaluation::break_off(&mut states, subject.rule.no_data);
         let changed = memory.take_states(states);
-        memory.judged_through = Some(at);
+        (memory.judged_through, memory.before_unjudged) = (Some(at), None);
         self.store(subject, memory, record, changed).await?;
         Ok(Progress::Done)
     }
@@ -389,7 +468,7 @@ impl Evaluate {
         let mut states = std::mem::take(&mut memory.states);
         evaluation::break_off(&mut states, subject.rule.no_data);
         memory.take_states(states);
-        memory.judged_through = Some(resume.saturating_sub(every));
+        (memory.judged_through, memory.before_unjudged) = (Some(resume.saturating_sub(every)), None);
         self.store(subject, memory, record, true).await?;
         Ok(resume)
     }
@@ -410,10 +489,24 @@ impl Evaluate {
         record.on_timeline(&subject.id.name, now, "passed", reason);
         let mut states = std::mem::take(&mut memory.states);
         evaluation::break_off(&mut states, subject.rule.no_data);
+        // What goes on firing was seen ahead of time, and must be judged before that time comes, too.
+        states.values_mut().for_each(|state| state.seen = state.seen.min(resume));
         memory.take_states(states);
-        memory.judged_through = Some(resume);
+        (memory.judged_through, memory.before_unjudged) = (Some(resume), None);
         memory.looked = None;
         self.store(subject, memory, record, true).await
+    }
+
+    fn lock_slow(&self) -> std::sync::MutexGuard<'_, HashSet<RuleId>> {
+        self.slow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_failing(&self) -> std::sync::MutexGuard<'_, BTreeMap<RuleId, String>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_hosts(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<HashMap<AgentId, String>>>> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_memories(&self) -> std::sync::MutexGuard<'_, HashMap<RuleId, Memory>> {
@@ -424,17 +517,6 @@ impl Evaluate {
 fn shown_keys(keys: &nightjar_model::alert::AlertKeys) -> String {
     let pairs: Vec<String> = keys.iter().map(|(column, key)| format!("{column}={key}")).collect();
     if pairs.is_empty() { String::new() } else { format!("{}: ", pairs.join(", ")) }
-}
-
-fn unjudged(at: Timestamp, missing: &std::collections::BTreeSet<String>, rule: &AlertRuleSpec) -> String {
-    const MOST_NAMED: usize = 5;
-    let named: Vec<&str> = missing.iter().map(String::as_str).take(MOST_NAMED).collect();
-    let who = match missing.len() {
-        0 => "no agent is expected to report".to_owned(),
-        agents if agents > MOST_NAMED => format!("{agents} agents are missing, among them {}", named.join(", ")),
-        _ => format!("missing: {}", named.join(", ")),
-    };
-    format!("the minute to {at} is still partial after {} and is left unjudged; {who}", rule.max_wait)
 }
 
 #[async_trait]
@@ -452,8 +534,24 @@ impl Reconciler for Evaluate {
     }
 
     async fn activate(&self) -> Result<()> {
-        // A second run at the same time would judge the same checks; what it came for is being done.
-        let Ok(_turn) = self.turn.try_acquire() else { return Ok(()) };
-        self.run().await
+        self.run(Lane::Prompt).await
+    }
+}
+
+/// Judges what is slow.
+pub(crate) struct EvaluateSlow(pub(crate) Arc<Evaluate>);
+
+#[async_trait]
+impl Reconciler for EvaluateSlow {
+    fn name(&self) -> &'static str {
+        "alerting.evaluate_slow"
+    }
+
+    fn every(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    async fn activate(&self) -> Result<()> {
+        self.0.run(Lane::Slow).await
     }
 }

@@ -16,6 +16,7 @@ use nightjar_model::Timestamp;
 use nightjar_model::alert::{AlertKeys, AlertState, Phase};
 use nightjar_model::kinds::alert_rule::{AlertRuleSpec, Condition, MatchMode, NoData, PartialData};
 use nightjar_model::kinds::monitor::MonitorSpec;
+use nightjar_model::names::AgentId;
 use nightjar_model::query::{SeriesWindows, WindowAnswer};
 use sha2::{Digest, Sha256};
 
@@ -43,6 +44,8 @@ pub(crate) struct Check<'a> {
     pub(crate) last_call: bool,
     pub(crate) max_states: usize,
     pub(crate) forget_keys_after: Duration,
+    /// How people call the agents.
+    pub(crate) hosts: &'a HashMap<AgentId, String>,
 }
 
 /// What became of an alert.
@@ -77,8 +80,8 @@ pub(crate) struct Verdict {
     pub(crate) held: Vec<(AlertKeys, String)>,
     /// Nothing is left to wait for: the check is done.
     pub(crate) settled: bool,
-    /// The check is done, and something was left unjudged for want of complete data.
-    pub(crate) unjudged: bool,
+    /// The check is done, and these were left unjudged for want of complete data.
+    pub(crate) unjudged: Vec<AlertKeys>,
     /// Keys without a state because the rule has as many as it may.
     pub(crate) over_limit: usize,
 }
@@ -147,11 +150,22 @@ fn judge_key(
     let recovery =
         own_recovery.then(|| combine(MatchMode::All, look(&check.rule.recover.conditions).iter().map(|f| f.truth)));
 
+    let mut values = windows.others(series, is_total);
+    values.extend(values_of(check.rule, &figures));
     // Whether a key has no data is settled with the minute; a rule that judges partial data settles it so.
     let absence_is_open = truth == Truth::NoData && !windows.complete() && !judges_partial(check);
     if truth == Truth::Unknown || recovery == Some(Truth::Unknown) || absence_is_open {
-        verdict.unjudged |= check.last_call;
-        verdict.settled &= check.last_call;
+        if !check.last_call {
+            verdict.settled = false;
+        } else if check.rule.no_data == NoData::Alert && (is_total || truth == Truth::NoData) {
+            // Who asks to be told of missing data is told of this, too: nobody can say what there was.
+            let reason = format!("no data: {}", incomplete(check));
+            let judged =
+                Judged { keys, with_data: false, holds: true, recovers: Some(false), early: false, reason, values };
+            advance(check, judged, verdict);
+        } else {
+            verdict.unjudged.push(keys.clone());
+        }
         return;
     }
     let Some(holds) = as_check(check.rule.no_data, truth) else { return };
@@ -167,7 +181,7 @@ fn judge_key(
         recovers,
         early: !windows.complete() && !check.last_call,
         reason: describe(check.rule, &figures, truth, windows.complete()),
-        values: values_of(check.rule, &figures),
+        values,
     };
     advance(check, judged, verdict);
 }
@@ -291,6 +305,13 @@ fn closing(state: &AlertState, reason: &str) -> Transition {
     }
 }
 
+/// What was left unjudged will never be complete: the checks before it are not "the last ones" any more.
+pub(crate) fn give_up(states: &mut States, unjudged: &[AlertKeys], no_data: NoData) {
+    let mut given_up: States = unjudged.iter().filter_map(|keys| states.remove_entry(keys)).collect();
+    break_off(&mut given_up, no_data);
+    states.append(&mut given_up);
+}
+
 fn forget_lost_keys(check: &Check<'_>, verdict: &mut Verdict) {
     let oldest = check.at.saturating_sub(check.forget_keys_after);
     let lost: Vec<AlertKeys> = verdict
@@ -350,6 +371,22 @@ fn describe(rule: &AlertRuleSpec, figures: &[Figure], truth: Truth, complete: bo
     format!("{}{partial}", told.join("; "))
 }
 
+/// What of the data is missing, and by whom.
+pub(crate) fn incomplete(check: &Check<'_>) -> String {
+    const MOST_NAMED: usize = 5;
+    let missing: BTreeSet<&AgentId> = check.answer.completeness.iter().flat_map(|mark| &mark.missing).collect();
+    let name = |agent: &&AgentId| check.hosts.get(*agent).map_or(agent.0.as_str(), String::as_str).to_owned();
+    let named: Vec<String> = missing.iter().map(name).take(MOST_NAMED).collect();
+    let who = match missing.len() {
+        0 => "the monitor is new, was paused, or no agent is expected to report".to_owned(),
+        agents if agents > MOST_NAMED => format!("{agents} agents are missing, among them {}", named.join(", ")),
+        _ => format!("missing: {}", named.join(", ")),
+    };
+    let (reach, at, wait) = (check.rule.reach(), check.at, check.rule.max_wait);
+    let what = if reach.0 > check.monitor.width() { format!("the {reach}") } else { "the minute".to_owned() };
+    format!("{what} to {at} is still partial after {wait}; {who}")
+}
+
 fn values_of(rule: &AlertRuleSpec, figures: &[Figure]) -> Values {
     let mut values = Values::new();
     for (condition, figure) in rule.conditions.iter().zip(figures) {
@@ -364,7 +401,7 @@ fn keys_of(by: &[String], series: &SeriesWindows) -> AlertKeys {
 
 /// An alert's id follows from its rule, its key and the minute it fired at: judging that minute again
 /// after a crash yields the same alert, not a second one. UUIDv7, so that ids sort by time.
-fn alert_id(rule_uid: &str, keys: &AlertKeys, at: Timestamp) -> String {
+pub(crate) fn alert_id(rule_uid: &str, keys: &AlertKeys, at: Timestamp) -> String {
     let mut hash = Sha256::new();
     hash.update(rule_uid);
     for part in keys.iter().flat_map(|(column, key)| [column, key]) {

@@ -29,7 +29,7 @@ mod test_send;
 use std::sync::Arc;
 
 use nightjar_model::names::MonitorKey;
-use nightjar_model::ports::{AlertStore, Reconciler, ResourceStore, WindowReader};
+use nightjar_model::ports::{AlertStore, Fleet, Reconciler, ResourceStore, WindowReader};
 use nightjar_model::{Clock, ResourceKey, Timestamp};
 use tokio::sync::Notify;
 
@@ -38,8 +38,7 @@ pub use config::AlertingConfig;
 use channels::Channels;
 use definitions::DefinitionSource;
 use deliver::{Deliver, DeliverTask};
-use evaluate::Evaluate;
-use pipeline::Pipeline;
+use evaluate::{Evaluate, EvaluateSlow, WatchAgents};
 use prune::Prune;
 
 /// The room.
@@ -60,6 +59,7 @@ impl Alerting {
         resources: Arc<dyn ResourceStore>,
         alerts: Arc<dyn AlertStore>,
         windows: Arc<dyn WindowReader>,
+        fleet: Arc<dyn Fleet>,
     ) -> Arc<Self> {
         let config = Arc::new(config);
         let definitions = Arc::new(DefinitionSource::new(resources.clone(), clock.clone()));
@@ -80,16 +80,23 @@ impl Alerting {
             clock.clone(),
             alerts,
             windows,
+            fleet,
             definitions.clone(),
-            Pipeline::new(&config),
             deliver_wake,
         ));
         Arc::new(Self { config, clock, definitions, channels, evaluate, deliver, prune })
     }
 
-    /// The background work: `alerting.evaluate`, `alerting.deliver`, `alerting.prune`.
+    /// The background work: `alerting.evaluate`, `alerting.evaluate_slow`, `alerting.agents`,
+    /// `alerting.deliver`, `alerting.prune`.
     pub fn reconcilers(&self) -> Vec<Arc<dyn Reconciler>> {
-        vec![self.evaluate.clone(), Arc::new(DeliverTask(self.deliver.clone())), self.prune.clone()]
+        vec![
+            self.evaluate.clone(),
+            Arc::new(EvaluateSlow(self.evaluate.clone())),
+            Arc::new(WatchAgents(self.evaluate.clone())),
+            Arc::new(DeliverTask(self.deliver.clone())),
+            self.prune.clone(),
+        ]
     }
 
     /// To be called when every window of a monitor that ends at or before the time is complete.

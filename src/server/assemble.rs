@@ -51,8 +51,14 @@ impl Rooms {
             .context("opening the engine")?;
         let collector =
             Collector::new(config.collector.clone(), Arc::clone(&clock), store.clone(), store.clone(), engine.clone());
-        let alerting =
-            Alerting::new(config.alerting.clone(), Arc::clone(&clock), store.clone(), store.clone(), engine.clone());
+        let alerting = Alerting::new(
+            config.alerting.clone(),
+            Arc::clone(&clock),
+            store.clone(),
+            store.clone(),
+            engine.clone(),
+            collector.clone(),
+        );
 
         let listeners = (catalog, Arc::clone(&collector), Arc::clone(&alerting));
         store.on_change(Arc::new(move |keys| {

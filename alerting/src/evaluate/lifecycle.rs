@@ -8,6 +8,7 @@ use nightjar_model::kinds::Spec;
 use nightjar_model::kinds::alert_rule::AlertRuleSpec;
 use nightjar_model::{Kind, ResourceKey, Result, Timestamp};
 
+use super::form::Form;
 use super::memory::{Memory, RuleId};
 use super::record::Record;
 use super::{Evaluate, Subject};
@@ -15,13 +16,20 @@ use crate::definitions::Definitions;
 use crate::evaluation;
 
 impl Evaluate {
-    /// The rule is new, or was made anew under the name of a deleted one.
-    pub(super) async fn start_afresh(&self, subject: &Subject<'_>, memory: &mut Memory, now: Timestamp) -> Result<()> {
+    /// The rule is new, was made anew under the name of a deleted one, or watches another monitor now.
+    pub(super) async fn start_afresh(
+        &self,
+        subject: &Subject<'_>,
+        memory: &mut Memory,
+        form: Form,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<()> {
         let mut record = Record::default();
-        for transition in evaluation::close_all(&memory.states, "its rule was deleted and made anew") {
+        for transition in evaluation::close_all(&memory.states, why) {
             self.record_transition(subject, memory, now, now, &transition, &mut record).await?;
         }
-        *memory = Memory::of_new_rule(subject.uid);
+        *memory = Memory::of_new_rule(form);
         if record.is_empty() {
             return Ok(());
         }
@@ -37,6 +45,9 @@ impl Evaluate {
         }
         let mut failures = BTreeMap::new();
         for (workspace, name) in self.alerts.rules_with_state().await? {
+            if name == super::agents::RULE {
+                continue;
+            }
             let id = RuleId { workspace, name };
             let key = ResourceKey::new(Kind::AlertRule, &id.workspace, &id.name);
             let resource = definitions.resource(&key);

@@ -7,6 +7,7 @@ use nightjar_model::alert::{Alert, AlertState, Phase, RuleState};
 use nightjar_model::ports::AlertStore;
 use nightjar_model::{ErrorKind, Resource, Result, Timestamp};
 
+use super::form::Form;
 use super::record::Record;
 use crate::evaluation::{States, Values};
 
@@ -39,8 +40,11 @@ pub(super) struct Look {
 
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    pub(super) uid: String,
+    pub(super) form: Form,
     pub(super) judged_through: Option<Timestamp>,
+    /// The check before the first that was left unjudged and may be complete yet: from there the rule goes on
+    /// then, and after a restart.
+    pub(super) before_unjudged: Option<Timestamp>,
     pub(super) states: States,
     /// Firing alerts, by id. As many as there are firing states.
     alerts: HashMap<String, Alert>,
@@ -50,27 +54,29 @@ pub(super) struct Memory {
     /// Whether the last check left something unjudged, or keys out: told once, not at every check.
     pub(super) unjudged: bool,
     pub(super) over_limit: bool,
+    /// Why the last check was passed over, if it was.
+    pub(super) passed_over: Option<String>,
 }
 
 impl Memory {
     pub(super) async fn load(store: &Arc<dyn AlertStore>, id: &RuleId) -> Result<Self> {
         let state = store.rule_state(&id.workspace, &id.name).await?;
         Ok(Self {
-            uid: state.rule_uid,
+            form: Form::from_text(&state.rule_uid),
             judged_through: state.judged_through,
             states: state.states.into_iter().map(|state| (state.keys.clone(), state)).collect(),
             ..Self::default()
         })
     }
 
-    pub(super) fn of_new_rule(uid: &str) -> Self {
-        Self { uid: uid.to_owned(), ..Self::default() }
+    pub(super) fn of_new_rule(form: Form) -> Self {
+        Self { form, ..Self::default() }
     }
 
     pub(super) fn to_state(&self) -> RuleState {
         RuleState {
-            judged_through: self.judged_through,
-            rule_uid: self.uid.clone(),
+            judged_through: self.before_unjudged.or(self.judged_through),
+            rule_uid: self.form.to_text(),
             states: self.states.values().cloned().collect(),
         }
     }

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use nightjar_model::Timestamp;
 use nightjar_model::delta::{LINES_FIELD, Partial};
-use nightjar_model::kinds::alert_rule::{Condition, Op, Take};
+use nightjar_model::kinds::alert_rule::{Condition, Nothing, Op, Take};
 use nightjar_model::kinds::monitor::{Stat, StatFn};
 use nightjar_model::query::{Completeness, CompletenessState, SeriesWindows};
 
-use super::{Check, Truth};
+use super::{Check, Truth, Values};
 use crate::error::AlertingError;
 
 /// A condition's figure for one key.
@@ -48,14 +48,8 @@ impl<'a> Windows<'a> {
         let mut complete_from = check.at;
         while complete_from > check.at.saturating_sub(reach) {
             let start = complete_from.saturating_sub(width);
-            let last = complete_from == check.at;
-            let complete = match marks.get(&start) {
-                Some(mark) if mark.state != CompletenessState::Partial => true,
-                // Of an earlier minute that nobody was expected to contribute to, no more will come.
-                Some(mark) => !last && mark.missing.is_empty(),
-                None => !last,
-            };
-            if !complete {
+            // A minute from before the monitor began, or of its pause, is as unknown as one that is late.
+            if marks.get(&start).is_none_or(|mark| mark.state == CompletenessState::Partial) {
                 break;
             }
             complete_from = start;
@@ -69,11 +63,29 @@ impl<'a> Windows<'a> {
         self.complete_from <= self.check.at.saturating_sub(self.check.rule.reach().0)
     }
 
+    /// Of each statistic that no condition takes, what it is in the minute that is judged.
+    pub(super) fn others(&self, series: Option<&SeriesWindows>, is_total: bool) -> Values {
+        let taken = |name: &str| self.check.rule.conditions.iter().any(|condition| condition.field == name);
+        let others = self.check.monitor.stats.iter().filter(|stat| !taken(&stat.name));
+        let value = |stat: &Stat| self.value(stat, &Take::Now(Nothing {}), series, is_total);
+        others.map(|stat| (stat.name.clone(), value(stat))).collect()
+    }
+
     pub(super) fn figure(&self, condition: &Condition, series: Option<&SeriesWindows>, is_total: bool) -> Figure {
         let Some(stat) = stat_of(self.check, condition) else {
             return Figure { value: None, truth: Truth::NoData };
         };
-        let span = condition.take.span().map_or(self.width, |span| span.0);
+        let value = self.value(stat, &condition.take, series, is_total);
+        let from = self.check.at.saturating_sub(self.span(&condition.take));
+        Figure { value, truth: self.truth(condition, stat, from, value) }
+    }
+
+    fn span(&self, take: &Take) -> Duration {
+        take.span().map_or(self.width, |span| span.0)
+    }
+
+    fn value(&self, stat: &Stat, how: &Take, series: Option<&SeriesWindows>, is_total: bool) -> Option<f64> {
+        let span = self.span(how);
         let from = self.check.at.saturating_sub(span);
         let windows = series.map_or(&[][..], |series| &series.windows);
         let windows: Vec<&Vec<Partial>> =
@@ -87,8 +99,7 @@ impl<'a> Windows<'a> {
             .iter()
             .map(|partials| index.and_then(|i| partials.get(i)).copied().unwrap_or(Partial::EMPTY))
             .collect();
-        let value = (has_lines || is_total).then(|| take(stat, &condition.take, &partials, minutes)).flatten();
-        Figure { value, truth: self.truth(condition, stat, from, value) }
+        (has_lines || is_total).then(|| take(stat, how, &partials, minutes)).flatten()
     }
 
     fn truth(&self, condition: &Condition, stat: &Stat, from: Timestamp, value: Option<f64>) -> Truth {
@@ -166,7 +177,6 @@ fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use nightjar_model::kinds::alert_rule::Nothing;
     use nightjar_model::{Decimal, Span};
 
     use super::*;

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub(crate) mod alerts;
+pub(crate) mod fleet;
 pub(crate) mod resources;
 pub(crate) mod windows;
 
@@ -16,6 +17,7 @@ use nightjar_model::kinds::contact::Language;
 use nightjar_model::{Clock, Span, Timestamp};
 
 pub(crate) use alerts::MemoryAlerts;
+pub(crate) use fleet::MemoryFleet;
 pub(crate) use resources::MemoryResources;
 pub(crate) use windows::MemoryWindows;
 
@@ -49,6 +51,7 @@ pub(crate) struct House {
     pub(crate) resources: Arc<MemoryResources>,
     pub(crate) alerts: Arc<MemoryAlerts>,
     pub(crate) windows: Arc<MemoryWindows>,
+    pub(crate) fleet: Arc<MemoryFleet>,
     pub(crate) config: AlertingConfig,
     pub(crate) alerting: Arc<Alerting>,
 }
@@ -72,8 +75,16 @@ impl House {
         resources.put_yaml(documents);
         let alerts = Arc::new(MemoryAlerts::default());
         let windows = Arc::new(MemoryWindows::default());
-        let alerting = Alerting::new(config.clone(), clock.clone(), resources.clone(), alerts.clone(), windows.clone());
-        Self { clock, resources, alerts, windows, config, alerting }
+        let fleet = Arc::new(MemoryFleet::default());
+        let alerting = Alerting::new(
+            config.clone(),
+            clock.clone(),
+            resources.clone(),
+            alerts.clone(),
+            windows.clone(),
+            fleet.clone(),
+        );
+        Self { clock, resources, alerts, windows, fleet, config, alerting }
     }
 
     /// What a restart of the server leaves: the stores.
@@ -84,6 +95,7 @@ impl House {
             self.resources.clone(),
             self.alerts.clone(),
             self.windows.clone(),
+            self.fleet.clone(),
         );
     }
 

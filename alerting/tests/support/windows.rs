@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,6 +10,8 @@ use nightjar_model::query::{
     Completeness, CompletenessState, Progress, SeriesWindows, SqlAnswer, SqlFormat, WindowAnswer, WindowQuery,
 };
 use nightjar_model::{Decimal, Error, Result, Timestamp};
+
+use super::FakeClock;
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
@@ -26,6 +28,8 @@ struct Kept {
     /// Windows that stay partial whatever passes their end.
     lost: BTreeSet<Timestamp>,
     broken: bool,
+    /// While this key alone is read, so much time passes on the clock.
+    slow: Option<(String, Arc<FakeClock>, Duration)>,
 }
 
 impl MemoryWindows {
@@ -45,6 +49,10 @@ impl MemoryWindows {
 
     pub(crate) fn lose(&self, minute: Timestamp) {
         self.kept.lock().expect("no test panicked here").lost.insert(minute);
+    }
+
+    pub(crate) fn delay(&self, goods: &str, clock: Arc<FakeClock>, by: Duration) {
+        self.kept.lock().expect("no test panicked here").slow = Some((goods.to_owned(), clock, by));
     }
 
     pub(crate) fn break_down(&self, broken: bool) {
@@ -69,6 +77,11 @@ impl Kept {
 impl WindowReader for MemoryWindows {
     async fn windows(&self, query: WindowQuery) -> Result<WindowAnswer> {
         let kept = self.kept.lock().expect("no test panicked here");
+        if let Some((goods, clock, by)) = &kept.slow
+            && query.filter.get("goods").is_some_and(|keys| keys.accepts(goods))
+        {
+            clock.advance(*by);
+        }
         if kept.broken {
             return Err(Error::unavailable("the engine is out of memory"));
         }

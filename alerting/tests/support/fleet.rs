@@ -1,0 +1,60 @@
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use nightjar_model::agents::{AgentFacts, AgentHealth, AgentSelf, AgentTask, AgentTaskResult, AgentView};
+use nightjar_model::names::AgentId;
+use nightjar_model::ports::Fleet;
+use nightjar_model::{Error, Result, Timestamp};
+
+use super::WORKSPACE;
+
+/// One workspace's agents, by host; an agent's id is `id-of-HOST`.
+#[derive(Default)]
+pub(crate) struct MemoryFleet(Mutex<BTreeMap<String, (AgentHealth, Timestamp)>>);
+
+impl MemoryFleet {
+    pub(crate) fn put(&self, host: &str, health: AgentHealth, last_seen_at: Timestamp) {
+        self.0.lock().expect("no test panicked here").insert(host.to_owned(), (health, last_seen_at));
+    }
+
+    pub(crate) fn lose(&self, host: &str) {
+        self.0.lock().expect("no test panicked here").get_mut(host).expect("known").0 = AgentHealth::Lost;
+    }
+
+    pub(crate) fn remove(&self, host: &str) {
+        self.0.lock().expect("no test panicked here").remove(host);
+    }
+}
+
+#[async_trait]
+impl Fleet for MemoryFleet {
+    async fn agents(&self, workspace: &str) -> Result<Vec<AgentView>> {
+        assert_eq!(workspace, WORKSPACE);
+        let view = |(host, (health, last_seen_at)): (&String, &(AgentHealth, Timestamp))| AgentView {
+            id: AgentId(format!("id-of-{host}")),
+            workspace: workspace.to_owned(),
+            facts: AgentFacts { hostname: host.clone(), ..AgentFacts::default() },
+            health: *health,
+            reasons: Vec::new(),
+            enrolled_at: Timestamp::default(),
+            last_seen_at: Some(*last_seen_at),
+            clock_skew_ms: 0,
+            config_applied: None,
+            config_wanted: String::new(),
+            monitors: Vec::new(),
+            process: AgentSelf::default(),
+        };
+        Ok(self.0.lock().expect("no test panicked here").iter().map(view).collect())
+    }
+
+    async fn agent(&self, _: &str, _: &AgentId) -> Result<AgentView> {
+        Err(Error::internal("the room has no business here"))
+    }
+
+    async fn run(&self, _: &str, _: &AgentId, _: AgentTask) -> Result<AgentTaskResult> {
+        Err(Error::internal("the room has no business here"))
+    }
+
+    async fn disconnect(&self, _: &AgentId) {}
+}
