@@ -294,6 +294,7 @@ impl Evaluate {
             return Ok(Progress::Waiting);
         }
         let answer = self.windows.windows(self.query(subject.rule, key.clone(), at)).await?;
+        let progress = self.windows.progress(&key).await?;
         let hosts = if last_call { self.hosts(workspace).await } else { Arc::default() };
         let check = Check {
             rule: subject.rule,
@@ -304,6 +305,7 @@ impl Evaluate {
             last_call,
             max_states: self.config.max_states,
             forget_keys_after: self.config.forget_keys_after.0,
+            expected: !progress.agents.is_empty(),
             hosts: &hosts,
         };
         let mut verdict = evaluation::judge(&check, &memory.states)?;
@@ -312,8 +314,7 @@ impl Evaluate {
             telemetry::evaluation(if verdict.unjudged.is_empty() { "judged" } else { "unjudged" });
         }
         if !verdict.unjudged.is_empty() {
-            let through = self.windows.progress(&key).await?.complete_through;
-            if through.is_some_and(|through| through >= at) {
+            if progress.complete_through.is_some_and(|through| through >= at) {
                 evaluation::give_up(&mut verdict.states, &verdict.unjudged, subject.rule.no_data);
             } else if memory.before_unjudged.is_none() {
                 memory.before_unjudged = memory.judged_through;
