@@ -198,3 +198,28 @@ async fn each_channel_can_be_tried() {
         assert_eq!(mailbox.mails()[0]["to"], json!(["bob@example.com"]));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_agent_and_its_return_are_told() {
+    let doubles = Doubles::start().await;
+    let mut stand = Stand::start_with(|stand| stand.set("NIGHTJAR_ALERTING_AGENT_LOST_AFTER", "1s")).await;
+    let hook = json!({ "url": doubles.url("hook"), "secret_key": HOOK_SECRET, "global": true });
+    stand.apply(json!([document("Webhook", "hook", hook)])).await;
+    stand.start_agent("agent", &[]).await;
+    stand.kill_agent("agent");
+    let told = async |what: &str, messages: usize| {
+        wait_for(what, Duration::from_secs(90), async || match doubles.received("hook") {
+            received if received.len() == messages => Ok(received[messages - 1].json()),
+            received => Err(format!("{received:?}")),
+        })
+        .await
+    };
+    let fired = told("word of its loss", 1).await;
+    assert_eq!((&fired["event"], &fired["alert"]["rule"]), (&json!("firing"), &json!("_agent-lost")), "{fired}");
+    // Who is told of an agent finds it by what the alert names.
+    let agent = fired["alert"]["keys"]["agent"].as_str().unwrap();
+    assert_eq!(stand.get(&format!("workspaces/default/agents/{agent}")).await["health"], "lost");
+    stand.launch_agent("agent", "", &[]);
+    let recovered = told("word of its return", 2).await;
+    assert_eq!((&recovered["event"], &recovered["alert"]["id"]), (&json!("recovered"), &fired["alert"]["id"]));
+}
