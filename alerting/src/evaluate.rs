@@ -305,7 +305,8 @@ impl Evaluate {
             last_call,
             max_states: self.config.max_states,
             forget_keys_after: self.config.forget_keys_after.0,
-            expected: !progress.agents.is_empty(),
+            agent_away: progress.agents.is_empty()
+                || progress.agents.iter().any(|(_, through)| through.is_none_or(|through| through < at)),
             hosts: &hosts,
         };
         let mut verdict = evaluation::judge(&check, &memory.states)?;

@@ -44,8 +44,8 @@ pub(crate) struct Check<'a> {
     pub(crate) last_call: bool,
     pub(crate) max_states: usize,
     pub(crate) forget_keys_after: Duration,
-    /// Whether any agent is expected to report at present.
-    pub(crate) expected: bool,
+    /// Whether no agent is expected to report, or one of them has not come so far.
+    pub(crate) agent_away: bool,
     /// How people call the agents.
     pub(crate) hosts: &'a HashMap<AgentId, String>,
 }
@@ -159,7 +159,7 @@ fn judge_key(
     if truth == Truth::Unknown || recovery == Some(Truth::Unknown) || absence_is_open {
         if !check.last_call {
             verdict.settled = false;
-        } else if check.rule.no_data == NoData::Alert && (is_total || truth == Truth::NoData) && is_missed(check) {
+        } else if check.rule.no_data == NoData::Alert && (is_total || truth == Truth::NoData) && check.agent_away {
             // Who asks to be told of missing data is told of this, too: nobody can say what there was.
             let reason = format!("no data: {}", incomplete(check));
             let judged =
@@ -373,12 +373,6 @@ fn describe(rule: &AlertRuleSpec, figures: &[Figure], truth: Truth, complete: bo
     format!("{}{partial}", told.join("; "))
 }
 
-/// Whether somebody should have reported and has not, or nobody is there to; not so where a monitor has
-/// just begun.
-fn is_missed(check: &Check<'_>) -> bool {
-    !check.expected || check.answer.completeness.iter().any(|mark| mark.missing_count > 0)
-}
-
 /// What of the data is missing, and by whom.
 pub(crate) fn incomplete(check: &Check<'_>) -> String {
     const MOST_NAMED: usize = 5;
@@ -386,8 +380,8 @@ pub(crate) fn incomplete(check: &Check<'_>) -> String {
     let name = |agent: &&AgentId| check.hosts.get(*agent).map_or(agent.0.as_str(), String::as_str).to_owned();
     let named: Vec<String> = missing.iter().map(name).take(MOST_NAMED).collect();
     let who = match missing.len() {
-        0 if check.expected => "the monitor began or was changed then".to_owned(),
-        0 => "no agent is expected to report".to_owned(),
+        0 if check.agent_away => "no agent is expected to report".to_owned(),
+        0 => "the monitor began or was changed then".to_owned(),
         agents if agents > MOST_NAMED => format!("{agents} agents are missing, among them {}", named.join(", ")),
         _ => format!("missing: {}", named.join(", ")),
     };

@@ -115,10 +115,8 @@ impl WindowReader for MemoryWindows {
     }
 
     async fn progress(&self, _: &MonitorKey) -> Result<Progress> {
-        Ok(Progress {
-            complete_through: self.kept.lock().expect("no test panicked here").complete_through,
-            agents: vec![(AgentId("agent-7".into()), None)],
-        })
+        let through = self.kept.lock().expect("no test panicked here").complete_through;
+        Ok(Progress { complete_through: through, agents: vec![(AgentId("agent-7".into()), through)] })
     }
 
     async fn sql(&self, _: &str, _: &str, _: SqlFormat) -> Result<SqlAnswer> {
