@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Compares `nightjar-agent scan` with mawk on the same job: lines and the sum of a cost, by minute and
-# key, of `trade` lines. First checks that both find the same, and what the generator says.
+# key, of `trade` lines; and with the limit: a loop written by hand for this one format, which checks
+# nothing (bench/limit.rs). First checks that all find the same, and what the generator says.
 #
 #   bench/scan.sh [AGENT]      AGENT: a release build of nightjar-agent; without it, one is built
 #
@@ -77,10 +78,13 @@ YAML
 with_mawk() {
     mawk -F, '{ k = substr($1, 1, 16) FS $3; count[k]++; sum[k] += $6 } END { for (k in count) printf "%s,%d,%d\n", k, count[k], sum[k] }' "$log"
 }
+rustc --edition 2024 -O -o "$work/limit" bench/limit.rs
+with_limit() { "$work/limit" "$log"; }
 with_agent() { "$agent" scan --monitor "$work/monitor.yaml" "$@" "$log" -o json 2>/dev/null; }
 
-# The same figures from all three, before anything is timed (this also brings the file into memory).
+# The same figures from all, before anything is timed (this also brings the file into memory).
 with_mawk | sort >"$work/mawk"
+with_limit | sort >"$work/limit.out"
 with_agent >"$work/agent.json"
 python3 - "$work/agent.json" "$totals" "$work/agent" "$work/totals" <<'PY'
 import json, sys
@@ -91,7 +95,7 @@ total = [f"{minute},{key},{count},{sum}\n" for minute, keys in told.items() for 
 for path, lines in ((sys.argv[3], found), (sys.argv[4], total)):
     open(path, "wb").write("".join(sorted(lines)).encode())
 PY
-for side in mawk agent; do
+for side in mawk agent limit.out; do
     sort "$work/$side" | cmp - <(sort "$work/totals") || { echo "bench/scan.sh: $side does not find the generator's totals" >&2; exit 1; }
 done
 
@@ -106,15 +110,17 @@ for ((run = 0; run < runs; run++)); do
     seconds with_mawk >>"$work/mawk.ms"
     seconds with_agent >>"$work/agent.ms"
     seconds with_agent --threads 1 >>"$work/single.ms"
+    seconds with_limit >>"$work/limit.ms"
 done
 median() { sort -n "$1" | sed -n "$(((runs + 1) / 2))p"; }
 mawk_ms=$(median "$work/mawk.ms")
 printf '%s lines, %s MB, %s rows, %s runs of each in turn, %s cores; medians:\n' \
     "$lines" "$(($(stat -c %s "$log") / 1000000))" "$(wc -l <"$work/totals")" "$runs" "$(nproc)"
-for side in mawk agent single; do
+for side in mawk agent single limit; do
     name=$side
     [[ $side == agent ]] && name="nightjar-agent scan"
     [[ $side == single ]] && name="nightjar-agent scan --threads 1"
+    [[ $side == limit ]] && name="the limit (one thread)"
     mawk -v name="$name" -v ms="$(median "$work/$side.ms")" -v base="$mawk_ms" -v lines="$lines" -v least="$(sort -n "$work/$side.ms" | head -1)" \
         'BEGIN { printf "  %-32s %7.3f s  (least %.3f s)  %6.1f million lines/s  %5.2f × mawk\n", name, ms / 1000, least / 1000, lines / ms / 1000, base / ms }'
 done
