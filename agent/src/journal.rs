@@ -16,6 +16,8 @@ mod owner;
 mod segment;
 
 #[cfg(test)]
+mod format_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;

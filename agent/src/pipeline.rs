@@ -232,7 +232,8 @@ impl Pipeline {
         let mut windows = Vec::with_capacity(self.counter.windows.pending());
         let parts = &self.parts;
         self.counter.windows.drain(|start, key, lines, numbers| {
-            let partials = std::iter::once(Partial::lines(lines)).chain(numbers.iter().copied()).collect();
+            let partials =
+                std::iter::once(Partial::lines(lines)).chain(numbers.iter().copied().map(Partial::from)).collect();
             windows.push(WindowDelta { start, keys: key_texts(parts, key), partials });
         });
         Some(MonitorDelta {

@@ -102,9 +102,10 @@ pub(crate) fn filter(
 
 #[cfg(test)]
 mod tests {
-    use nightjar_model::delta::{Partial, Watermark, WindowDelta};
+    use nightjar_model::delta::{Number, Partial, Watermark, WindowDelta};
     use nightjar_model::names::MonitorKey;
     use nightjar_model::protocol::encode_gathered;
+    use prost::Message;
 
     use super::*;
 
@@ -175,5 +176,78 @@ mod tests {
         assert!(bomb.len() < 100_000);
         let refusal = decoded(&wire::Record { sequence: 3, payload: bomb }).unwrap_err();
         assert!(refusal.to_string().contains("limit"), "{refusal}");
+    }
+
+    /// What an agent of the time sent in a session, as `tests/fixtures/session-N`: its messages, each with its
+    /// length before it. They are never written again; with `NIGHTJAR_WRITE_FIXTURE=FILE` the present code
+    /// writes what it would send.
+    #[test]
+    fn sessions_of_every_format_are_understood() {
+        let cost: Number = [-5, i128::from(u64::MAX) * 9].into_iter().map(nightjar_model::Decimal).collect();
+        let mut costs = delta("m", &[Timestamp(0), NOW]);
+        costs.group_by = vec!["goods".into(), "$host".into()];
+        costs.fields = vec!["*".into(), "cost".into()];
+        for (window, cost) in costs.windows.iter_mut().zip([cost, Number::EMPTY]) {
+            window.keys = vec!["衣".into(), String::new()];
+            window.partials.push(cost.into());
+        }
+        let deltas = [costs, delta("lines", &[NOW])];
+        let told = Watermark::new(MonitorKey::new("w", "m"), NOW);
+        let watermarks = [told.clone(), Watermark { gap: Some(Timestamp(9)), ..told }];
+        if let Some(file) = std::env::var_os("NIGHTJAR_WRITE_FIXTURE") {
+            std::fs::write(file, session(&deltas, &watermarks)).unwrap();
+        }
+        for recorded in [include_bytes!("../tests/fixtures/session-1").as_slice()] {
+            let (mut rest, mut records) = (recorded, 0);
+            while !rest.is_empty() {
+                let message = wire::FromAgent::decode_length_delimited(&mut rest).unwrap();
+                match message.body.unwrap() {
+                    wire::from_agent::Body::Hello(hello) => {
+                        assert_eq!(
+                            (hello.incarnation, hello.last_sequence, hello.facts.unwrap().hostname),
+                            (7, 3, "h".into())
+                        );
+                    }
+                    wire::from_agent::Body::Heartbeat(beat) => assert_eq!(beat.monitors[0].faults["bytes_lost"], 2),
+                    wire::from_agent::Body::Record(record) => {
+                        let batch = decoded(&record).unwrap();
+                        assert_eq!(
+                            (batch.sequence, &batch.deltas[..], &batch.watermarks[..]),
+                            (3, &deltas[..], &watermarks[..])
+                        );
+                        records += 1;
+                    }
+                    other => assert!(matches!(other, wire::from_agent::Body::ConfigAck(ack) if ack.version == "v")),
+                }
+            }
+            assert_eq!(records, 1);
+        }
+    }
+
+    fn session(deltas: &[MonitorDelta], watermarks: &[Watermark]) -> Vec<u8> {
+        use wire::from_agent::Body;
+        let facts = wire::Facts {
+            hostname: "h".into(),
+            version: "0".into(),
+            labels: [("app".into(), "x".into())].into(),
+            ..Default::default()
+        };
+        let hello =
+            wire::Hello { facts: Some(facts), incarnation: 7, last_sequence: 3, now_ms: NOW.0, ..Default::default() };
+        let report = wire::MonitorReport {
+            monitor: "m".into(),
+            lines: 9,
+            faults: [("bytes_lost".into(), 2)].into(),
+            ..Default::default()
+        };
+        let beat =
+            wire::Heartbeat { now_ms: NOW.0, monitors: vec![report], process: Some(wire::SelfReport::default()) };
+        let ack = wire::ConfigAck { version: "v".into(), problems: vec![] };
+        let bodies =
+            [Body::Hello(hello), Body::ConfigAck(ack), Body::Record(sent(deltas, watermarks)), Body::Heartbeat(beat)];
+        bodies
+            .into_iter()
+            .flat_map(|body| wire::FromAgent { body: Some(body) }.encode_length_delimited_to_vec())
+            .collect()
     }
 }

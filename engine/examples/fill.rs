@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use nightjar_engine::{Engine, EngineConfig};
-use nightjar_model::delta::{Batch, MonitorDelta, Partial, Watermark, WindowDelta};
+use nightjar_model::delta::{Batch, MonitorDelta, Number, Partial, Watermark, WindowDelta};
 use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::{Intake, MonitorCatalog, WindowReader};
@@ -77,9 +77,8 @@ async fn write(config: EngineConfig, series: i64, minutes: i64) {
     for minute in 0..minutes {
         let at = Timestamp((first + minute) * 60_000);
         let window = |key: i64| {
-            let mut cost = Partial::EMPTY;
-            cost.add(Decimal::from_int((key * 7 + minute) % 500));
-            WindowDelta { start: at, keys: vec![format!("key-{key}")], partials: vec![Partial::lines(1), cost] }
+            let cost: Number = [Decimal::from_int((key * 7 + minute) % 500)].into_iter().collect();
+            WindowDelta { start: at, keys: vec![format!("key-{key}")], partials: vec![Partial::lines(1), cost.into()] }
         };
         let monitor = MonitorKey::new("default", "fill");
         let delta = MonitorDelta {

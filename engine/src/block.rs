@@ -1,9 +1,18 @@
 //! Blocks: immutable Parquet files, each of a stretch of time.
 //!
-//! A row is one field of one window of one series: `metric, series, time, field, count, sum, min, max`,
-//! sorted by the first four. `metric`, `series` and `field` are ids of the series index; the names of the
-//! metrics and fields are in the file's metadata too. A block may hold parts of a window whose other parts
-//! are in other blocks: readers merge.
+//! A row is one field of one window of one series, sorted by `metric, series, time, field`: ids of the series
+//! index (but the time); what they stand for is in the file's metadata too. A block may hold parts of a
+//! window whose other parts are in other blocks: readers merge.
+//!
+//! **Format 2**: `metric, series, time, field, count, decimals, sum, min, max, state`. Lines have a count
+//! alone. Of a number, `sum`, `min` and `max` are integers in units of 10^-`decimals`, as few as keep all
+//! three exact; where they do not fit, and for every other kind of partial, `state` has the whole partial as
+//! [`Partial::encode`] writes it, and `sum`, `min` and `max` are null (as they are for a number with a count of
+//! 0). Metadata: `nightjar.format`; `nightjar.fields` and `nightjar.metrics`, JSON of what `field` and `metric`
+//! stand for, a field with the kind of its partials; `nightjar.series`, a roaring bitmap in base64.
+//!
+//! **Format 1**, still read: `metric, series, time, field, count, sum, min, max`, the figures as decimals with 9
+//! places; `nightjar.fields` is a list of all names by id, and of which kind a field is follows from its name.
 
 pub(crate) mod merge;
 pub(crate) mod read;
@@ -16,7 +25,7 @@ use nightjar_model::delta::Partial;
 use serde::{Deserialize, Serialize};
 
 /// One field of one window of one series.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) table: u32,
     pub(crate) series: u32,
@@ -37,6 +46,8 @@ impl Row {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BlockMeta {
     pub(crate) id: u64,
+    #[serde(default = "first_format")]
+    pub(crate) format: u32,
     /// The stretch of time it is of, aligned; its rows are in `[from, until)`.
     pub(crate) from: i64,
     pub(crate) until: i64,
@@ -63,36 +74,56 @@ impl Block {
     }
 }
 
-// Places of the columns.
+/// What blocks are written in.
+pub(crate) const FORMAT: u32 = 2;
+
+fn first_format() -> u32 {
+    1
+}
+
+// Places of the columns; the first five are those of every format.
 const METRIC: usize = 0;
 const SERIES: usize = 1;
 const TIME: usize = 2;
 const FIELD: usize = 3;
 const COUNT: usize = 4;
-const SUM: usize = 5;
-const MIN: usize = 6;
-const MAX: usize = 7;
 
-const PRECISION: u8 = 38;
-const SCALE: i8 = 9;
+/// Where the columns of figures begin: sum, least, greatest.
+const fn figures_at(format: u32) -> usize {
+    if format == 1 { 5 } else { 6 }
+}
 
-/// Series in the block, as a roaring bitmap in base64.
+const DECIMALS: usize = 5;
+const STATE: usize = 9;
+
+/// Places after the point of a [`Decimal`](nightjar_model::Decimal).
+const PLACES: u8 = 9;
+
+const FORMAT_KEY: &str = "nightjar.format";
+pub(crate) const FIELDS_KEY: &str = "nightjar.fields";
+pub(crate) const METRICS_KEY: &str = "nightjar.metrics";
 const SERIES_KEY: &str = "nightjar.series";
 
-pub(crate) fn schema() -> SchemaRef {
-    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-        let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
-        let decimal = DataType::Decimal128(PRECISION, SCALE);
-        Arc::new(Schema::new(vec![
-            Field::new("metric", DataType::UInt32, false),
-            Field::new("series", DataType::UInt32, false),
-            Field::new("time", time, false),
-            Field::new("field", DataType::UInt32, false),
-            Field::new("count", DataType::UInt64, false),
-            Field::new("sum", decimal.clone(), true),
-            Field::new("min", decimal.clone(), true),
-            Field::new("max", decimal, true),
-        ]))
+/// Columns of a format; `None` for one of a later version.
+pub(crate) fn schema(format: u32) -> Option<SchemaRef> {
+    static SCHEMAS: LazyLock<[SchemaRef; 2]> = LazyLock::new(|| {
+        let ids = || {
+            let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
+            vec![
+                Field::new("metric", DataType::UInt32, false),
+                Field::new("series", DataType::UInt32, false),
+                Field::new("time", time, false),
+                Field::new("field", DataType::UInt32, false),
+                Field::new("count", DataType::UInt64, false),
+            ]
+        };
+        let (mut first, mut second) = (ids(), ids());
+        let figure = |kind: DataType| ["sum", "min", "max"].map(|name| Field::new(name, kind.clone(), true));
+        first.extend(figure(DataType::Decimal128(38, PLACES as i8)));
+        second.push(Field::new("decimals", DataType::UInt8, false));
+        second.extend(figure(DataType::Int64));
+        second.push(Field::new("state", DataType::Binary, true));
+        [first, second].map(|fields| Arc::new(Schema::new(fields)))
     });
-    Arc::clone(&SCHEMA)
+    SCHEMAS.get((format as usize).checked_sub(1)?).map(Arc::clone)
 }

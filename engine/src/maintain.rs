@@ -8,12 +8,13 @@ pub(crate) mod flush;
 pub(crate) mod retain;
 pub(crate) mod tasks;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
 use nightjar_model::{Error, Result};
 use tokio::sync::SemaphorePermit;
 
-use crate::block::{Block, BlockMeta, write::Names};
+use crate::block::{Block, BlockMeta, FIELDS_KEY, METRICS_KEY};
 use crate::engine::Shared;
 use crate::error::EngineError;
 use crate::manifest::{self, Manifest};
@@ -88,17 +89,24 @@ impl Shared {
         }
     }
 
-    /// For those who read a block without the index: what its ids of metrics and fields stand for, in order.
-    fn names(&self) -> Names {
+    /// For those who read a block without the index: what its ids of metrics and fields stand for.
+    fn names(&self, tables: &BTreeSet<u32>, fields: &BTreeSet<u32>) -> Vec<(String, String)> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let fields: Vec<&str> = state.index.field_names().iter().map(|name| &**name).collect();
-        let metric = |table: &crate::series::Table| serde_json::json!({ "workspace": table.monitor.workspace, "monitor": table.monitor.name, "width_ms": table.width });
-        let metrics: Vec<serde_json::Value> = state.index.tables().iter().map(metric).collect();
-        let text = |values: serde_json::Value| values.to_string();
-        vec![
-            ("nightjar.metrics".to_owned(), text(metrics.into())),
-            ("nightjar.fields".to_owned(), text(serde_json::json!(fields))),
-        ]
+        let metric = |id: &u32| {
+            let table = state.index.table(*id)?;
+            let monitor = &table.monitor;
+            Some(serde_json::json!({
+                "id": id, "workspace": monitor.workspace, "monitor": monitor.name, "width_ms": table.width
+            }))
+        };
+        let field = |id: &u32| {
+            let (name, kind) = state.index.fields().get(*id as usize)?;
+            Some(serde_json::json!({ "id": id, "name": &**name, "kind": kind.name() }))
+        };
+        let metrics: Vec<serde_json::Value> = tables.iter().filter_map(metric).collect();
+        let fields: Vec<serde_json::Value> = fields.iter().filter_map(field).collect();
+        let text = |values: Vec<serde_json::Value>| serde_json::Value::from(values).to_string();
+        vec![(METRICS_KEY.to_owned(), text(metrics)), (FIELDS_KEY.to_owned(), text(fields))]
     }
 }
 

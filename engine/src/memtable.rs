@@ -44,10 +44,17 @@ impl Memtable {
         });
         for (field, partial) in fields.iter().zip(partials) {
             match entry.iter_mut().find(|(known, _)| known == field) {
-                Some((_, merged)) => merged.merge(partial),
+                Some((_, merged)) => {
+                    let before = merged.heap_bytes();
+                    // A field has one kind, so its partials always merge.
+                    if let Err(error) = merged.merge(partial) {
+                        tracing::error!(%error, field, "a partial is left out");
+                    }
+                    *bytes = (*bytes + merged.heap_bytes()).saturating_sub(before);
+                }
                 None => {
-                    *bytes += FIELD_BYTES;
-                    entry.push((*field, *partial));
+                    *bytes += FIELD_BYTES + partial.heap_bytes();
+                    entry.push((*field, partial.clone()));
                 }
             }
         }
@@ -83,7 +90,7 @@ impl Window {
                 series: *series,
                 time,
                 field: *field,
-                partial: *partial,
+                partial: partial.clone(),
             };
             rows.extend(fields.iter().map(row));
         }
@@ -93,6 +100,8 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use nightjar_model::Decimal;
+    use nightjar_model::delta::Number;
+    use nightjar_model::partial::{TopRank, TopState};
     use proptest::prelude::*;
 
     use super::*;
@@ -103,12 +112,18 @@ mod tests {
             let mut memtable = Memtable::default();
             let mut expected: BTreeMap<(u32, u32, i64, u32), Partial> = BTreeMap::new();
             for (table, start, series, value) in adds {
-                let mut partial = Partial::EMPTY;
-                partial.add(Decimal::from_int(value));
-                memtable.add(table, start, series, &[0, 1], &[Partial::lines(1), partial]);
-                expected.entry((table, series, start, 0)).or_default().merge(&Partial::lines(1));
-                expected.entry((table, series, start, 1)).or_default().merge(&partial);
+                let number: Number = [Decimal::from_int(value)].into_iter().collect();
+                let key = value.to_string();
+                let top = TopState::of_exact(100, TopRank::Sum, [([key.as_str()].as_slice(), 1, Decimal(1))]);
+                let partials = [Partial::lines(1), number.into(), top.into()];
+                memtable.add(table, start, series, &[0, 1, 2], &partials);
+                for (field, partial) in (0..).zip(&partials) {
+                    let of = expected.entry((table, series, start, field));
+                    of.or_insert_with(|| Partial::empty(partial.kind())).merge(partial).expect("of one kind");
+                }
             }
+            let heap: usize = expected.values().map(Partial::heap_bytes).sum();
+            prop_assert!(memtable.bytes() >= heap);
             let rows: Vec<_> = memtable.rows().into_iter().map(|row| (row.key(), row.partial)).collect();
             prop_assert_eq!(rows, expected.into_iter().collect::<Vec<_>>());
         }
@@ -122,8 +137,8 @@ mod tests {
         memtable.add(1, 0, 1, &[0], &[Partial::lines(5)]);
         let mut rows = Vec::new();
         held[0].1.rows(1, 0, |_| true, &mut rows);
-        assert_eq!(rows[0].partial.count, 1);
-        assert_eq!(memtable.rows()[0].partial.count, 6);
+        assert_eq!(rows[0].partial.count(), 1);
+        assert_eq!(memtable.rows()[0].partial.count(), 6);
         assert_eq!(memtable.range(1, 1, 0).count(), 0);
     }
 }

@@ -1,7 +1,7 @@
 //! The series index: which labels a series id stands for, and which ids have a label.
 //!
-//! A **table** is a monitor at one window width; a **field** is a figure's name; a **series** is a table
-//! with its labels. Blocks hold ids only. Ids are never given twice; series that no block and no memtable
+//! A **table** is a monitor at one window width; a **field** is a figure's name and the kind of its partials, so
+//! that those that meet always merge; a **series** is a table with its labels. Blocks hold ids only. Ids are never given twice; series that no block and no memtable
 //! holds any more are forgotten.
 
 pub(crate) mod file;
@@ -11,6 +11,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
+use nightjar_model::delta::PartialKind;
 use nightjar_model::names::{MonitorKey, OTHER_KEY};
 use roaring::RoaringBitmap;
 
@@ -39,12 +40,15 @@ pub(crate) struct Table {
     columns: BTreeMap<Arc<str>, HashMap<Arc<str>, RoaringBitmap>>,
 }
 
+/// Name and kind.
+pub(crate) type Field = (Arc<str>, PartialKind);
+
 #[derive(Debug)]
 pub(crate) struct SeriesIndex {
     tables: Vec<Table>,
     table_ids: HashMap<(MonitorKey, i64), u32>,
-    fields: Vec<Arc<str>>,
-    field_ids: HashMap<Arc<str>, u32>,
+    fields: Vec<Field>,
+    field_ids: HashMap<Field, u32>,
     series: HashMap<u32, Arc<Series>>,
     /// Ids by the hash of what they stand for.
     ids: HashTable<u32>,
@@ -82,16 +86,12 @@ impl SeriesIndex {
         self.tables.get(id as usize)
     }
 
+    pub(crate) fn field(&self, name: &str, kind: PartialKind) -> Option<u32> {
+        self.field_ids.get(&FieldRef(name, kind)).copied()
+    }
+
     /// In the order of their ids.
-    pub(crate) fn tables(&self) -> &[Table] {
-        &self.tables
-    }
-
-    pub(crate) fn field(&self, name: &str) -> Option<u32> {
-        self.field_ids.get(name).copied()
-    }
-
-    pub(crate) fn field_names(&self) -> &[Arc<str>] {
+    pub(crate) fn fields(&self) -> &[Field] {
         &self.fields
     }
 
@@ -112,13 +112,13 @@ impl SeriesIndex {
         id
     }
 
-    pub(crate) fn field_id(&mut self, name: &str) -> u32 {
-        if let Some(id) = self.field_ids.get(name) {
-            return *id;
+    pub(crate) fn field_id(&mut self, name: &str, kind: PartialKind) -> u32 {
+        if let Some(id) = self.field(name, kind) {
+            return id;
         }
         let (id, name) = (self.fields.len() as u32, self.intern(name));
-        self.fields.push(Arc::clone(&name));
-        self.field_ids.insert(name, id);
+        self.fields.push((Arc::clone(&name), kind));
+        self.field_ids.insert((name, kind), id);
         id
     }
 
@@ -170,7 +170,7 @@ impl SeriesIndex {
     pub(crate) fn retain(&mut self, live: &RoaringBitmap) {
         let kept: Vec<(u32, Arc<Series>)> = self.series.drain().filter(|(id, _)| live.contains(*id)).collect();
         self.ids.clear();
-        self.strings = self.fields.iter().cloned().collect();
+        self.strings = self.fields.iter().map(|(name, _)| Arc::clone(name)).collect();
         for table in &mut self.tables {
             table.series.clear();
             table.columns.clear();
@@ -236,6 +236,16 @@ impl SeriesIndex {
 
     fn hash<'a>(&self, table: u32, labels: impl Iterator<Item = (&'a str, &'a str)>) -> u64 {
         hash(&self.hasher, table, labels)
+    }
+}
+
+/// A [`Field`] to look up.
+#[derive(Hash)]
+struct FieldRef<'a>(&'a str, PartialKind);
+
+impl hashbrown::Equivalent<Field> for FieldRef<'_> {
+    fn equivalent(&self, (name, kind): &Field) -> bool {
+        self.0 == &**name && self.1 == *kind
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nightjar_model::Timestamp;
-use nightjar_model::delta::{Batch, MonitorDelta};
+use nightjar_model::delta::{Batch, MonitorDelta, PartialKind};
 
 use crate::block::Block;
 use crate::completeness::{Closed, Tracker};
@@ -85,7 +85,9 @@ impl State {
 
     fn apply_delta(&mut self, at: Timestamp, delta: &MonitorDelta) {
         let table = self.index.table_id(&delta.monitor, delta.width.as_millis() as i64);
-        let fields: Vec<u32> = delta.fields.iter().map(|field| self.index.field_id(field)).collect();
+        // By the kind of its partials: of one field all have the same.
+        let mut kinds: Vec<Option<PartialKind>> = vec![None; delta.fields.len()];
+        let mut fields: Vec<u32> = vec![0; delta.fields.len()];
         let mut order: Vec<usize> = (0..delta.group_by.len()).collect();
         order.sort_unstable_by_key(|place| &delta.group_by[*place]);
         let taken = at.saturating_sub(self.retention)..at.saturating_add(AHEAD);
@@ -101,6 +103,12 @@ impl State {
             let (series, over) = self.index.series_id(table, &labels);
             folded += u64::from(over);
             self.tracker.delta(&delta.monitor, window.start.0);
+            for (at, partial) in window.partials.iter().enumerate() {
+                if kinds[at] != Some(partial.kind()) {
+                    kinds[at] = Some(partial.kind());
+                    fields[at] = self.index.field_id(&delta.fields[at], partial.kind());
+                }
+            }
             self.active.add(table, window.start.0, series, &fields, &window.partials);
         }
         if folded > 0 {

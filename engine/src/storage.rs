@@ -18,6 +18,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use prost::bytes::Bytes;
 
+use crate::block::read::{FieldKinds, field_kinds};
 use crate::block::{BlockMeta, schema};
 use crate::error::EngineError;
 
@@ -31,9 +32,16 @@ pub(crate) struct Storage {
     footers: Mutex<Footers>,
 }
 
+/// What a block says of itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Footer {
+    pub(crate) arrow: ArrowReaderMetadata,
+    pub(crate) kinds: Arc<FieldKinds>,
+}
+
 #[derive(Debug, Default)]
 struct Footers {
-    known: HashMap<u64, (ArrowReaderMetadata, u64)>,
+    known: HashMap<u64, (Footer, u64)>,
     clock: u64,
 }
 
@@ -103,16 +111,23 @@ impl Storage {
         BlockFile { store: Arc::clone(&self.store), path: name(block.id), bytes: block.bytes }
     }
 
-    pub(crate) async fn footer(&self, block: &BlockMeta) -> Result<ArrowReaderMetadata> {
+    pub(crate) async fn footer(&self, block: &BlockMeta) -> Result<Footer> {
         if let Some(known) = self.footers.lock().unwrap_or_else(PoisonError::into_inner).get(block.id) {
             return Ok(known);
         }
         // The columns are known. What a block says of them itself is not asked: where it is damaged, decoding
         // it panics.
-        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional).with_schema(schema());
-        let footer = ArrowReaderMetadata::load_async(&mut self.reader(block), options)
+        let columns = schema(block.format).ok_or_else(|| {
+            let text = format!("block {} is of format {}, which a later version wrote", name(block.id), block.format);
+            Error::internal(text)
+        })?;
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional).with_schema(columns);
+        let arrow = ArrowReaderMetadata::load_async(&mut self.reader(block), options)
             .await
             .map_err(|error| block_error(block.id, error))?;
+        let kinds = field_kinds(block.format, arrow.metadata())
+            .map_err(|what| Error::internal(format!("block {}: {what}", name(block.id))))?;
+        let footer = Footer { arrow, kinds: Arc::new(kinds) };
         self.footers.lock().unwrap_or_else(PoisonError::into_inner).put(block.id, footer.clone());
         Ok(footer)
     }
@@ -154,14 +169,14 @@ fn parquet_error(error: object_store::Error) -> ParquetError {
 }
 
 impl Footers {
-    fn get(&mut self, id: u64) -> Option<ArrowReaderMetadata> {
+    fn get(&mut self, id: u64) -> Option<Footer> {
         self.clock += 1;
         let (footer, used) = self.known.get_mut(&id)?;
         *used = self.clock;
         Some(footer.clone())
     }
 
-    fn put(&mut self, id: u64, footer: ArrowReaderMetadata) {
+    fn put(&mut self, id: u64, footer: Footer) {
         self.clock += 1;
         self.known.insert(id, (footer, self.clock));
         if self.known.len() > FOOTERS

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use datafusion::common::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
-use nightjar_model::delta::{FAULT_KEYS, FAULTS_MONITOR, LINES_FIELD, Partial};
+use nightjar_model::delta::{FAULT_KEYS, FAULTS_MONITOR, LINES_FIELD, Partial, PartialKind};
 use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::query::{Completeness, CompletenessState, SeriesWindows, WindowAnswer, WindowQuery};
@@ -28,18 +28,19 @@ const MAX_MERGED: i64 = 1_600_000;
 /// The shape of a monitor's data.
 pub(crate) struct Shape {
     pub(crate) group_by: Vec<String>,
-    pub(crate) fields: Vec<String>,
+    /// With the kind of the partials of each.
+    pub(crate) fields: Vec<(String, PartialKind)>,
     pub(crate) width: i64,
 }
 
 impl Shape {
     fn of(spec: &MonitorSpec) -> Self {
-        Self { group_by: spec.group_by.clone(), fields: spec.fields(), width: spec.width().as_millis() as i64 }
+        Self { group_by: spec.group_by.clone(), fields: spec.typed_fields(), width: spec.width().as_millis() as i64 }
     }
 
     fn faults() -> Self {
         let group_by = FAULT_KEYS.iter().map(|key| (*key).to_owned()).collect();
-        Self { group_by, fields: vec![LINES_FIELD.to_owned()], width: 60_000 }
+        Self { group_by, fields: vec![(LINES_FIELD.to_owned(), PartialKind::Lines)], width: 60_000 }
     }
 }
 
@@ -92,8 +93,10 @@ async fn read(shared: &Arc<Shared>, query: WindowQuery) -> Result<WindowAnswer> 
         let plan = plan(&work, &query, &shape, &by, (from, until, step));
         let reservation = MemoryConsumer::new("windows").register(work.windows_pool.memory());
         let completeness = completeness(&work, &plan, &reservation).await?;
-        let series = gather(&work, plan, shape.fields.len(), query.max_series, reservation).await?;
-        Ok(WindowAnswer { by, fields: shape.fields, series, completeness })
+        let kinds: Vec<PartialKind> = shape.fields.iter().map(|(_, kind)| *kind).collect();
+        let series = gather(&work, plan, &kinds, query.max_series, reservation).await?;
+        let fields = shape.fields.into_iter().map(|(name, _)| name).collect();
+        Ok(WindowAnswer { by, fields, series, completeness })
     };
     shared.windows_pool.run("windows", answer).await
 }
@@ -158,7 +161,7 @@ fn plan(
         });
         groups.insert(id, group);
     }
-    let place = |(place, name): (usize, &String)| state.index.field(name).map(|id| (id, place));
+    let place = |(place, (name, kind)): (usize, &(String, PartialKind))| Some((state.index.field(name, *kind)?, place));
     let fields = shape.fields.iter().enumerate().filter_map(place).collect();
     Plan { snapshot, groups, keys, fields, wanted, from, until, step, width: shape.width }
 }
@@ -200,12 +203,12 @@ type Group = BTreeMap<i64, Vec<Partial>>;
 async fn gather(
     shared: &Shared,
     plan: Plan,
-    fields: usize,
+    kinds: &[PartialKind],
     max_series: usize,
     reservation: MemoryReservation,
 ) -> Result<Vec<SeriesWindows>> {
     let mut groups: BTreeMap<usize, Group> = BTreeMap::new();
-    let entry_bytes = 64 + fields * size_of::<Partial>();
+    let entry_bytes = 64 + kinds.len() * size_of::<Partial>();
     let mut add = |rows: &[Row]| -> Result<()> {
         let mut fresh = 0;
         for row in rows {
@@ -215,9 +218,11 @@ async fn gather(
             let time = plan.from + (row.time - plan.from).div_euclid(plan.step) * plan.step;
             let partials = groups.entry(*group).or_default().entry(time).or_insert_with(|| {
                 fresh += entry_bytes;
-                vec![Partial::EMPTY; fields]
+                kinds.iter().map(|kind| Partial::empty(*kind)).collect()
             });
-            partials[*field].merge(&row.partial);
+            let before = partials[*field].heap_bytes();
+            partials[*field].merge(&row.partial).map_err(|error| Error::internal(error.to_string()))?;
+            fresh += partials[*field].heap_bytes().saturating_sub(before);
         }
         if groups.len() > max_series {
             let text = format!("more than {max_series} series: filter them, or keep fewer columns apart");
@@ -239,7 +244,7 @@ async fn gather(
                 series: Some(plan.wanted.clone()),
                 from: plan.from,
                 until: plan.until,
-                figures: fields > 1,
+                figures: kinds.iter().any(|kind| *kind != PartialKind::Lines),
             };
             let mut source = BlockRows::open(&shared.storage, &block.meta, wanted).await?;
             loop {

@@ -45,6 +45,25 @@ impl Decimal {
     pub fn saturating_add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
+
+    /// Little-endian two's complement without redundant high bytes: 1 to 16 of them.
+    pub fn to_bytes(self) -> Vec<u8> {
+        let bytes = self.0.to_le_bytes();
+        let sign = if self.0 < 0 { 0xff } else { 0 };
+        let mut length = 16;
+        while length > 1 && bytes[length - 1] == sign && (bytes[length - 2] & 0x80) == (sign & 0x80) {
+            length -= 1;
+        }
+        bytes[..length].to_vec()
+    }
+
+    /// The inverse of [`Decimal::to_bytes`]; `None` for no bytes, or more than 16.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let last = *bytes.last()?;
+        let mut whole = if last & 0x80 != 0 { [0xff; 16] } else { [0; 16] };
+        whole.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(Self(i128::from_le_bytes(whole)))
+    }
 }
 
 /// Digits with at most one point, at most 18 digits before it.
@@ -154,6 +173,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn travels(value: i128, shift in 0u32..128) {
+            let decimal = Decimal(value >> shift);
+            prop_assert_eq!(Decimal::from_bytes(&decimal.to_bytes()), Some(decimal));
+        }
+
         #[test]
         fn prints_what_it_reads(units in -10i128.pow(27)..10i128.pow(27)) {
             let decimal = Decimal(units);

@@ -1,12 +1,12 @@
 //! What agents send: small mergeable partials of windows, gathered since the last flush.
 //!
-//! Merging is associative, commutative and exact, so it does not matter in which order or in how
-//! many pieces the deltas of a window arrive.
+//! What is gathered merges ([`partial`](crate::partial)), so it does not matter in which order or in how many
+//! pieces the deltas of a window arrive.
 
 use std::time::Duration;
 
-use crate::decimal::Decimal;
 use crate::names::{AgentId, MonitorKey};
+pub use crate::partial::{Number, Partial, PartialError, PartialKind};
 use crate::time::Timestamp;
 
 /// The field that counts the lines of a window. No column can have this name.
@@ -89,47 +89,6 @@ impl FaultReason {
     }
 }
 
-/// A mergeable partial of one field of one window of one series. For [`LINES_FIELD`] only `count` is
-/// used; for a column `count` is the number of lines in which it was a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Partial {
-    pub count: u64,
-    pub sum: Decimal,
-    /// `Decimal(i128::MAX)` while `count` is 0.
-    pub min: Decimal,
-    /// `Decimal(i128::MIN)` while `count` is 0.
-    pub max: Decimal,
-}
-
-impl Partial {
-    pub const EMPTY: Self = Self { count: 0, sum: Decimal::ZERO, min: Decimal(i128::MAX), max: Decimal(i128::MIN) };
-
-    pub const fn lines(count: u64) -> Self {
-        Self { count, ..Self::EMPTY }
-    }
-
-    #[inline]
-    pub fn add(&mut self, value: Decimal) {
-        self.count += 1;
-        self.sum = self.sum.saturating_add(value);
-        self.min = self.min.min(value);
-        self.max = self.max.max(value);
-    }
-
-    pub fn merge(&mut self, other: &Self) {
-        self.count = self.count.saturating_add(other.count);
-        self.sum = self.sum.saturating_add(other.sum);
-        self.min = self.min.min(other.min);
-        self.max = self.max.max(other.max);
-    }
-}
-
-impl Default for Partial {
-    fn default() -> Self {
-        Self::EMPTY
-    }
-}
-
 /// What one series gathered in one window since the last flush.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WindowDelta {
@@ -137,7 +96,7 @@ pub struct WindowDelta {
     pub start: Timestamp,
     /// Values of the group-by columns, in their order.
     pub keys: Vec<String>,
-    /// One for each field, in their order.
+    /// One for each field, in their order; of one kind for each field of the delta.
     pub partials: Vec<Partial>,
 }
 
@@ -181,28 +140,4 @@ pub struct Batch {
     pub sequence: u64,
     pub deltas: Vec<MonitorDelta>,
     pub watermarks: Vec<Watermark>,
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn gather(values: &[i64]) -> Partial {
-        let mut partial = Partial::EMPTY;
-        values.iter().for_each(|v| partial.add(Decimal(i128::from(*v))));
-        partial
-    }
-
-    proptest! {
-        #[test]
-        fn merging_pieces_equals_adding_all(values: Vec<i64>, cut: prop::sample::Index) {
-            let at = if values.is_empty() { 0 } else { cut.index(values.len()) };
-            let (left, right) = values.split_at(at);
-            let mut merged = gather(right);
-            merged.merge(&gather(left));
-            prop_assert_eq!(merged, gather(&values));
-        }
-    }
 }

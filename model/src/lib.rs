@@ -1,7 +1,7 @@
 //! The vocabulary every other room speaks.
 //!
 //! **Owns** resource documents and their validation, names and ids, exact figures and their
-//! merges ([`delta`]), the agent protocol ([`protocol`]), error kinds, and the ports (traits)
+//! merges ([`partial`]), the agent protocol ([`protocol`]), error kinds, and the ports (traits)
 //! through which rooms meet ([`ports`]).
 //!
 //! **Never** does IO, holds a runtime, or reads a clock other than through [`time::Clock`].
@@ -23,6 +23,7 @@ pub mod identity;
 pub mod kinds;
 pub mod message_template;
 pub mod names;
+pub mod partial;
 pub mod ports;
 pub mod problem;
 pub mod protocol;

@@ -7,7 +7,7 @@ use prost::Message;
 
 use crate::agents::{AgentFacts, AgentSelf, MonitorReport};
 use crate::decimal::Decimal;
-use crate::delta::{MonitorDelta, Partial, Watermark, WindowDelta};
+use crate::delta::{MonitorDelta, Number, Partial, PartialKind, Watermark, WindowDelta};
 use crate::error::{Error, Result};
 use crate::names::MonitorKey;
 use crate::time::Timestamp;
@@ -53,7 +53,7 @@ pub fn decode_gathered(workspace: &str, bytes: &[u8]) -> Result<(Vec<MonitorDelt
     let deltas = gathered
         .deltas
         .into_iter()
-        .map(|delta| delta_from_wire(workspace, delta).ok_or_else(|| malformed("a delta does not fit its own columns")))
+        .map(|delta| delta_from_wire(workspace, delta).map_err(|what| malformed(&what)))
         .collect::<Result<_>>()?;
     let watermarks = gathered
         .watermarks
@@ -79,34 +79,34 @@ fn delta_to_wire(delta: &MonitorDelta) -> wire::Delta {
             .map(|window| wire::Window {
                 start_ms: window.start.0,
                 keys: window.keys.clone(),
-                figures: window.partials.iter().map(partial_to_wire).collect(),
+                figures: (delta.fields.iter().zip(&window.partials))
+                    .map(|(field, partial)| partial_to_wire(field, partial))
+                    .collect(),
             })
             .collect(),
     }
 }
 
-fn delta_from_wire(workspace: &str, delta: wire::Delta) -> Option<MonitorDelta> {
+fn delta_from_wire(workspace: &str, delta: wire::Delta) -> Result<MonitorDelta, String> {
+    let unfit = || "a delta does not fit its own columns".to_owned();
     let (keys, fields) = (delta.group_by.len(), delta.fields.len());
     if delta.monitor.is_empty() || delta.width_ms == 0 || fields == 0 || fields > 64 || keys > 16 {
-        return None;
+        return Err(unfit());
     }
     let width = i64::from(delta.width_ms);
-    let windows = delta
-        .windows
-        .into_iter()
-        .map(|window| {
-            let fits = window.keys.len() == keys && window.figures.len() == fields;
-            let aligned = window.start_ms.rem_euclid(width) == 0;
-            let short = window.keys.iter().all(|key| key.len() <= MAX_KEY_BYTES);
-            let partials = window.figures.iter().map(partial_from_wire).collect::<Option<_>>()?;
-            (fits && aligned && short).then_some(WindowDelta {
-                start: Timestamp(window.start_ms),
-                keys: window.keys,
-                partials,
-            })
-        })
-        .collect::<Option<_>>()?;
-    Some(MonitorDelta {
+    let window = |window: wire::Window| {
+        let fits = window.keys.len() == keys && window.figures.len() == fields;
+        let aligned = window.start_ms.rem_euclid(width) == 0;
+        let short = window.keys.iter().all(|key| key.len() <= MAX_KEY_BYTES);
+        if !(fits && aligned && short) {
+            return Err(unfit());
+        }
+        let typed = delta.fields.iter().zip(&window.figures);
+        let partials = typed.map(|(field, figures)| partial_from_wire(field, figures)).collect::<Result<_, _>>()?;
+        Ok(WindowDelta { start: Timestamp(window.start_ms), keys: window.keys, partials })
+    };
+    let windows = delta.windows.into_iter().map(window).collect::<Result<_, String>>()?;
+    Ok(MonitorDelta {
         monitor: MonitorKey::new(workspace, delta.monitor),
         width: Duration::from_millis(u64::from(delta.width_ms)),
         group_by: delta.group_by,
@@ -115,47 +115,45 @@ fn delta_from_wire(workspace: &str, delta: wire::Delta) -> Option<MonitorDelta> 
     })
 }
 
-fn partial_to_wire(partial: &Partial) -> wire::Figures {
-    if partial.count == 0 || partial.min > partial.max {
-        // A count of lines: it has no values.
-        return wire::Figures { count: partial.count, ..Default::default() };
-    }
-    wire::Figures {
-        count: partial.count,
-        sum: int_to_bytes(partial.sum.0),
-        min: int_to_bytes(partial.min.0),
-        max: int_to_bytes(partial.max.0),
+/// Lines and numbers go as agents have always sent them, without a kind, so that older servers read them.
+fn partial_to_wire(field: &str, partial: &Partial) -> wire::Figures {
+    let kind = partial.kind();
+    let untyped = kind == PartialKind::of_untyped(field);
+    match partial {
+        Partial::Lines(count) if untyped => wire::Figures { count: *count, ..Default::default() },
+        Partial::Number(number) if untyped && number.count == 0 => wire::Figures::default(),
+        Partial::Number(number) if untyped => wire::Figures {
+            count: number.count,
+            sum: number.sum.to_bytes(),
+            min: number.min.to_bytes(),
+            max: number.max.to_bytes(),
+            ..Default::default()
+        },
+        _ => wire::Figures { kind: kind.id(), state: partial.encode(), ..Default::default() },
     }
 }
 
-fn partial_from_wire(figures: &wire::Figures) -> Option<Partial> {
+fn partial_from_wire(field: &str, figures: &wire::Figures) -> Result<Partial, String> {
+    let unfit = || "a partial has no sound figures".to_owned();
+    if figures.kind != 0 {
+        let kind = PartialKind::from_id(figures.kind).map_err(|error| error.to_string())?;
+        return Partial::decode(kind, &figures.state).map_err(|error| error.to_string());
+    }
     if figures.min.is_empty() && figures.max.is_empty() {
-        return figures.sum.is_empty().then_some(Partial::lines(figures.count));
+        return match PartialKind::of_untyped(field) {
+            _ if !figures.sum.is_empty() => Err(unfit()),
+            PartialKind::Number if figures.count == 0 => Ok(Number::EMPTY.into()),
+            _ => Ok(Partial::Lines(figures.count)),
+        };
     }
-    let (min, max) = (bytes_to_int(&figures.min)?, bytes_to_int(&figures.max)?);
-    (figures.count > 0 && min <= max).then_some(Partial {
+    let decimal = |bytes: &[u8]| Decimal::from_bytes(bytes).ok_or_else(unfit);
+    let number = Number {
         count: figures.count,
-        sum: Decimal(bytes_to_int(&figures.sum)?),
-        min: Decimal(min),
-        max: Decimal(max),
-    })
-}
-
-fn int_to_bytes(value: i128) -> Vec<u8> {
-    let bytes = value.to_le_bytes();
-    let sign = if value < 0 { 0xff } else { 0 };
-    let mut length = 16;
-    while length > 1 && bytes[length - 1] == sign && (bytes[length - 2] & 0x80) == (sign & 0x80) {
-        length -= 1;
-    }
-    bytes[..length].to_vec()
-}
-
-fn bytes_to_int(bytes: &[u8]) -> Option<i128> {
-    let last = *bytes.last()?;
-    let mut whole = if last & 0x80 != 0 { [0xff; 16] } else { [0; 16] };
-    whole.get_mut(..bytes.len())?.copy_from_slice(bytes);
-    Some(i128::from_le_bytes(whole))
+        sum: decimal(&figures.sum)?,
+        min: decimal(&figures.min)?,
+        max: decimal(&figures.max)?,
+    };
+    if number.count > 0 && number.is_sound() { Ok(number.into()) } else { Err(unfit()) }
 }
 
 impl From<&AgentFacts> for wire::Facts {
@@ -243,23 +241,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::partial::{TopRank, TopState};
 
     proptest! {
         #[test]
-        fn integers_travel(value: i128) {
-            prop_assert_eq!(bytes_to_int(&int_to_bytes(value)), Some(value));
-        }
-
-        #[test]
         fn deltas_travel(values in proptest::collection::vec((0i64..1000, -1000i64..1000), 0..20)) {
             let windows = values.iter().map(|(minute, value)| {
-                let mut partial = Partial::EMPTY;
-                partial.add(Decimal::from_int(*value));
-                WindowDelta { start: Timestamp(minute * 60_000), keys: vec![value.to_string()], partials: vec![Partial::lines(1), partial] }
+                let number: Number = (0..value % 3).map(|_| Decimal::from_int(*value)).collect();
+                let top = TopState::of_exact(2, TopRank::Sum, [(["x"].as_slice(), 2, Decimal(value.abs().into()))]);
+                let partials = vec![Partial::lines(1), number.into(), number.into(), Partial::lines(7), top.into()];
+                WindowDelta { start: Timestamp(minute * 60_000), keys: vec![value.to_string()], partials }
             }).collect();
             let delta = MonitorDelta {
                 monitor: MonitorKey::new("w", "m"), width: Duration::from_secs(60), group_by: vec!["k".into()],
-                fields: vec!["*".into(), "v".into()], windows,
+                fields: ["*", "v", "*", "v", "t"].map(str::to_owned).to_vec(), windows,
             };
             let watermark = Watermark::new(MonitorKey::new("w", "m"), Timestamp(60_000));
             let gap = Watermark { gap: Some(Timestamp(90_000)), ..watermark.clone() };
@@ -267,6 +262,24 @@ mod tests {
             let (deltas, watermarks) = decode_gathered("w", &bytes).expect("own encoding");
             prop_assert_eq!(deltas, vec![delta]);
             prop_assert_eq!(watermarks, vec![watermark, gap]);
+        }
+
+        #[test]
+        fn another_kind_is_named_and_unsound_figures_are_refused(kind in 4u32.., count in 1u64..) {
+            let refused = |figures: wire::Figures| {
+                let window = wire::Window { start_ms: 0, keys: vec![], figures: vec![figures] };
+                let delta = wire::Delta {
+                    monitor: "m".into(), width_ms: 60_000, fields: vec!["v".into()], windows: vec![window], ..Default::default()
+                };
+                let gathered = wire::Gathered { deltas: vec![delta], watermarks: vec![] };
+                decode_gathered("w", &gathered.encode_to_vec()).expect_err("refused").message
+            };
+            let later = refused(wire::Figures { kind, state: vec![1], ..Default::default() });
+            prop_assert!(later.contains(&format!("kind {kind} ")), "{}", later);
+            refused(wire::Figures { kind: 3, state: vec![255], ..Default::default() });
+            refused(wire::Figures { count, sum: vec![1], min: vec![2], max: vec![1], ..Default::default() });
+            refused(wire::Figures { count, sum: vec![1], ..Default::default() });
+            refused(wire::Figures { count: 0, sum: vec![1], min: vec![1], max: vec![1], ..Default::default() });
         }
 
         #[test]

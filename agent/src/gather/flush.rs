@@ -211,7 +211,8 @@ fn empty_like(delta: &MonitorDelta) -> MonitorDelta {
 
 /// An upper bound of what a window takes when encoded.
 fn window_bytes(window: &WindowDelta) -> usize {
-    24 + window.keys.iter().map(|key| key.len() + 4).sum::<usize>() + window.partials.len() * 72
+    let partials = window.partials.iter().map(|partial| 72 + partial.heap_bytes()).sum::<usize>();
+    24 + window.keys.iter().map(|key| key.len() + 4).sum::<usize>() + partials
 }
 
 fn windows_that_fit(delta: &MonitorDelta, room: usize) -> usize {

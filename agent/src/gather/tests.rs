@@ -100,7 +100,7 @@ impl Rig {
     fn count_of(&mut self, monitor: &str) -> u64 {
         let (deltas, _) = self.records();
         let windows = deltas.iter().filter(|d| d.monitor.name == monitor).flat_map(|d| &d.windows);
-        windows.map(|w| w.partials[0].count).sum()
+        windows.map(|w| w.partials[0].count()).sum()
     }
 }
 
@@ -114,7 +114,7 @@ fn counts_and_says_when_a_minute_is_complete() {
     rig.at(8_000);
     let (deltas, watermarks) = rig.records();
     assert_eq!(deltas.len(), 1);
-    let sums: Vec<_> = deltas[0].windows.iter().map(|w| (w.keys[0].as_str(), w.partials[0].count)).collect();
+    let sums: Vec<_> = deltas[0].windows.iter().map(|w| (w.keys[0].as_str(), w.partials[0].count())).collect();
     assert!(sums.contains(&("x", 2)) && sums.contains(&("y", 1)), "{sums:?}");
     assert_eq!(watermarks.last().unwrap().through, Timestamp(NOON + 7_000));
     // Nothing new is nothing to tell, until the minute is over.

@@ -38,11 +38,12 @@ fn shown(pipeline: &mut Pipeline) -> String {
     let mut text = String::new();
     for window in pipeline.drain().into_iter().flat_map(|delta| delta.windows) {
         let keys = window.keys.join("/");
-        text.push_str(&format!("{} {keys} lines={}", window.start, window.partials[0].count));
+        text.push_str(&format!("{} {keys} lines={}", window.start, window.partials[0].count()));
         for partial in &window.partials[1..] {
-            match partial.count {
+            let number = partial.as_number().unwrap();
+            match number.count {
                 0 => text.push_str(" none"),
-                count => text.push_str(&format!(" {count}:{}..{}={}", partial.min, partial.max, partial.sum)),
+                count => text.push_str(&format!(" {count}:{}..{}={}", number.min, number.max, number.sum)),
             }
         }
         text.push('\n');
@@ -302,7 +303,7 @@ proptest! {
         let pending = pipeline.pending_keys();
         let windows = pipeline.drain().map_or_else(Vec::new, |delta| delta.windows);
         prop_assert_eq!(windows.len(), pending);
-        let counted: u64 = windows.iter().map(|window| window.partials[0].count).sum();
+        let counted: u64 = windows.iter().map(|window| window.partials[0].count()).sum();
         let faults = &pipeline.counters().faults;
         let dropping = [
             FaultReason::TimeUnreadable,

@@ -5,7 +5,7 @@
 //! the time between two drains; only the latest few do, which bounds what an idle monitor keeps.
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use nightjar_model::delta::Partial;
+use nightjar_model::delta::Number;
 use nightjar_model::{Decimal, Timestamp};
 use std::hash::{BuildHasher, Hasher};
 
@@ -39,7 +39,7 @@ struct Window {
     rows: Vec<Row>,
     keys: Vec<u8>,
     /// Those of row n are at n × numbers.
-    partials: Vec<Partial>,
+    partials: Vec<Number>,
 }
 
 #[derive(Debug)]
@@ -151,14 +151,14 @@ impl Windows {
 
     /// Hands each row that gathered something to `each` (window start, key, lines, partials), windows
     /// by start, and forgets its figures.
-    pub(crate) fn drain(&mut self, mut each: impl FnMut(Timestamp, &[u8], u64, &[Partial])) {
+    pub(crate) fn drain(&mut self, mut each: impl FnMut(Timestamp, &[u8], u64, &[Number])) {
         for window in &mut self.open {
             for (at, row) in window.rows.iter_mut().enumerate().filter(|(_, row)| row.lines > 0) {
                 let partials = &mut window.partials[at * self.numbers..(at + 1) * self.numbers];
                 let key = &window.keys[row.key_start as usize..row.key_end as usize];
                 each(Timestamp(window.start_ms), key, row.lines, partials);
                 row.lines = 0;
-                partials.fill(Partial::EMPTY);
+                partials.fill(Number::EMPTY);
             }
         }
         self.open.drain(..self.open.len().saturating_sub(REMEMBERED));
@@ -219,7 +219,7 @@ impl Window {
         let key_start = self.keys.len() as u32;
         self.keys.extend_from_slice(key);
         self.rows.push(Row { hash, key_start, key_end: self.keys.len() as u32, lines: 0 });
-        self.partials.resize(self.rows.len() * numbers, Partial::EMPTY);
+        self.partials.resize(self.rows.len() * numbers, Number::EMPTY);
         self.index.insert_unique(hash, row as u32, |row| self.rows[*row as usize].hash);
         row
     }

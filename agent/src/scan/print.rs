@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use nightjar_model::Decimal;
-use nightjar_model::delta::{MonitorDelta, Partial, WindowDelta};
+use nightjar_model::delta::{MonitorDelta, Number, Partial, WindowDelta};
 use nightjar_model::kinds::monitor::{MonitorSpec, Stat, StatFn};
 use serde_json::Value;
 
@@ -41,12 +41,13 @@ fn json(spec: &MonitorSpec, stats: &[(&Stat, usize)], window: &WindowDelta, out:
 
 /// As written in JSON: exact, but for averages.
 fn figure(stat: &Stat, partial: &Partial) -> Option<String> {
-    let exact = |value: Decimal| (partial.count > 0).then(|| value.to_string());
+    let number = partial.as_number();
+    let exact = |take: fn(&Number) -> Decimal| number.filter(|n| n.count > 0).map(|n| take(n).to_string());
     match stat.function {
-        StatFn::Lines => Some(partial.count.to_string()),
-        StatFn::Sum => Some(partial.sum.to_string()),
-        StatFn::Min => exact(partial.min),
-        StatFn::Max => exact(partial.max),
+        StatFn::Lines => Some(partial.count().to_string()),
+        StatFn::Sum => number.map(|number| number.sum.to_string()),
+        StatFn::Min => exact(|number| number.min),
+        StatFn::Max => exact(|number| number.max),
         StatFn::Avg => stat.value(partial).map(|average| average.to_string()),
     }
 }

@@ -46,8 +46,9 @@ fn totals(scanned: &Scanned) -> Value {
     let mut minutes = Value::Object(serde_json::Map::new());
     for window in scanned.figures.iter().flat_map(|delta| &delta.windows) {
         let minute = window.start.to_utc().format("%Y-%m-%d %H:%M").to_string();
-        let sum: i64 = window.partials[1].sum.to_string().parse().expect("a whole number");
-        minutes[minute][window.keys.join("|")] = serde_json::json!([window.partials[0].count, sum]);
+        let sum: i64 =
+            window.partials[1].as_number().expect("a number").sum.to_string().parse().expect("a whole number");
+        minutes[minute][window.keys.join("|")] = serde_json::json!([window.partials[0].count(), sum]);
     }
     minutes
 }

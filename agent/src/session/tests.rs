@@ -202,7 +202,7 @@ impl Server {
 }
 
 fn lines(state: &State) -> u64 {
-    state.deltas.iter().filter(|d| d.monitor.name == "m").flat_map(|d| &d.windows).map(|w| w.partials[0].count).sum()
+    state.deltas.iter().filter(|d| d.monitor.name == "m").flat_map(|d| &d.windows).map(|w| w.partials[0].count()).sum()
 }
 
 fn config_for(log: &Path) -> wire::Config {

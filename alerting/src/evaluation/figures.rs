@@ -91,13 +91,13 @@ impl<'a> Windows<'a> {
         let windows: Vec<&Vec<Partial>> =
             windows.iter().filter(|(time, _)| *time >= from && *time < self.check.at).map(|(_, p)| p).collect();
         let has_lines =
-            windows.iter().any(|partials| self.lines.is_none_or(|i| partials.get(i).is_some_and(|p| p.count > 0)));
+            windows.iter().any(|partials| self.lines.is_none_or(|i| partials.get(i).is_some_and(|p| p.count() > 0)));
         let minutes = (span.as_millis() / self.width.as_millis().max(1)) as usize;
         let field = stat.field().unwrap_or(LINES_FIELD);
         let index = self.check.answer.fields.iter().position(|name| name == field);
         let partials: Vec<Partial> = windows
             .iter()
-            .map(|partials| index.and_then(|i| partials.get(i)).copied().unwrap_or(Partial::EMPTY))
+            .map(|partials| index.and_then(|i| partials.get(i)).cloned().unwrap_or(Partial::empty(stat.kind())))
             .collect();
         (has_lines || is_total).then(|| take(stat, how, &partials, minutes)).flatten()
     }
@@ -137,8 +137,10 @@ fn stat_of<'a>(check: &Check<'a>, condition: &Condition) -> Option<&'a Stat> {
 
 /// The taken value; `partials` are those of the minutes that have data, `minutes` is how many there are in all.
 fn take(stat: &Stat, take: &Take, partials: &[Partial], minutes: usize) -> Option<f64> {
-    let mut merged = Partial::EMPTY;
-    partials.iter().for_each(|partial| merged.merge(partial));
+    let mut merged = Partial::empty(stat.kind());
+    for partial in partials {
+        merged.merge(partial).ok()?;
+    }
     let adds_up = matches!(stat.function, StatFn::Lines | StatFn::Sum);
     let empty_minute = (adds_up && partials.len() < minutes).then_some(0.0);
     let each = || partials.iter().filter_map(|partial| stat.value(partial));
@@ -177,20 +179,22 @@ fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use nightjar_model::delta::{Number, PartialKind};
     use nightjar_model::{Decimal, Span};
 
     use super::*;
 
-    fn partial(values: &[i64]) -> Partial {
-        let mut partial = Partial::EMPTY;
-        values.iter().for_each(|value| partial.add(Decimal::from_int(*value)));
-        partial
+    fn partial(kind: PartialKind, values: &[i64]) -> Partial {
+        match kind {
+            PartialKind::Lines => Partial::lines(values.len() as u64),
+            _ => values.iter().map(|value| Decimal::from_int(*value)).collect::<Number>().into(),
+        }
     }
 
     /// Three minutes, the second without a line.
     fn check(function: StatFn, how: fn(Span) -> Take, expected: f64) {
         let stat = Stat { name: "x".into(), function, column: Some("cost".into()) };
-        let partials = [partial(&[1, 2, 3]), partial(&[8])];
+        let partials = [&[1, 2, 3][..], &[8]].map(|values| partial(stat.kind(), values));
         assert_eq!(take(&stat, &how(Span::from_secs(180)), &partials, 3), Some(expected), "{function:?}");
     }
 

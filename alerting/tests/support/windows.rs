@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nightjar_model::delta::{LINES_FIELD, Partial};
+use nightjar_model::delta::{LINES_FIELD, Number, Partial};
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::WindowReader;
 use nightjar_model::query::{
@@ -23,7 +23,7 @@ pub(crate) struct MemoryWindows {
 
 #[derive(Default)]
 struct Kept {
-    windows: BTreeMap<(Timestamp, String), [Partial; 2]>,
+    windows: BTreeMap<(Timestamp, String), (u64, Number)>,
     complete_through: Option<Timestamp>,
     /// Windows that stay partial whatever passes their end.
     lost: BTreeSet<Timestamp>,
@@ -36,8 +36,8 @@ impl MemoryWindows {
     /// Counts one line of `goods` in the minute.
     pub(crate) fn line(&self, minute: Timestamp, goods: &str, cost: Option<&str>) {
         let mut kept = self.kept.lock().expect("no test panicked here");
-        let [lines, costs] = kept.windows.entry((minute, goods.to_owned())).or_insert([Partial::EMPTY; 2]);
-        lines.count += 1;
+        let (lines, costs) = kept.windows.entry((minute, goods.to_owned())).or_default();
+        *lines += 1;
         if let Some(cost) = cost {
             costs.add(Decimal::parse(cost.as_bytes()).expect("a number"));
         }
@@ -94,8 +94,11 @@ impl WindowReader for MemoryWindows {
                 continue;
             }
             let keys = by.iter().map(|_| goods.clone()).collect();
-            let merged = series.entry(keys).or_default().entry(*minute).or_insert_with(|| vec![Partial::EMPTY; 2]);
-            merged.iter_mut().zip(partials).for_each(|(to, from)| to.merge(from));
+            let empty = || vec![Partial::lines(0), Number::EMPTY.into()];
+            let merged = series.entry(keys).or_default().entry(*minute).or_insert_with(empty);
+            for (to, from) in merged.iter_mut().zip([Partial::lines(partials.0), partials.1.into()]) {
+                to.merge(&from).expect("of one kind");
+            }
         }
         let mut completeness = Vec::new();
         let mut time = query.from;

@@ -1,6 +1,7 @@
 //! A block as we write it, damaged: reading it is an error or yields rows, and nothing panics; one that is
 //! not damaged yields what was written.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::sync::{Arc, LazyLock};
 
@@ -8,12 +9,13 @@ use futures::executor::block_on;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use nightjar_model::Decimal;
 use nightjar_model::Result;
-use nightjar_model::delta::Partial;
+use nightjar_model::delta::{Number, Partial, PartialKind};
+use nightjar_model::partial::{TopRank, TopState};
 use tempfile::TempDir;
 
 use crate::block::read::{BlockRows, Wanted, series};
 use crate::block::write::BlockWriter;
-use crate::block::{BlockMeta, Row};
+use crate::block::{BlockMeta, FIELDS_KEY, Row};
 use crate::damage::Damage;
 use crate::storage::{Storage, name};
 
@@ -37,16 +39,27 @@ static WRITTEN: LazyLock<Written> = LazyLock::new(|| {
     let dir = tempfile::tempdir().expect("a directory");
     let storage = Arc::new(Storage::local(dir.path()).expect("a directory"));
     let row = |no: u32| {
-        let mut partial = Partial::EMPTY;
-        partial.add(Decimal::from_int(i64::from(no)));
-        let partial = if no % 3 == 0 { Partial::lines(2) } else { partial };
-        Row { table: no / 40, series: no / 20, time: i64::from(no / 2 % 10), field: no % 2, partial }
+        let value = Decimal::from_int(i64::from(no));
+        let field = no % 3;
+        let partial = match PartialKind::ALL[field as usize] {
+            PartialKind::Lines => Partial::lines(2),
+            // Now and then one that is too long for its columns.
+            PartialKind::Number if no % 4 == 0 => [Decimal(i128::MAX), value].into_iter().collect::<Number>().into(),
+            PartialKind::Number => [value].into_iter().collect::<Number>().into(),
+            PartialKind::Top => TopState::of_exact(1, TopRank::Sum, [(["x"].as_slice(), 3, value)]).into(),
+        };
+        Row { table: no / 60, series: no / 30, time: i64::from(no / 3 % 10), field, partial }
     };
-    let rows: Vec<Row> = (0..80).map(row).collect();
+    let rows: Vec<Row> = (0..120).map(row).collect();
+    let names = |_: &_, fields: &BTreeSet<u32>| {
+        let field = |id: &u32| format!(r#"{{"id":{id},"name":"f","kind":"{}"}}"#, PartialKind::ALL[*id as usize].name());
+        let fields: Vec<String> = fields.iter().map(field).collect();
+        vec![(FIELDS_KEY.to_owned(), format!("[{}]", fields.join(",")))]
+    };
     let write = async {
         let mut writer = BlockWriter::new(&storage, 1, 0, 256, 0)?;
         writer.write(&rows).await?;
-        writer.finish(Vec::new()).await
+        writer.finish(&names).await
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let meta = runtime.block_on(write).expect("written");

@@ -1,6 +1,7 @@
 //! Merging sorted rows from many places into one sorted run without doubles.
 
-use nightjar_model::Result;
+use nightjar_model::delta::Partial;
+use nightjar_model::{Error, Result};
 
 use super::Row;
 use super::read::BlockRows;
@@ -24,6 +25,14 @@ impl Cursor {
 
     fn head(&self) -> Option<&Row> {
         self.rows.get(self.at)
+    }
+
+    fn take(&mut self) -> Option<Row> {
+        let row = self.rows.get_mut(self.at)?;
+        self.at += 1;
+        // What stays behind is never looked at again.
+        let partial = std::mem::replace(&mut row.partial, Partial::lines(0));
+        Some(Row { partial, ..*row })
     }
 
     async fn refill(&mut self) -> Result<()> {
@@ -64,29 +73,31 @@ impl Merge {
                 rows.extend(self.pending.take());
                 return Ok(());
             }
-            self.drain(target, rows);
+            self.drain(target, rows)?;
         }
         Ok(())
     }
 
     /// Merges until a cursor must be refilled.
-    fn drain(&mut self, target: usize, rows: &mut Vec<Row>) {
+    fn drain(&mut self, target: usize, rows: &mut Vec<Row>) -> Result<()> {
         while rows.len() < target {
             let first = self.cursors.iter_mut().min_by_key(|cursor| cursor.head().map(Row::key));
-            let Some(cursor) = first else { return };
-            let Some(row) = cursor.head().copied() else { return };
-            cursor.at += 1;
+            let Some(cursor) = first else { return Ok(()) };
+            let Some(row) = cursor.take() else { return Ok(()) };
             let exhausted = cursor.at == cursor.rows.len();
             match &mut self.pending {
-                Some(last) if last.key() == row.key() => last.partial.merge(&row.partial),
+                Some(last) if last.key() == row.key() => {
+                    last.partial.merge(&row.partial).map_err(|error| Error::internal(error.to_string()))?;
+                }
                 pending => rows.extend(pending.replace(row)),
             }
             if exhausted {
-                return;
+                return Ok(());
             }
         }
+        Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

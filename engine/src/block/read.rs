@@ -1,10 +1,13 @@
 //! Reading blocks: row groups and pages that cannot hold what is wanted are not read.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Decimal128Type, TimestampMillisecondType, UInt32Type, UInt64Type};
+use arrow::datatypes::{Decimal128Type, Int64Type, TimestampMillisecondType, UInt8Type, UInt32Type, UInt64Type};
 use base64::Engine as _;
 use futures::StreamExt;
-use nightjar_model::delta::Partial;
+use nightjar_model::delta::{Number, Partial, PartialKind};
 use nightjar_model::{Decimal, Error, Result};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
@@ -14,7 +17,9 @@ use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::statistics::Statistics;
 use roaring::RoaringBitmap;
 
-use super::{BlockMeta, COUNT, FIELD, MAX, METRIC, MIN, Row, SERIES, SERIES_KEY, SUM, TIME};
+use super::{
+    BlockMeta, COUNT, DECIMALS, FIELD, FIELDS_KEY, METRIC, PLACES, Row, SERIES, SERIES_KEY, STATE, TIME, figures_at,
+};
 use crate::storage::{BlockFile, Storage, block_error};
 
 const BATCH_ROWS: usize = 8 * 1024;
@@ -55,9 +60,14 @@ impl Wanted {
     }
 }
 
+/// Of which kind the partials of each field in a block are.
+pub(crate) type FieldKinds = HashMap<u32, PartialKind>;
+
 /// The wanted rows of one block, in order, a batch at a time.
 pub(crate) struct BlockRows {
     id: u64,
+    format: u32,
+    kinds: Arc<FieldKinds>,
     wanted: Wanted,
     stream: ParquetRecordBatchStream<BlockFile>,
 }
@@ -65,21 +75,23 @@ pub(crate) struct BlockRows {
 impl BlockRows {
     pub(crate) async fn open(storage: &Storage, block: &BlockMeta, wanted: Wanted) -> Result<Self> {
         let footer = storage.footer(block).await?;
-        let metadata = footer.metadata();
-        let last = if wanted.figures { MAX } else { COUNT };
-        let mask = ProjectionMask::leaves(metadata.file_metadata().schema_descr(), 0..=last);
+        let metadata = footer.arrow.metadata();
+        let columns = metadata.file_metadata().schema_descr();
+        let last = if wanted.figures { columns.num_columns() } else { COUNT + 1 };
+        let mask = ProjectionMask::leaves(columns, 0..last);
         let groups: Vec<usize> =
             (0..metadata.num_row_groups()).filter(|group| group_fits(metadata, *group, &wanted)).collect();
         let selection = page_selection(metadata, &groups, &wanted);
-        let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(storage.reader(block), footer.clone())
-            .with_projection(mask)
-            .with_row_groups(groups)
-            .with_batch_size(BATCH_ROWS);
+        let mut builder =
+            ParquetRecordBatchStreamBuilder::new_with_metadata(storage.reader(block), footer.arrow.clone())
+                .with_projection(mask)
+                .with_row_groups(groups)
+                .with_batch_size(BATCH_ROWS);
         if let Some(selection) = selection {
             builder = builder.with_row_selection(selection);
         }
         let stream = builder.build().map_err(|error| block_error(block.id, error))?;
-        Ok(Self { id: block.id, wanted, stream })
+        Ok(Self { id: block.id, format: block.format, kinds: Arc::clone(&footer.kinds), wanted, stream })
     }
 
     /// Replaces `rows` by the next ones; there are none at the end.
@@ -88,8 +100,8 @@ impl BlockRows {
         while rows.is_empty() {
             let Some(batch) = self.stream.next().await else { return Ok(()) };
             let batch = batch.map_err(|error| block_error(self.id, error))?;
-            decode(&batch, &self.wanted, rows)
-                .ok_or_else(|| Error::internal(format!("block {} has other columns than expected", self.id)))?;
+            decode(&batch, self.format, &self.kinds, &self.wanted, rows)
+                .map_err(|what| Error::internal(format!("block {}: {what}", self.id)))?;
         }
         Ok(())
     }
@@ -98,43 +110,122 @@ impl BlockRows {
 /// The series that a block holds.
 pub(crate) async fn series(storage: &Storage, block: &BlockMeta) -> Result<RoaringBitmap> {
     let footer = storage.footer(block).await?;
-    let pairs = footer.metadata().file_metadata().key_value_metadata();
-    let value = pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == SERIES_KEY)?.value.as_ref());
-    value
+    value(footer.arrow.metadata(), SERIES_KEY)
         .and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok())
         .and_then(|bytes| RoaringBitmap::deserialize_from(bytes.as_slice()).ok())
         .ok_or_else(|| Error::internal(format!("block {} does not say which series it holds", block.id)))
 }
 
-fn decode(batch: &RecordBatch, wanted: &Wanted, rows: &mut Vec<Row>) -> Option<()> {
-    let metric = batch.column(METRIC).as_primitive_opt::<UInt32Type>()?.values();
-    let series = batch.column(SERIES).as_primitive_opt::<UInt32Type>()?.values();
-    let time = batch.column(TIME).as_primitive_opt::<TimestampMillisecondType>()?.values();
-    let field = batch.column(FIELD).as_primitive_opt::<UInt32Type>()?.values();
-    let count = batch.column(COUNT).as_primitive_opt::<UInt64Type>()?.values();
-    let figure = |column: usize| batch.columns().get(column).and_then(|c| c.as_primitive_opt::<Decimal128Type>());
-    let figures = match (figure(SUM), figure(MIN), figure(MAX)) {
-        (Some(sum), Some(min), Some(max)) => Some((sum, min, max)),
-        _ if wanted.figures => return None,
-        _ => None,
+fn value<'a>(metadata: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
+    let pairs = metadata.file_metadata().key_value_metadata()?;
+    pairs.iter().find(|pair| pair.key == key)?.value.as_deref()
+}
+
+#[derive(serde::Deserialize)]
+struct FieldName {
+    id: u32,
+    kind: String,
+}
+
+/// What a block says of its fields.
+///
+/// # Errors
+/// What is wrong with it, or a kind that is not known to this version.
+pub(crate) fn field_kinds(format: u32, metadata: &ParquetMetaData) -> std::result::Result<FieldKinds, String> {
+    let text = value(metadata, FIELDS_KEY).ok_or("it does not say which fields it holds")?;
+    if format == 1 {
+        let names: Vec<String> = serde_json::from_str(text).map_err(|error| format!("its fields: {error}"))?;
+        return Ok((0..).zip(names.iter().map(|name| PartialKind::of_untyped(name))).collect());
+    }
+    let fields: Vec<FieldName> = serde_json::from_str(text).map_err(|error| format!("its fields: {error}"))?;
+    let kind = |field: FieldName| match PartialKind::from_name(&field.kind) {
+        Some(kind) => Ok((field.id, kind)),
+        None => Err(format!("partials of kind `{}` are not known to this version", field.kind)),
     };
+    fields.into_iter().map(kind).collect()
+}
+
+/// The figures of a batch; none where counts alone are read.
+enum Figures<'a> {
+    None,
+    First([&'a arrow::array::PrimitiveArray<Decimal128Type>; 3]),
+    Second {
+        decimals: &'a [u8],
+        figures: [&'a arrow::array::PrimitiveArray<Int64Type>; 3],
+        state: &'a arrow::array::BinaryArray,
+    },
+}
+
+impl<'a> Figures<'a> {
+    fn of(batch: &'a RecordBatch, format: u32) -> Option<Self> {
+        let at = figures_at(format);
+        if batch.num_columns() <= at {
+            return Some(Self::None);
+        }
+        let columns = [batch.column(at), batch.columns().get(at + 1)?, batch.columns().get(at + 2)?];
+        if format == 1 {
+            let [sum, min, max] = columns.map(|column| column.as_primitive_opt::<Decimal128Type>());
+            return Some(Self::First([sum?, min?, max?]));
+        }
+        let [sum, min, max] = columns.map(|column| column.as_primitive_opt::<Int64Type>());
+        Some(Self::Second {
+            decimals: batch.column(DECIMALS).as_primitive_opt::<UInt8Type>()?.values(),
+            figures: [sum?, min?, max?],
+            state: batch.columns().get(STATE)?.as_binary_opt::<i32>()?,
+        })
+    }
+
+    fn partial(&self, at: usize, kind: PartialKind, count: u64) -> std::result::Result<Partial, String> {
+        let number = |[sum, min, max]: [i128; 3]| {
+            Partial::Number(Number { count, sum: Decimal(sum), min: Decimal(min), max: Decimal(max) })
+        };
+        match self {
+            Self::Second { state, .. } if state.is_valid(at) => {
+                Partial::decode(kind, state.value(at)).map_err(|error| error.to_string())
+            }
+            _ if kind == PartialKind::Lines => Ok(Partial::Lines(count)),
+            Self::First(figures) if figures[0].is_valid(at) => Ok(number(figures.map(|figure| figure.value(at)))),
+            Self::Second { decimals, figures, .. } if figures[0].is_valid(at) => {
+                let missing = PLACES.checked_sub(decimals[at]).ok_or("a figure has more than 9 decimals")?;
+                let unit = 10i128.pow(u32::from(missing));
+                Ok(number(figures.map(|figure| i128::from(figure.value(at)) * unit)))
+            }
+            // Counts alone are read, or there is nothing to count.
+            _ if kind == PartialKind::Number => Ok(Partial::Number(Number { count, ..Number::EMPTY })),
+            Self::None => Ok(Partial::empty(kind)),
+            _ => Err(format!("a partial of kind `{}` has no state", kind.name())),
+        }
+    }
+}
+
+fn decode(
+    batch: &RecordBatch,
+    format: u32,
+    kinds: &FieldKinds,
+    wanted: &Wanted,
+    rows: &mut Vec<Row>,
+) -> std::result::Result<(), String> {
+    let unfit = || "it has other columns than expected".to_owned();
+    let ids = |column: usize| batch.column(column).as_primitive_opt::<UInt32Type>().ok_or_else(unfit);
+    let (metric, series, field) = (ids(METRIC)?.values(), ids(SERIES)?.values(), ids(FIELD)?.values());
+    let time = batch.column(TIME).as_primitive_opt::<TimestampMillisecondType>().ok_or_else(unfit)?.values();
+    let count = batch.column(COUNT).as_primitive_opt::<UInt64Type>().ok_or_else(unfit)?.values();
+    let figures = Figures::of(batch, format).ok_or_else(unfit)?;
+    let mut last = None;
     rows.reserve(batch.num_rows());
     for at in 0..batch.num_rows() {
         if !wanted.accepts(metric[at], series[at], time[at]) {
             continue;
         }
-        let partial = match figures {
-            Some((sum, min, max)) if sum.is_valid(at) => Partial {
-                count: count[at],
-                sum: Decimal(sum.value(at)),
-                min: Decimal(min.value(at)),
-                max: Decimal(max.value(at)),
-            },
-            _ => Partial::lines(count[at]),
+        let kind = match last {
+            Some((known, kind)) if known == field[at] => kind,
+            _ => *kinds.get(&field[at]).ok_or_else(|| format!("it does not say what field {} is", field[at]))?,
         };
+        last = Some((field[at], kind));
+        let partial = figures.partial(at, kind, count[at])?;
         rows.push(Row { table: metric[at], series: series[at], time: time[at], field: field[at], partial });
     }
-    Some(())
+    Ok(())
 }
 
 fn group_fits(metadata: &ParquetMetaData, group: usize, wanted: &Wanted) -> bool {
@@ -194,30 +285,4 @@ fn page_selection(metadata: &ParquetMetaData, groups: &[usize], wanted: &Wanted)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::super::write::BlockWriter;
-    use super::*;
-
-    #[tokio::test]
-    async fn what_a_block_says_of_its_columns_is_not_asked() {
-        let dir = tempfile::tempdir().expect("tempdir");
-        let storage = Arc::new(Storage::local(dir.path()).expect("storage"));
-        let mut writer = BlockWriter::new(&storage, 1, 0, 10, 0).expect("writer");
-        let row = Row { table: 1, series: 2, time: 3, field: 4, partial: Partial::lines(5) };
-        writer.write(&[row]).await.expect("written");
-        let meta = writer.finish(Vec::new()).await.expect("finished");
-        let path = dir.path().join(crate::storage::name(1).as_ref());
-        let mut bytes = std::fs::read(&path).expect("read");
-        let key = b"ARROW:schema";
-        let at = bytes.windows(key.len()).rposition(|part| part == key).expect("it says so") + key.len() + 8;
-        bytes[at..at + 400].fill(b'A');
-        std::fs::write(&path, bytes).expect("damaged");
-        // A fresh one, which has not read its footer.
-        let storage = Storage::local(dir.path()).expect("storage");
-        let mut rows = Vec::new();
-        BlockRows::open(&storage, &meta, Wanted::ALL).await.expect("open").next(&mut rows).await.expect("read");
-        assert_eq!(rows, [row]);
-    }
-}
+mod tests;

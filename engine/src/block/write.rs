@@ -1,11 +1,14 @@
 //! Writing a block.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Decimal128Builder, RecordBatch, TimestampMillisecondBuilder, UInt32Builder, UInt64Builder,
+    ArrayRef, BinaryBuilder, Int64Builder, RecordBatch, TimestampMillisecondBuilder, UInt8Builder, UInt32Builder,
+    UInt64Builder,
 };
 use base64::Engine as _;
+use nightjar_model::delta::{Number, Partial};
 use nightjar_model::{Error, Result};
 use object_store::buffered::BufWriter;
 use parquet::arrow::AsyncArrowWriter;
@@ -15,15 +18,16 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use roaring::RoaringBitmap;
 
-use super::{BlockMeta, PRECISION, Row, SCALE, SERIES_KEY, schema};
+use super::{BlockMeta, FORMAT, FORMAT_KEY, PLACES, Row, SERIES_KEY, schema};
 use crate::storage::{self, Storage};
 
 const ROW_GROUP_ROWS: usize = 128 * 1024;
 const PAGE_ROWS: usize = 8 * 1024;
 const BATCH_ROWS: usize = 8 * 1024;
 
-/// Names that a block carries for those who read it without the index, `(key, JSON)`.
-pub(crate) type Names = Vec<(String, String)>;
+/// What a block's ids of metrics and fields stand for, for those who read it without the index: given the ids,
+/// answers `(key, JSON)`.
+pub(crate) type Names<'a> = &'a (dyn Fn(&BTreeSet<u32>, &BTreeSet<u32>) -> Vec<(String, String)> + Sync);
 
 /// Writes rows that come in order.
 pub(crate) struct BlockWriter {
@@ -32,6 +36,7 @@ pub(crate) struct BlockWriter {
     columns: Columns,
     meta: BlockMeta,
     series: RoaringBitmap,
+    fields: BTreeSet<u32>,
     last: Option<(u32, u32, i64, u32)>,
 }
 
@@ -41,7 +46,9 @@ struct Columns {
     time: TimestampMillisecondBuilder,
     field: UInt32Builder,
     count: UInt64Builder,
-    figures: [Decimal128Builder; 3],
+    decimals: UInt8Builder,
+    figures: [Int64Builder; 3],
+    state: BinaryBuilder,
 }
 
 impl BlockWriter {
@@ -58,15 +65,22 @@ impl BlockWriter {
             .set_column_encoding(delta("time"), Encoding::DELTA_BINARY_PACKED)
             .set_column_dictionary_enabled(delta("series"), false)
             .set_column_encoding(delta("series"), Encoding::DELTA_BINARY_PACKED)
+            // Where there are too many different ones for a dictionary.
+            .set_column_encoding(delta("count"), Encoding::DELTA_BINARY_PACKED)
+            .set_column_encoding(delta("sum"), Encoding::DELTA_BINARY_PACKED)
+            .set_column_encoding(delta("min"), Encoding::DELTA_BINARY_PACKED)
+            .set_column_encoding(delta("max"), Encoding::DELTA_BINARY_PACKED)
             .build();
-        let writer = AsyncArrowWriter::try_new(storage.writer(id), schema(), Some(properties))
+        let columns = schema(FORMAT).ok_or_else(|| Error::internal("blocks have no columns"))?;
+        let writer = AsyncArrowWriter::try_new(storage.writer(id), columns, Some(properties))
             .map_err(|error| storage::block_error(id, error))?;
         Ok(Self {
             storage: Arc::clone(storage),
             writer,
             columns: Columns::new(),
-            meta: BlockMeta { id, from, until, rows: 0, bytes: 0, created, tables: Vec::new() },
+            meta: BlockMeta { id, format: FORMAT, from, until, rows: 0, bytes: 0, created, tables: Vec::new() },
             series: RoaringBitmap::new(),
+            fields: BTreeSet::new(),
             last: None,
         })
     }
@@ -81,6 +95,7 @@ impl BlockWriter {
             }
             self.last = Some(row.key());
             self.series.insert(row.series);
+            self.fields.insert(row.field);
             self.columns.push(row);
             self.meta.rows += 1;
             if self.columns.metric_len() == BATCH_ROWS {
@@ -91,13 +106,15 @@ impl BlockWriter {
     }
 
     /// Ends the block; it is durable then.
-    pub(crate) async fn finish(mut self, names: Names) -> Result<BlockMeta> {
+    pub(crate) async fn finish(mut self, names: Names<'_>) -> Result<BlockMeta> {
         self.write_batch().await?;
         let mut bitmap = Vec::new();
         self.series.serialize_into(&mut bitmap).map_err(|error| Error::internal(error.to_string()))?;
         let series = base64::engine::general_purpose::STANDARD.encode(bitmap);
         self.writer.append_key_value_metadata(KeyValue::new(SERIES_KEY.to_owned(), series));
-        for (key, value) in names {
+        self.writer.append_key_value_metadata(KeyValue::new(FORMAT_KEY.to_owned(), FORMAT.to_string()));
+        let tables = self.meta.tables.iter().copied().collect();
+        for (key, value) in names(&tables, &self.fields) {
             self.writer.append_key_value_metadata(KeyValue::new(key, value));
         }
         let id = self.meta.id;
@@ -119,17 +136,16 @@ impl BlockWriter {
 
 impl Columns {
     fn new() -> Self {
-        let decimal = || {
-            let kind = arrow::datatypes::DataType::Decimal128(PRECISION, SCALE);
-            Decimal128Builder::with_capacity(BATCH_ROWS).with_data_type(kind)
-        };
+        let figures = || Int64Builder::with_capacity(BATCH_ROWS);
         Self {
             metric: UInt32Builder::with_capacity(BATCH_ROWS),
             series: UInt32Builder::with_capacity(BATCH_ROWS),
             time: TimestampMillisecondBuilder::with_capacity(BATCH_ROWS).with_timezone("UTC"),
             field: UInt32Builder::with_capacity(BATCH_ROWS),
             count: UInt64Builder::with_capacity(BATCH_ROWS),
-            figures: [decimal(), decimal(), decimal()],
+            decimals: UInt8Builder::with_capacity(BATCH_ROWS),
+            figures: [figures(), figures(), figures()],
+            state: BinaryBuilder::new(),
         }
     }
 
@@ -142,13 +158,22 @@ impl Columns {
         self.series.append_value(row.series);
         self.time.append_value(row.time);
         self.field.append_value(row.field);
-        self.count.append_value(row.partial.count);
-        // Lines, and columns that were never a number, have a count alone.
-        let has_figures = row.partial.min <= row.partial.max;
-        let values = [row.partial.sum.0, row.partial.min.0, row.partial.max.0];
-        for (builder, value) in self.figures.iter_mut().zip(values) {
-            builder.append_option(has_figures.then_some(value));
+        self.count.append_value(row.partial.count());
+        let (narrow, whole) = match &row.partial {
+            Partial::Lines(_) => (None, None),
+            Partial::Number(number) if number.count == 0 => (None, None),
+            Partial::Number(number) => match narrow(number) {
+                Some(narrow) => (Some(narrow), None),
+                None => (None, Some(row.partial.encode())),
+            },
+            other => (None, Some(other.encode())),
+        };
+        let (decimals, figures) = narrow.map_or((0, [None; 3]), |(decimals, figures)| (decimals, figures.map(Some)));
+        self.decimals.append_value(decimals);
+        for (builder, figure) in self.figures.iter_mut().zip(figures) {
+            builder.append_option(figure);
         }
+        self.state.append_option(whole);
     }
 
     fn finish(&mut self) -> Result<RecordBatch, arrow::error::ArrowError> {
@@ -159,10 +184,40 @@ impl Columns {
             Arc::new(self.time.finish()),
             Arc::new(self.field.finish()),
             Arc::new(self.count.finish()),
+            Arc::new(self.decimals.finish()),
             Arc::new(sum.finish()),
             Arc::new(min.finish()),
             Arc::new(max.finish()),
+            Arc::new(self.state.finish()),
         ];
-        RecordBatch::try_new(schema(), columns)
+        let schema = schema(FORMAT).unwrap_or_else(|| Arc::new(arrow::datatypes::Schema::empty()));
+        RecordBatch::try_new(schema, columns)
     }
+}
+
+/// The figures in units of 10^-decimals, with as few decimals as keep all of them; `None` if they do not fit.
+fn narrow(number: &Number) -> Option<(u8, [i64; 3])> {
+    let all = [number.sum.0, number.min.0, number.max.0];
+    // Most figures are whole numbers, and of most others all places fit: the division is the slow part.
+    let whole = 10i128.pow(u32::from(PLACES));
+    if all.iter().all(|value| value % whole == 0) {
+        return Some((0, fit(all.map(|value| value / whole))?));
+    }
+    if let Some(mut values) = fit(all) {
+        let mut decimals = PLACES;
+        while values.iter().all(|value| value % 10 == 0) {
+            values = values.map(|value| value / 10);
+            decimals -= 1;
+        }
+        return Some((decimals, values));
+    }
+    (1..PLACES).find_map(|decimals| {
+        let unit = 10i128.pow(u32::from(PLACES - decimals));
+        all.iter().all(|value| value % unit == 0).then(|| Some((decimals, fit(all.map(|value| value / unit))?)))?
+    })
+}
+
+fn fit(values: [i128; 3]) -> Option<[i64; 3]> {
+    let [a, b, c] = values.map(i64::try_from);
+    Some([a.ok()?, b.ok()?, c.ok()?])
 }

@@ -88,7 +88,7 @@ async fn run(shared: &Arc<Shared>, job: Job, inputs: Vec<Arc<Block>>) -> Result<
             rows.clear();
             merge.next(16 * 1024, &mut rows).await?;
             if rows.is_empty() {
-                return writer.finish(work.names()).await;
+                return writer.finish(&|tables, fields| work.names(tables, fields)).await;
             }
             writer.write(&rows).await?;
         }
@@ -142,7 +142,7 @@ mod tests {
 
     fn block(id: u64, from_hours: i64, hours: i64, created_hours: i64) -> BlockMeta {
         let (from, created) = (from_hours * HOUR, created_hours * HOUR);
-        BlockMeta { id, from, until: from + hours * HOUR, rows: 1, bytes: 1, created, tables: vec![] }
+        BlockMeta { id, format: 2, from, until: from + hours * HOUR, rows: 1, bytes: 1, created, tables: vec![] }
     }
 
     fn check(blocks: &[BlockMeta], now_hours: i64, expected: Option<(i64, i64, &[u64])>) {

@@ -107,7 +107,7 @@ async fn write_blocks(shared: &Arc<Shared>, rows: Vec<Row>) -> (Vec<BlockMeta>, 
         let block = shared.pool.run("flush", async move {
             let mut writer = BlockWriter::new(&work.storage, id, from, from + span, work.clock.now().0)?;
             writer.write(&rows).await?;
-            writer.finish(work.names()).await
+            writer.finish(&|tables, fields| work.names(tables, fields)).await
         });
         match block.await {
             Ok(meta) => written.push(meta),

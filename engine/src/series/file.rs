@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use nightjar_model::delta::PartialKind;
 use nightjar_model::names::MonitorKey;
 use prost::Message;
 use serde::{Deserialize, Serialize};
@@ -40,10 +41,21 @@ struct Chunk {
     strings: Vec<String>,
     #[prost(message, repeated, tag = "2")]
     tables: Vec<TableMessage>,
+    /// Names alone, of before fields had kinds.
     #[prost(string, repeated, tag = "3")]
-    fields: Vec<String>,
+    untyped_fields: Vec<String>,
     #[prost(message, repeated, tag = "4")]
     series: Vec<SeriesMessage>,
+    #[prost(message, repeated, tag = "5")]
+    fields: Vec<FieldMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct FieldMessage {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(uint32, tag = "2")]
+    kind: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -83,9 +95,10 @@ impl SeriesIndex {
             name: table.monitor.name.clone(),
             width_ms: table.width,
         };
+        let field = |(name, kind): &super::Field| FieldMessage { name: name.to_string(), kind: kind.id() };
         let head = Chunk {
             tables: self.tables.iter().skip(since.tables as usize).map(table).collect(),
-            fields: self.fields.iter().skip(since.fields as usize).map(|field| field.to_string()).collect(),
+            fields: self.fields.iter().skip(since.fields as usize).map(field).collect(),
             ..Chunk::default()
         };
         let mut bytes = Vec::new();
@@ -110,26 +123,31 @@ impl SeriesIndex {
         bytes
     }
 
-    fn take_chunk(&mut self, chunk: Chunk) -> Option<()> {
+    fn take_chunk(&mut self, chunk: Chunk) -> std::result::Result<(), String> {
+        let absent = || "an entry refers to what is not there".to_owned();
         for table in chunk.tables {
             self.table_id(&MonitorKey::new(table.workspace, table.name), table.width_ms);
         }
+        for field in chunk.untyped_fields {
+            self.field_id(&field, PartialKind::of_untyped(&field));
+        }
         for field in chunk.fields {
-            self.field_id(&field);
+            let kind = PartialKind::from_id(field.kind).map_err(|error| error.to_string())?;
+            self.field_id(&field.name, kind);
         }
         for series in chunk.series {
             let mut labels = Vec::with_capacity(series.labels.len() / 2);
             for pair in series.labels.chunks_exact(2) {
-                let column = self.intern(chunk.strings.get(pair[0] as usize)?);
-                let value = self.intern(chunk.strings.get(pair[1] as usize)?);
+                let column = self.intern(chunk.strings.get(pair[0] as usize).ok_or_else(absent)?);
+                let value = self.intern(chunk.strings.get(pair[1] as usize).ok_or_else(absent)?);
                 labels.push((column, value));
             }
-            self.tables.get(series.table as usize)?;
+            self.tables.get(series.table as usize).ok_or_else(absent)?;
             // The next id must be a number too.
-            series.id.checked_add(1)?;
+            series.id.checked_add(1).ok_or("an id is the last that there can be")?;
             self.insert(series.id, Arc::new(Series { table: series.table, labels: labels.into() }));
         }
-        Some(())
+        Ok(())
     }
 }
 
@@ -173,7 +191,7 @@ pub(crate) fn load(dir: &Path, file: SeriesFile, max_series: u32) -> Result<Seri
     while !rest.is_empty() {
         let at = length - rest.len();
         let chunk = split_chunk(&mut rest).ok_or_else(|| corrupt(at, "the checksum does not fit"))?;
-        index.take_chunk(chunk).ok_or_else(|| corrupt(at, "an entry refers to what is not there"))?;
+        index.take_chunk(chunk).map_err(|reason| corrupt(at, &reason))?;
     }
     Ok(index)
 }
@@ -226,7 +244,7 @@ mod tests {
     fn add(index: &mut SeriesIndex, values: &[(u8, u8)]) {
         for (monitor, value) in values {
             let table = index.table_id(&MonitorKey::new("w", monitor.to_string()), 60_000);
-            index.field_id(&format!("f{monitor}"));
+            index.field_id(&format!("f{monitor}"), PartialKind::ALL[usize::from(*value) % 3]);
             index.series_id(table, &[("k", &value.to_string())]);
         }
     }

@@ -19,7 +19,7 @@ use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExp
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions};
-use nightjar_model::delta::{LINES_FIELD, Partial};
+use nightjar_model::delta::{LINES_FIELD, Partial, PartialKind};
 use nightjar_model::kinds::monitor::{Stat, StatFn};
 use nightjar_model::query::CompletenessState;
 use roaring::RoaringBitmap;
@@ -98,17 +98,18 @@ impl WindowScan {
             parts[at % count].push(group);
         }
         let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
-        let mut names: Vec<&str> = Vec::new();
+        let mut names: Vec<(&str, PartialKind)> = Vec::new();
         let places = outputs.iter().map(|output| {
             let Output::Stat(stat) = output else { return None };
-            let name = stat.field().unwrap_or(LINES_FIELD);
+            let name = (stat.field().unwrap_or(LINES_FIELD), stat.kind());
             Some(names.iter().position(|known| *known == name).unwrap_or_else(|| {
                 names.push(name);
                 names.len() - 1
             }))
         });
         let places = places.collect();
-        let field = |(place, name): (usize, &&str)| state.index.field(name).map(|id| (id, place));
+        let field =
+            |(place, (name, kind)): (usize, &(&str, PartialKind))| Some((state.index.field(name, *kind)?, place));
         let fields = names.iter().enumerate().filter_map(field).collect();
         let mut series = HashMap::new();
         if outputs.iter().any(|output| matches!(output, Output::Key(_))) {
@@ -129,7 +130,7 @@ impl WindowScan {
             shared: Arc::clone(shared),
             range,
             series,
-            figures: names.iter().any(|name| *name != LINES_FIELD),
+            figures: names.iter().any(|(_, kind)| *kind != PartialKind::Lines),
             field_count: names.len(),
             places,
             fields,
@@ -347,7 +348,7 @@ async fn open(inner: &Inner, reservation: &MemoryReservation, group: Group) -> n
 
 fn stat_column(stat: &Stat, partials: &[Option<Partial>]) -> ArrayRef {
     if stat.function == StatFn::Lines {
-        let count = |partial: &Option<Partial>| partial.map(|p| i64::try_from(p.count).unwrap_or(i64::MAX));
+        let count = |partial: &Option<Partial>| partial.as_ref().map(|p| i64::try_from(p.count()).unwrap_or(i64::MAX));
         Arc::new(partials.iter().map(count).collect::<Int64Array>())
     } else {
         let value = |partial: &Option<Partial>| partial.as_ref().and_then(|p| stat.value(p));
@@ -365,7 +366,7 @@ impl Windows {
         }
         let field = inner.fields.get(&row.field).and_then(|place| self.fields.get_mut(*place)?.last_mut());
         if let Some(field) = field {
-            *field = Some(row.partial);
+            *field = Some(row.partial.clone());
         }
     }
 

@@ -201,26 +201,27 @@ pub(crate) fn check_batch(batch: &Batch) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use nightjar_model::Decimal;
-    use nightjar_model::delta::{Partial, WindowDelta};
+    use nightjar_model::delta::{Number, Partial, WindowDelta};
+    use nightjar_model::partial::{TopRank, TopState};
     use proptest::prelude::*;
 
     use super::*;
 
     fn delta(workspace: &str, values: &[i64]) -> MonitorDelta {
         let windows = values.iter().map(|value| {
-            let mut partial = Partial::EMPTY;
-            partial.add(Decimal::from_int(*value));
+            let number: Number = [Decimal::from_int(*value)].into_iter().collect();
+            let top = TopState::of_exact(1, TopRank::Count, [(["x"].as_slice(), 2, Decimal((*value).into()))]);
             WindowDelta {
                 start: Timestamp(value.rem_euclid(1000) * 60_000),
                 keys: vec![value.to_string()],
-                partials: vec![Partial::lines(1), partial],
+                partials: vec![Partial::lines(1), number.into(), top.into()],
             }
         });
         MonitorDelta {
             monitor: MonitorKey::new(workspace, "m"),
             width: Duration::from_secs(60),
             group_by: vec!["k".into()],
-            fields: vec!["*".into(), "v".into()],
+            fields: vec!["*".into(), "v".into(), "t".into()],
             windows: windows.collect(),
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nightjar_engine::{Engine, EngineConfig};
-use nightjar_model::delta::{Batch, MonitorDelta, Partial, Watermark, WindowDelta};
+use nightjar_model::delta::{Batch, MonitorDelta, Number, Partial, Watermark, WindowDelta};
 use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::{Expectation, Intake, MonitorCatalog, Taken, WindowReader};
@@ -187,7 +187,8 @@ impl Fixture {
         for series in answer.series {
             for (time, partials) in series.windows {
                 let key = ((time.0 - EPOCH) / MINUTE, series.keys[0].clone());
-                totals.insert(key, (partials[0].count, partials[1].sum));
+                let sum = partials[1].as_number().expect("a number").sum;
+                totals.insert(key, (partials[0].count(), sum));
             }
         }
         totals
@@ -197,12 +198,11 @@ impl Fixture {
 /// Of monitor `w/m`: minute after the epoch, key, value; each is a line.
 pub(crate) fn lines(entries: &[(i64, &str, i64)]) -> MonitorDelta {
     let window = |(minute, key, value): &(i64, &str, i64)| {
-        let mut figures = Partial::EMPTY;
-        figures.add(Decimal::from_int(*value));
+        let figures: Number = [Decimal::from_int(*value)].into_iter().collect();
         WindowDelta {
             start: Timestamp(EPOCH + minute * MINUTE),
             keys: vec![(*key).to_owned()],
-            partials: vec![Partial::lines(1), figures],
+            partials: vec![Partial::lines(1), figures.into()],
         }
     };
     MonitorDelta {

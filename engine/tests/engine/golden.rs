@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use nightjar_model::delta::{FAULT_KEYS, FAULTS_MONITOR, MonitorDelta, Partial, WindowDelta};
+use nightjar_model::delta::{FAULT_KEYS, FAULTS_MONITOR, MonitorDelta, Number, Partial, WindowDelta};
 use nightjar_model::names::MonitorKey;
 use nightjar_model::ports::WindowReader;
 use nightjar_model::query::SqlFormat;
@@ -17,9 +17,8 @@ fn delta(monitor: &str, group_by: &[&str], fields: &[&str], rows: &[(i64, &[&str
     let window = |(minute, keys, count, values): &(i64, &[&str], u64, &[i64])| {
         let mut partials = vec![Partial::lines(*count)];
         if fields.len() > 1 {
-            let mut figures = Partial::EMPTY;
-            values.iter().for_each(|value| figures.add(Decimal(i128::from(*value) * 500_000_000)));
-            partials.push(figures);
+            let figures: Number = values.iter().map(|value| Decimal(i128::from(*value) * 500_000_000)).collect();
+            partials.push(figures.into());
         }
         let keys = keys.iter().map(|key| (*key).to_owned()).collect();
         WindowDelta { start: Timestamp(EPOCH + minute * MINUTE), keys, partials }

@@ -4,6 +4,7 @@ mod completeness;
 mod crash;
 mod disk_full;
 mod fixture;
+mod formats;
 mod golden;
 mod limits;
 mod upkeep;

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Document;
-use crate::delta::LINES_FIELD;
+use crate::decimal::Decimal;
+use crate::delta::{LINES_FIELD, Number, Partial, PartialKind};
 use crate::names::column_name_problem;
 use crate::problem::Problems;
 
@@ -294,10 +295,15 @@ impl MonitorSpec {
     /// What is stored per window: [`LINES_FIELD`], then each column that a statistic reads, in the
     /// order of the statistics.
     pub fn fields(&self) -> Vec<String> {
-        let mut fields = vec![LINES_FIELD.to_owned()];
-        for column in self.stats.iter().filter_map(|stat| stat.field()) {
-            if !fields.iter().any(|field| field == column) {
-                fields.push(column.to_owned());
+        self.typed_fields().into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// [`MonitorSpec::fields`], with the kind of the partials of each.
+    pub fn typed_fields(&self) -> Vec<(String, PartialKind)> {
+        let mut fields = vec![(LINES_FIELD.to_owned(), PartialKind::Lines)];
+        for (stat, column) in self.stats.iter().filter_map(|stat| Some((stat, stat.field()?))) {
+            if !fields.iter().any(|(field, _)| field == column) {
+                fields.push((column.to_owned(), stat.kind()));
             }
         }
         fields
@@ -330,14 +336,27 @@ impl Stat {
 
     /// The figure of a window from the partial of its field; `None` where there is none (an average
     /// of nothing).
-    pub fn value(&self, partial: &crate::delta::Partial) -> Option<f64> {
-        let any = partial.count > 0;
+    ///
+    /// [`Stat::kind`] says of which kind the partial is; of another one there is no figure.
+    pub fn value(&self, partial: &Partial) -> Option<f64> {
+        let number = |take: fn(&Number) -> Decimal| partial.as_number().map(|number| take(number).to_f64());
+        let any = partial.count() > 0;
+        match (self.function, partial) {
+            (StatFn::Lines, Partial::Lines(count)) => Some(*count as f64),
+            (StatFn::Lines, _) => None,
+            (StatFn::Sum, _) => number(|number| number.sum),
+            (StatFn::Avg, _) if any => number(|number| number.sum).map(|sum| sum / partial.count() as f64),
+            (StatFn::Min, _) if any => number(|number| number.min),
+            (StatFn::Max, _) if any => number(|number| number.max),
+            (StatFn::Avg | StatFn::Min | StatFn::Max, _) => None,
+        }
+    }
+
+    /// Of which kind the partials are that it reads.
+    pub fn kind(&self) -> PartialKind {
         match self.function {
-            StatFn::Lines => Some(partial.count as f64),
-            StatFn::Sum => Some(partial.sum.to_f64()),
-            StatFn::Avg => any.then(|| partial.sum.to_f64() / partial.count as f64),
-            StatFn::Min => any.then(|| partial.min.to_f64()),
-            StatFn::Max => any.then(|| partial.max.to_f64()),
+            StatFn::Lines => PartialKind::Lines,
+            StatFn::Sum | StatFn::Avg | StatFn::Min | StatFn::Max => PartialKind::Number,
         }
     }
 }

@@ -135,7 +135,7 @@ async fn faults(shared: &Shared, ws: &str, name: &str, fleet: &[AgentView]) -> A
         .into_iter()
         .filter_map(|series| {
             let reason = series.keys.into_iter().next()?;
-            let last_hour = series.windows.iter().filter_map(|(_, partials)| partials.first()).map(|p| p.count).sum();
+            let last_hour = series.windows.iter().filter_map(|(_, partials)| partials.first()).map(|p| p.count()).sum();
             Some(FaultCount { last_hour, example: example(&reason), reason })
         })
         .collect();

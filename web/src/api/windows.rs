@@ -117,7 +117,7 @@ fn shape(answer: WindowAnswer, stats: &[Stat], limit: usize) -> Windows {
     let field_of = |stat: &Stat| answer.fields.iter().position(|field| field == stat.field().unwrap_or(LINES_FIELD));
     let fields: Vec<Option<usize>> = stats.iter().map(field_of).collect();
     let lines = |series: &SeriesWindows| -> u64 {
-        series.windows.iter().filter_map(|(_, partials)| partials.first()).map(|partial| partial.count).sum()
+        series.windows.iter().filter_map(|(_, partials)| partials.first()).map(|partial| partial.count()).sum()
     };
     let mut ranked: Vec<(u64, SeriesWindows)> =
         answer.series.into_iter().map(|series| (lines(&series), series)).collect();

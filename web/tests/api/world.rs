@@ -13,7 +13,7 @@ use nightjar_model::alert::{
     Alert, AlertCommit, AlertEvent, AlertQuery, AlertStatus, EventQuery, Notification, NotificationQuery, Receiver,
     RuleState,
 };
-use nightjar_model::delta::Partial;
+use nightjar_model::delta::{Number, Partial};
 use nightjar_model::identity::{
     Actor, ApiToken, AuditEntry, EnrolmentToken, NewApiToken, NewEnrolmentToken, Principal, Role, User, UserChange,
 };
@@ -406,7 +406,8 @@ impl AlertStore for World {
 
 fn column(count: u64, sum: i64) -> Partial {
     let sum = Decimal::from_int(sum);
-    if count == 0 { Partial::EMPTY } else { Partial { count, sum, min: sum, max: sum } }
+    let number = if count == 0 { Number::EMPTY } else { Number { count, sum, min: sum, max: sum } };
+    number.into()
 }
 
 #[async_trait]

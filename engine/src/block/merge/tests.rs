@@ -1,8 +1,9 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use nightjar_model::Decimal;
-use nightjar_model::delta::Partial;
+use nightjar_model::delta::{Number, Partial, PartialKind};
+use nightjar_model::partial::{TopRank, TopState};
 use proptest::prelude::*;
 
 use super::super::read::{self, Wanted};
@@ -13,11 +14,26 @@ use crate::storage::Storage;
 
 type Key = (u32, u32, i64, u32);
 
+/// Of the fields by their ids.
+const KINDS: [PartialKind; 3] = PartialKind::ALL;
+
+pub(in crate::block) fn names(_: &BTreeSet<u32>, fields: &BTreeSet<u32>) -> Vec<(String, String)> {
+    let field = |id: &u32| serde_json::json!({ "id": id, "name": "f", "kind": KINDS[*id as usize].name() });
+    let fields: Vec<serde_json::Value> = fields.iter().map(field).collect();
+    vec![("nightjar.fields".to_owned(), serde_json::Value::from(fields).to_string())]
+}
+
 fn rows(seed: &BTreeMap<Key, (u64, Option<i128>)>) -> Vec<Row> {
     let row = |((table, series, time, field), (count, value)): (&Key, &(u64, Option<i128>))| {
-        let partial = match value {
-            Some(value) => Partial { count: *count, sum: Decimal(*value), min: Decimal(*value), max: Decimal(*value) },
-            None => Partial::lines(*count),
+        let value = Decimal(value.unwrap_or(7));
+        let partial = match KINDS[*field as usize] {
+            PartialKind::Lines => Partial::lines(*count),
+            PartialKind::Number if value.0 % 5 == 0 => Number::EMPTY.into(),
+            PartialKind::Number => Number { count: *count, sum: value, min: value, max: value }.into(),
+            PartialKind::Top => {
+                let key = (value.0 % 20).to_string();
+                TopState::of_exact(40, TopRank::Count, [([key.as_str()].as_slice(), *count, Decimal(7))]).into()
+            }
         };
         Row { table: *table, series: *series, time: *time, field: *field, partial }
     };
@@ -32,7 +48,7 @@ fn seeds() -> impl Strategy<Value = BTreeMap<Key, (u64, Option<i128>)>> {
         Just(Some(i128::MAX)),
         Just(Some(i128::MIN))
     ];
-    proptest::collection::btree_map((0u32..3, 0u32..6, 0i64..50, 0u32..2), (1u64..100, value), 0..200)
+    proptest::collection::btree_map((0u32..3, 0u32..6, 0i64..50, 0u32..3), (1u64..100, value), 0..200)
 }
 
 async fn all(cursors: Vec<Cursor>, step: usize) -> Vec<Row> {
@@ -46,16 +62,17 @@ async fn all(cursors: Vec<Cursor>, step: usize) -> Vec<Row> {
     }
 }
 
-async fn write(storage: &Arc<Storage>, id: u64, rows: &[Row]) -> BlockMeta {
+pub(in crate::block) async fn write(storage: &Arc<Storage>, id: u64, rows: &[Row]) -> BlockMeta {
     let mut writer = BlockWriter::new(storage, id, i64::MIN, i64::MAX, 0).expect("writer");
     writer.write(rows).await.expect("written");
-    writer.finish(Vec::new()).await.expect("finished")
+    writer.finish(&names).await.expect("finished")
 }
 
 fn merged(sources: &[Vec<Row>]) -> Vec<(Key, Partial)> {
     let mut expected: BTreeMap<Key, Partial> = BTreeMap::new();
     for row in sources.iter().flatten() {
-        expected.entry(row.key()).or_default().merge(&row.partial);
+        let merged = expected.entry(row.key()).or_insert_with(|| Partial::empty(row.partial.kind()));
+        merged.merge(&row.partial).expect("of one kind");
     }
     expected.into_iter().collect()
 }
@@ -103,7 +120,7 @@ async fn only_what_is_wanted_is_read() {
                 wanted.table.is_none_or(|t| t == row.table) && (wanted.from..wanted.until).contains(&row.time)
             })
             .filter(|row| wanted.series.as_ref().is_none_or(|s| s.contains(row.series)))
-            .copied()
+            .cloned()
             .collect();
         assert_eq!(rows.len(), expected.len(), "{wanted:?}");
         assert!(rows == expected);
