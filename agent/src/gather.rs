@@ -59,8 +59,8 @@ pub(crate) struct Gatherer {
     last_discovery: Instant,
     /// Whether it is known who wants which lines: until then none is read, it would be nobody's.
     configured: bool,
-    /// The last minute after which all was flushed at once.
-    minute: Timestamp,
+    /// Start of the last window of the narrowest monitor, or minute, after which all was flushed at once.
+    closed: Timestamp,
     paused: bool,
 }
 
@@ -88,7 +88,7 @@ impl Gatherer {
             last_flush: now,
             last_discovery: Instant::now(),
             configured: false,
-            minute: closed_minute(now),
+            closed: closed_window(now, MINUTE),
             paused: false,
         }
     }
@@ -126,8 +126,9 @@ impl Gatherer {
             }
         }
         let now = self.shared.clock.now();
-        let until_minute = self.minute.saturating_add(2 * MINUTE + Duration::from_millis(GRACE_MILLIS as u64 + 2));
-        (cost * POLL_SHARE).clamp(POLL_EVERY, POLL_AT_MOST_EVERY).min(until_minute.since(now).max(POLL_EVERY / 8))
+        let grace = Duration::from_millis(GRACE_MILLIS as u64 + 2);
+        let until_closed = self.closed.saturating_add(2 * self.narrowest() + grace);
+        (cost * POLL_SHARE).clamp(POLL_EVERY, POLL_AT_MOST_EVERY).min(until_closed.since(now).max(POLL_EVERY / 8))
     }
 
     fn discover(&mut self) -> Duration {
@@ -169,20 +170,26 @@ impl Gatherer {
     }
 
     fn flush_if_due(&mut self, now: Timestamp) {
-        let minute = closed_minute(now);
-        let minute_over = minute > self.minute;
+        let closed = closed_window(now, self.narrowest());
+        let window_over = closed > self.closed;
         let pending: usize = self.monitors.iter().flatten().map(|m| m.pipeline.pending_keys()).sum();
         let many = self.shared.journal().stats().unacked_records >= MANY_UNACKED;
         let interval = if many { self.flush_interval.max(SLOW_FLUSH) } else { self.flush_interval };
         // A clock that was set back must not stop the flushes.
         let due = now.since(self.last_flush) >= interval || now < self.last_flush;
-        if minute_over || due || pending >= MAX_PENDING_KEYS || self.gathered.is_stuck() || self.applying.is_some() {
+        if window_over || due || pending >= MAX_PENDING_KEYS || self.gathered.is_stuck() || self.applying.is_some() {
             self.flush(now);
-            if minute_over || minute < self.minute {
-                self.minute = minute;
+            if window_over || closed < self.closed {
+                self.closed = closed;
             }
             self.publish();
         }
+    }
+
+    /// Length of the narrowest monitor's windows: when one is over, what was counted is told at once. The
+    /// faults have windows of a minute.
+    fn narrowest(&self) -> Duration {
+        self.monitors.iter().flatten().map(Running::width).min().unwrap_or(MINUTE).min(MINUTE)
     }
 
     fn publish(&mut self) {
@@ -194,9 +201,9 @@ impl Gatherer {
     }
 }
 
-/// The start of the latest minute whose lines have all been written, given writers' buffers.
-fn closed_minute(now: Timestamp) -> Timestamp {
-    Timestamp(now.0 - GRACE_MILLIS).floor(MINUTE).saturating_sub(MINUTE)
+/// The start of the latest window of this width whose lines have all been written, given writers' buffers.
+fn closed_window(now: Timestamp, width: Duration) -> Timestamp {
+    Timestamp(now.0 - GRACE_MILLIS).floor(width).saturating_sub(width)
 }
 
 /// Lines from the tailer into the monitors.

@@ -10,7 +10,7 @@ use nightjar_model::names::MonitorKey;
 use nightjar_model::protocol::encode_gathered;
 
 use super::monitors::Running;
-use super::{Gatherer, MINUTE};
+use super::Gatherer;
 use crate::journal::JournalError;
 use crate::tail::PositionChanges;
 
@@ -61,7 +61,7 @@ impl Gatherer {
         self.gathered.changes.extend(self.tailer.take_changes());
     }
 
-    /// Makes a record of all that was counted, unless there is nothing to tell. That a minute is over
+    /// Makes a record of all that was counted, unless there is nothing to tell. That a window is over
     /// for a monitor is worth telling alone.
     pub(super) fn flush(&mut self, now: Timestamp) {
         if self.last_flush.since(now) > SET_BACK {
@@ -127,8 +127,9 @@ impl Gatherer {
             let running = running.as_ref()?;
             let before = running.watermark;
             let through = self.tailer.through(&running.name).max(before)?;
-            let over_a_minute = before.is_none_or(|before| through.floor(MINUTE) > before.floor(MINUTE));
-            let is_news = over_a_minute || running.gap.is_some();
+            let width = running.width();
+            let over_a_window = before.is_none_or(|before| through.floor(width) > before.floor(width));
+            let is_news = over_a_window || running.gap.is_some();
             (is_news || before.is_none_or(|before| through > before)).then_some(Moved { slot, through, is_news })
         };
         self.monitors.iter().enumerate().filter_map(moved).collect()
@@ -240,7 +241,7 @@ mod tests {
         };
         MonitorDelta {
             monitor: MonitorKey::new("w", "m"),
-            width: MINUTE,
+            width: Duration::from_secs(60),
             group_by: vec!["k".into()],
             fields: vec!["*".into()],
             windows: (0..windows).map(window).collect(),

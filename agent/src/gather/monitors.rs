@@ -2,6 +2,7 @@
 //! others nor its own earlier form.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use nightjar_model::agents::MonitorReport;
 use nightjar_model::decode::decode;
@@ -54,6 +55,11 @@ impl Running {
             faults: BTreeMap::new(),
             fresh_faults: BTreeMap::new(),
         })
+    }
+
+    /// Length of its windows.
+    pub(super) fn width(&self) -> Duration {
+        self.spec.width()
     }
 
     pub(super) fn tail_fault(&mut self, reason: FaultReason, count: u64, example: &str) {

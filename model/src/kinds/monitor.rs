@@ -52,6 +52,10 @@ pub enum MonitorType {
     Minute,
     /// A figure a minute for each combination of the group-by columns.
     MinuteMultiKey,
+    /// One figure a second.
+    Second,
+    /// A figure a second for each combination of the group-by columns.
+    SecondMultiKey,
 }
 
 /// Agents by their labels; every entry must hold.
@@ -289,6 +293,7 @@ impl MonitorSpec {
     pub fn width(&self) -> Duration {
         match self.kind {
             MonitorType::Minute | MonitorType::MinuteMultiKey => Duration::from_secs(60),
+            MonitorType::Second | MonitorType::SecondMultiKey => Duration::from_secs(1),
         }
     }
 
@@ -426,12 +431,20 @@ impl MonitorSpec {
     }
 
     fn validate_grouping(&self, problems: &mut Problems) {
-        if self.kind == MonitorType::MinuteMultiKey && self.group_by.is_empty() {
-            problems
-                .absent("group_by", "a multi-key monitor needs at least one column; use type `minute` for one figure");
-        }
-        if self.kind == MonitorType::Minute && !self.group_by.is_empty() {
-            problems.add("group_by", "type `minute` has one figure a minute; use `minute_multi_key` to group");
+        let (single, multi) = match self.kind {
+            MonitorType::Minute | MonitorType::MinuteMultiKey => ("minute", "minute_multi_key"),
+            MonitorType::Second | MonitorType::SecondMultiKey => ("second", "second_multi_key"),
+        };
+        match self.kind {
+            MonitorType::MinuteMultiKey | MonitorType::SecondMultiKey if self.group_by.is_empty() => {
+                let text = "a multi-key monitor needs at least one column; use type";
+                problems.absent("group_by", format!("{text} `{single}` for one figure"));
+            }
+            MonitorType::Minute | MonitorType::Second if !self.group_by.is_empty() => {
+                let text = format!("type `{single}` has one figure a {single}; use `{multi}` to group");
+                problems.add("group_by", text);
+            }
+            _ => {}
         }
         if self.group_by.len() > 10 {
             problems.add("group_by", "holds more than 10 columns");

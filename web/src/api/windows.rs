@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use nightjar_model::delta::{FAULTS_MONITOR, LINES_FIELD, Partial};
+use nightjar_model::delta::{FAULTS_MONITOR, FAULTS_WIDTH, LINES_FIELD, Partial};
 use nightjar_model::kinds::alert_rule::KeyMatch;
 use nightjar_model::kinds::monitor::{Stat, StatFn};
 use nightjar_model::names::MonitorKey;
@@ -78,14 +78,14 @@ async fn windows(
     Path((ws, name)): Path<(String, String)>,
     mut params: Params,
 ) -> Answer {
-    let stats = stats(&shared, &ws, &name).await?;
+    let (stats, stored) = stored(&shared, &ws, &name).await?;
     let until = params.time("until").unwrap_or_else(|| shared.services.clock.now());
     let from = params.time("from").unwrap_or_else(|| until.saturating_sub(DEFAULT_RANGE));
     if from >= until {
         params.refuse("from", "must be before `until`");
     }
     let step = params.value::<Span>("step").map(|step| step.0);
-    let width = step.unwrap_or(Duration::from_secs(60));
+    let width = step.unwrap_or(stored);
     if width.is_zero() || until.since(from).as_millis() / width.as_millis().max(1) > MOST_WINDOWS {
         params.refuse("step", format!("gives more than {MOST_WINDOWS} windows; take a longer one, or a shorter range"));
     }
@@ -102,13 +102,14 @@ async fn windows(
     json(&shape(answer, &stats, limit))
 }
 
-async fn stats(shared: &Shared, ws: &str, name: &str) -> Answer<Vec<Stat>> {
+/// The statistics that a monitor stores, and the length of its windows.
+async fn stored(shared: &Shared, ws: &str, name: &str) -> Answer<(Vec<Stat>, Duration)> {
     if name == FAULTS_MONITOR {
-        return Ok(vec![Stat { name: "count".into(), function: StatFn::Lines, column: None }]);
+        return Ok((vec![Stat { name: "count".into(), function: StatFn::Lines, column: None }], FAULTS_WIDTH));
     }
     let monitor = shared.services.resources.get(&ResourceKey::new(Kind::Monitor, ws, name)).await?;
     match monitor.spec.as_monitor() {
-        Some(spec) => Ok(spec.stats.clone()),
+        Some(spec) => Ok((spec.stats.clone(), spec.width())),
         None => Err(Error::internal("the store answered another kind than it was asked for").into()),
     }
 }
