@@ -22,12 +22,12 @@ use chrono_tz::Tz;
 use memchr::memchr;
 use nightjar_model::delta::{FaultReason, MonitorDelta, Partial, WindowDelta};
 use nightjar_model::kinds::Document;
-use nightjar_model::kinds::monitor::{ColumnFilter, MonitorSpec, Pick, TimeFormat};
+use nightjar_model::kinds::monitor::{ColumnFilter, MonitorSpec, Pick, SUCCESS_FIELD, TimeFormat};
 use nightjar_model::names::{MonitorKey, OTHER_KEY};
 use nightjar_model::{Problem, Problems, Timestamp};
 
 pub(crate) use count::Outcome;
-use count::{Condition, Counter};
+use count::{Condition, Counter, Number};
 pub(crate) use gathered::Gathered;
 pub(crate) use json::{Place as JsonPlace, leaves as json_leaves};
 use key::{KeyPart, key_texts, write_key};
@@ -120,7 +120,15 @@ impl Pipeline {
     ) -> Self {
         let column = |name: &str| spec.columns.iter().position(|column| column.name == name);
         let fields = spec.fields();
-        let number_columns: Vec<usize> = fields.iter().skip(1).filter_map(|field| column(field)).collect();
+        let result_column = spec.service.as_ref().and_then(|service| column(&service.result));
+        let number = |field: &String| match &spec.service {
+            Some(service) if field == SUCCESS_FIELD => {
+                Some(Number::Holds(Condition::new(column(&service.result)?, &service.success)))
+            }
+            _ => column(field).map(Number::Column),
+        };
+        let numbers: Vec<Number> = fields.iter().skip(1).filter_map(number).collect();
+        let number_columns = fields.iter().skip(1).filter_map(|field| column(field)).chain(result_column);
         let parts: Vec<KeyPart> = spec
             .group_by
             .iter()
@@ -139,7 +147,7 @@ impl Pipeline {
         let order = [
             time_column.into_iter().collect(),
             include.iter().chain(&exclude).map(|condition| condition.column).collect(),
-            key_columns.iter().chain(&number_columns).copied().collect(),
+            key_columns.iter().copied().chain(number_columns).collect(),
             if every_column { (0..spec.columns.len()).collect() } else { Vec::new() },
         ];
         let (columns, mut fetches) = Columns::compile(&spec.columns, &order, problems);
@@ -151,7 +159,7 @@ impl Pipeline {
         let mut other = Vec::new();
         write_key(&mut other, key_columns.iter().map(|_| OTHER_KEY.as_bytes()), key_columns.len());
         let width_ms = spec.width().as_millis() as i64;
-        let windows = Windows::new(width_ms, number_columns.len(), spec.limits.max_keys as usize, other);
+        let windows = Windows::new(width_ms, numbers.len(), spec.limits.max_keys as usize, other);
         Self {
             key,
             width: spec.width(),
@@ -172,7 +180,8 @@ impl Pipeline {
                 exclude,
                 key: Vec::new(),
                 key_columns,
-                number_columns,
+                result_column,
+                numbers,
                 windows,
                 last_event_time: None,
             },

@@ -89,7 +89,9 @@ mod tests {
 
     fn check(spec: &str, lines: &[&str], expected: &Expect) {
         let value = nightjar_model::decode::parse_yaml(spec).expect("YAML").remove(0);
-        let spec: MonitorSpec = serde_json::from_value(value).expect("a monitor");
+        let mut problems = nightjar_model::Problems::new();
+        let spec = nightjar_model::kinds::Spec::decode(nightjar_model::Kind::Monitor, &value, &mut problems);
+        let spec = spec.and_then(|spec| spec.as_monitor().cloned()).expect("a monitor");
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
         let report = try_lines(&spec, &lines).expect("a report");
         let mut shown = String::new();
@@ -142,6 +144,39 @@ mod tests {
                 - counted=false time_unreadable {"unused": "\tat com.example.Main"}
                 2026-11-20T04:00:00Z [("goods", "衣服"), ("$app", "trade")] [("count", Some(2.0)), ("cost_avg", Some(7.0))]
                 {"column_missing": 1, "not_a_number": 1, "time_unreadable": 2}
+            "#]],
+        );
+    }
+
+    #[test]
+    fn service_metrics_count_successes_and_failures() {
+        let spec = r#"
+            type: service_metrics
+            source: { log: { paths: [{ path: /x.log }], time: { timezone: UTC } } }
+            columns:
+              - { name: station, pick: { split: { by: ",", index: 1 } } }
+              - { name: cost, pick: { split: { by: ",", index: 2 } } }
+              - { name: result, pick: { split: { by: ",", index: 3 } } }
+            group_by: [station]
+            service: { result: result, success: [Y, OK], cost: cost }
+        "#;
+        check(
+            spec,
+            &[
+                "2026-11-20 12:00:00,a,7,Y",
+                "2026-11-20 12:00:01,a,8,OK",
+                "2026-11-20 12:00:02,a,x,N",
+                "2026-11-20 12:00:03,a,5,",
+                "2026-11-20 12:00:03,b,5",
+            ],
+            &expect![[r#"
+                2026-11-20T12:00:00Z counted=true - {"cost": "7", "result": "Y", "station": "a"}
+                2026-11-20T12:00:01Z counted=true - {"cost": "8", "result": "OK", "station": "a"}
+                2026-11-20T12:00:02Z counted=true not_a_number {"cost": "x", "result": "N", "station": "a"}
+                2026-11-20T12:00:03Z counted=true - {"cost": "5", "result": "", "station": "a"}
+                2026-11-20T12:00:03Z counted=false column_missing {"cost": "5", "station": "b"}
+                2026-11-20T12:00:00Z [("station", "a")] [("total", Some(4.0)), ("success", Some(2.0)), ("failure", Some(2.0)), ("success_rate", Some(50.0)), ("cost_avg", Some(6.666666666666667))]
+                {"column_missing": 1, "not_a_number": 1}
             "#]],
         );
     }

@@ -9,8 +9,8 @@ use nightjar_model::delta::{
 use nightjar_model::names::MonitorKey;
 use nightjar_model::protocol::encode_gathered;
 
-use super::monitors::Running;
 use super::Gatherer;
+use super::monitors::Running;
 use crate::journal::JournalError;
 use crate::tail::PositionChanges;
 

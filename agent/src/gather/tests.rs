@@ -129,6 +129,27 @@ fn counts_and_says_when_a_minute_is_complete() {
 }
 
 #[test]
+fn seconds_are_told_when_they_are_over() {
+    let mut rig = Rig::new();
+    let spec = rig.spec("a.log").replace("minute_multi_key", "second_multi_key");
+    rig.apply("1", &[("m", spec)]);
+    rig.write("a.log", "2026-11-20 12:00:05,x,2\n2026-11-20 12:00:06,x,3\n");
+    rig.at(6_500);
+    let (deltas, _) = rig.records();
+    let starts: Vec<_> = deltas.iter().flat_map(|d| &d.windows).map(|w| w.start.0 - NOON).collect();
+    assert_eq!((starts, deltas[0].width), (vec![5_000, 6_000], Duration::from_secs(1)));
+    rig.write("a.log", "2026-11-20 12:00:06,x,3\n");
+    rig.at(7_100);
+    let (deltas, watermarks) = rig.records();
+    assert_eq!(deltas.len(), 1, "what came after the flush is told a second later, not after the interval");
+    assert_eq!(watermarks.last().unwrap().through, Timestamp(NOON + 6_100));
+    // With nothing written, each second that is over is worth telling.
+    rig.at(8_050);
+    rig.at(9_050);
+    assert_eq!(rig.records().1.len(), 2);
+}
+
+#[test]
 fn what_can_be_read_no_more_is_told_as_a_gap() {
     let mut rig = Rig::new();
     let spec = rig.spec("a.log");

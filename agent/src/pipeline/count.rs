@@ -43,9 +43,20 @@ pub(super) struct Counter {
     pub(super) exclude: Vec<Condition>,
     pub(super) key_columns: Vec<usize>,
     pub(super) key: Vec<u8>,
-    pub(super) number_columns: Vec<usize>,
+    /// The column that tells success, where it must be in a line for it to count.
+    pub(super) result_column: Option<usize>,
+    pub(super) numbers: Vec<Number>,
     pub(super) windows: Windows,
     pub(super) last_event_time: Option<Timestamp>,
+}
+
+/// A number of each line.
+#[derive(Debug)]
+pub(super) enum Number {
+    /// What stands in a column.
+    Column(usize),
+    /// 1 if the condition holds, else 0.
+    Holds(Condition),
 }
 
 /// Holds when the column is one of the values.
@@ -90,6 +101,11 @@ impl Counter {
         }
         self.last_event_time = time;
         self.columns.fetch(&self.for_figures, line);
+        if let Some(column) = self.result_column
+            && self.columns.value(column, line).is_none()
+        {
+            return fault(FaultReason::ColumnMissing);
+        }
         let at = match self.key_columns.as_slice() {
             [column] => match self.columns.value(*column, line) {
                 Some(value) => self.windows.count_line(event_time, cut_key(value)),
@@ -105,9 +121,16 @@ impl Counter {
             }
         };
         let mut outcome = Outcome { time, counted: true, fault: None, over_limit: at.over_limit };
-        for (number, column) in self.number_columns.iter().enumerate() {
-            match self.columns.value(*column, line).and_then(parse_number) {
-                Some(value) => self.windows.add(at, number, value),
+        for (at_number, number) in self.numbers.iter().enumerate() {
+            let value = match number {
+                Number::Column(column) => self.columns.value(*column, line).and_then(parse_number),
+                Number::Holds(condition) => {
+                    let value = self.columns.value(condition.column, line);
+                    value.map(|value| Decimal::from_int(i64::from(condition.holds(value))))
+                }
+            };
+            match value {
+                Some(value) => self.windows.add(at, at_number, value),
                 None => outcome.fault = Some(FaultReason::NotANumber),
             }
         }

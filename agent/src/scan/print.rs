@@ -48,7 +48,8 @@ fn figure(stat: &Stat, partial: &Partial) -> Option<String> {
         StatFn::Sum => number.map(|number| number.sum.to_string()),
         StatFn::Min => exact(|number| number.min),
         StatFn::Max => exact(|number| number.max),
-        StatFn::Avg => stat.value(partial).map(|average| average.to_string()),
+        StatFn::Success | StatFn::Failure => stat.value(partial).map(|lines| format!("{lines:.0}")),
+        StatFn::Avg | StatFn::SuccessRate => stat.value(partial).map(|figure| figure.to_string()),
     }
 }
 

@@ -124,10 +124,10 @@ pub(crate) fn confirmed_by_less(stat: &Stat, condition: &Condition) -> bool {
     let rising = matches!(condition.op, Op::Above | Op::AtLeast);
     let falling = matches!(condition.op, Op::Below | Op::AtMost);
     match stat.function {
-        StatFn::Lines => rising,
+        StatFn::Lines | StatFn::Success | StatFn::Failure => rising,
         StatFn::Max => rising && matches!(condition.take, Take::Now(_) | Take::Max(_)),
         StatFn::Min => falling && matches!(condition.take, Take::Now(_) | Take::Min(_)),
-        StatFn::Sum | StatFn::Avg => false,
+        StatFn::Sum | StatFn::Avg | StatFn::SuccessRate => false,
     }
 }
 
@@ -141,7 +141,7 @@ fn take(stat: &Stat, take: &Take, partials: &[Partial], minutes: usize) -> Optio
     for partial in partials {
         merged.merge(partial).ok()?;
     }
-    let adds_up = matches!(stat.function, StatFn::Lines | StatFn::Sum);
+    let adds_up = matches!(stat.function, StatFn::Lines | StatFn::Sum | StatFn::Success | StatFn::Failure);
     let empty_minute = (adds_up && partials.len() < minutes).then_some(0.0);
     let each = || partials.iter().filter_map(|partial| stat.value(partial));
     match take {
@@ -149,7 +149,7 @@ fn take(stat: &Stat, take: &Take, partials: &[Partial], minutes: usize) -> Optio
         Take::Sum(_) if adds_up => stat.value(&merged),
         Take::Sum(_) => each().reduce(|a, b| a + b),
         Take::Avg(_) if adds_up => stat.value(&merged).map(|sum| sum / minutes.max(1) as f64),
-        Take::Avg(_) if stat.function == StatFn::Avg => stat.value(&merged),
+        Take::Avg(_) if matches!(stat.function, StatFn::Avg | StatFn::SuccessRate) => stat.value(&merged),
         Take::Avg(_) => each().reduce(|a, b| a + b).map(|sum| sum / each().count() as f64),
         Take::Min(_) => each().chain(empty_minute).reduce(f64::min),
         Take::Max(_) => each().chain(empty_minute).reduce(f64::max),

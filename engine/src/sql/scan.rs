@@ -20,7 +20,7 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions};
 use nightjar_model::delta::{LINES_FIELD, Partial, PartialKind};
-use nightjar_model::kinds::monitor::{Stat, StatFn};
+use nightjar_model::kinds::monitor::Stat;
 use nightjar_model::query::CompletenessState;
 use roaring::RoaringBitmap;
 
@@ -347,8 +347,8 @@ async fn open(inner: &Inner, reservation: &MemoryReservation, group: Group) -> n
 }
 
 fn stat_column(stat: &Stat, partials: &[Option<Partial>]) -> ArrayRef {
-    if stat.function == StatFn::Lines {
-        let count = |partial: &Option<Partial>| partial.as_ref().map(|p| i64::try_from(p.count()).unwrap_or(i64::MAX));
+    if stat.function.is_count() {
+        let count = |partial: &Option<Partial>| partial.as_ref().and_then(|p| stat.value(p)).map(|value| value as i64);
         Arc::new(partials.iter().map(count).collect::<Int64Array>())
     } else {
         let value = |partial: &Option<Partial>| partial.as_ref().and_then(|p| stat.value(p));

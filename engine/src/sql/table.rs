@@ -60,7 +60,7 @@ impl TableShape {
 }
 
 fn stat_type(stat: &Stat) -> DataType {
-    if stat.function == StatFn::Lines { DataType::Int64 } else { DataType::Float64 }
+    if stat.function.is_count() { DataType::Int64 } else { DataType::Float64 }
 }
 
 /// A monitor's windows as of one moment.

@@ -1,5 +1,7 @@
 //! Monitor: which lines to read, what to pick out of them, and what to count.
 
+mod service;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use crate::decimal::Decimal;
 use crate::delta::{LINES_FIELD, Number, Partial, PartialKind};
 use crate::names::column_name_problem;
 use crate::problem::Problems;
+pub use service::{SUCCESS_FIELD, ServiceSpec};
 
 /// Instance dimensions that can stand wherever a group-by column can.
 pub const DIMENSIONS: [&str; 6] = ["$app", "$idc", "$ldc", "$host", "$ip", "$env"];
@@ -39,6 +42,9 @@ pub struct MonitorSpec {
     /// Without any, the lines are counted as `count`.
     #[serde(default = "default_stats")]
     pub stats: Vec<Stat>,
+    /// Of type `service_metrics`, instead of statistics; which ones it has is shown in `stats`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceSpec>,
     #[serde(default)]
     pub limits: Limits,
     #[serde(default = "yes")]
@@ -56,6 +62,9 @@ pub enum MonitorType {
     Second,
     /// A figure a second for each combination of the group-by columns.
     SecondMultiKey,
+    /// Total, success, failure, success rate and average cost of a service, a minute each, for each
+    /// combination of the group-by columns if there are any.
+    ServiceMetrics,
 }
 
 /// Agents by their labels; every entry must hold.
@@ -248,6 +257,12 @@ pub enum StatFn {
     Avg,
     Min,
     Max,
+    /// Lines whose result is one of those that mean success. Of `service_metrics` alone, as are the next two.
+    Success,
+    /// The other lines.
+    Failure,
+    /// Successes in per cent of all; none where there are no lines.
+    SuccessRate,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -292,7 +307,7 @@ impl MonitorSpec {
     /// Length of a window.
     pub fn width(&self) -> Duration {
         match self.kind {
-            MonitorType::Minute | MonitorType::MinuteMultiKey => Duration::from_secs(60),
+            MonitorType::Minute | MonitorType::MinuteMultiKey | MonitorType::ServiceMetrics => Duration::from_secs(60),
             MonitorType::Second | MonitorType::SecondMultiKey => Duration::from_secs(1),
         }
     }
@@ -335,6 +350,7 @@ impl Stat {
     pub fn field(&self) -> Option<&str> {
         match self.function {
             StatFn::Lines => None,
+            StatFn::Success | StatFn::Failure | StatFn::SuccessRate => Some(SUCCESS_FIELD),
             _ => self.column.as_deref(),
         }
     }
@@ -353,7 +369,12 @@ impl Stat {
             (StatFn::Avg, _) if any => number(|number| number.sum).map(|sum| sum / partial.count() as f64),
             (StatFn::Min, _) if any => number(|number| number.min),
             (StatFn::Max, _) if any => number(|number| number.max),
-            (StatFn::Avg | StatFn::Min | StatFn::Max, _) => None,
+            (StatFn::Success, _) => number(|number| number.sum),
+            (StatFn::Failure, _) => number(|number| number.sum).map(|successes| partial.count() as f64 - successes),
+            (StatFn::SuccessRate, _) if any => {
+                number(|number| number.sum).map(|successes| successes * 100.0 / partial.count() as f64)
+            }
+            (StatFn::Avg | StatFn::Min | StatFn::Max | StatFn::SuccessRate, _) => None,
         }
     }
 
@@ -361,18 +382,34 @@ impl Stat {
     pub fn kind(&self) -> PartialKind {
         match self.function {
             StatFn::Lines => PartialKind::Lines,
-            StatFn::Sum | StatFn::Avg | StatFn::Min | StatFn::Max => PartialKind::Number,
+            StatFn::Sum
+            | StatFn::Avg
+            | StatFn::Min
+            | StatFn::Max
+            | StatFn::Success
+            | StatFn::Failure
+            | StatFn::SuccessRate => PartialKind::Number,
         }
     }
 }
 
 impl Document for MonitorSpec {
+    fn complete(&mut self) {
+        if self.kind == MonitorType::ServiceMetrics
+            && let Some(service) = &self.service
+            && self.stats == default_stats()
+        {
+            self.stats = service.stats();
+        }
+    }
+
     fn validate(&self, problems: &mut Problems) {
         problems.within("source.log", |p| self.log().validate(p));
         self.validate_columns(problems);
         self.validate_filter(problems);
         self.validate_grouping(problems);
         self.validate_stats(problems);
+        self.validate_service(problems);
         if !(1..=100_000).contains(&self.limits.max_keys) {
             problems.add("limits.max_keys", "must be from 1 to 100000");
         }
@@ -432,7 +469,9 @@ impl MonitorSpec {
 
     fn validate_grouping(&self, problems: &mut Problems) {
         let (single, multi) = match self.kind {
-            MonitorType::Minute | MonitorType::MinuteMultiKey => ("minute", "minute_multi_key"),
+            MonitorType::Minute | MonitorType::MinuteMultiKey | MonitorType::ServiceMetrics => {
+                ("minute", "minute_multi_key")
+            }
             MonitorType::Second | MonitorType::SecondMultiKey => ("second", "second_multi_key"),
         };
         match self.kind {
@@ -478,7 +517,12 @@ impl MonitorSpec {
                 } else if !seen.insert(stat.name.to_ascii_lowercase()) {
                     p.add("name", format!("`{}` is there twice", stat.name));
                 }
+                if stat.function.is_of_services() && self.kind != MonitorType::ServiceMetrics {
+                    p.add("fn", "is of monitors of type `service_metrics` alone, which have it without being asked");
+                    return;
+                }
                 match (&stat.function, &stat.column) {
+                    (StatFn::Success | StatFn::Failure | StatFn::SuccessRate, _) => {}
                     (StatFn::Lines, Some(_)) => p.add("column", "`lines` counts lines and takes no column"),
                     (StatFn::Lines, None) => {}
                     (_, None) => p.absent("column", "is required: which column to take it of"),
@@ -580,6 +624,6 @@ fn first_group() -> RegexGroup {
     RegexGroup::Index(1)
 }
 
-fn default_stats() -> Vec<Stat> {
+pub(super) fn default_stats() -> Vec<Stat> {
     vec![Stat { name: "count".into(), function: StatFn::Lines, column: None }]
 }
