@@ -54,7 +54,7 @@ async fn examples_count_what_was_written() {
 
     let examples = stand.path("examples");
     std::fs::create_dir(&examples).unwrap();
-    for name in ["trade.yaml", "toll.yaml", "people.yaml"] {
+    for name in ["trade.yaml", "toll.yaml", "service.yaml", "people.yaml"] {
         let text = std::fs::read_to_string(repository().join("examples").join(name)).unwrap();
         let here = logs.to_str().unwrap();
         std::fs::write(examples.join(name), text.replace("/home/admin/logs", here)).unwrap();
@@ -62,10 +62,10 @@ async fn examples_count_what_was_written() {
     let applied = stand.nightjar(&["apply", "-f", examples.to_str().unwrap()]);
     let text = String::from_utf8_lossy(&applied.stdout).into_owned();
     assert!(applied.status.success(), "{text}{}", String::from_utf8_lossy(&applied.stderr));
-    assert_eq!(text.lines().filter(|line| line.contains("created")).count(), 15, "{text}");
+    assert_eq!(text.lines().filter(|line| line.contains("created")).count(), 18, "{text}");
     let again = stand.nightjar(&["apply", "-f", examples.to_str().unwrap()]);
     let text = String::from_utf8_lossy(&again.stdout).into_owned();
-    assert_eq!(text.lines().filter(|line| line.contains("unchanged")).count(), 15, "{text}");
+    assert_eq!(text.lines().filter(|line| line.contains("unchanged")).count(), 18, "{text}");
 
     stand.start_agent("agent", &["app=trade"]).await;
     wait_for("the trades", Duration::from_secs(60), async || {
@@ -84,6 +84,42 @@ async fn examples_count_what_was_written() {
             })
             .collect();
         difference(&counted, &toll)
+    })
+    .await;
+
+    // The same log as service metrics: nothing is counted that did not succeed or fail.
+    wait_for("the service", Duration::from_secs(30), async || {
+        let sql = "SELECT to_unixtime(time) AS at, station, total, success + failure AS told, cost_avg, success_rate, \
+                   success FROM monitor.\"toll-service\"";
+        let counted = stand.sql(sql).await;
+        for row in &counted {
+            let [total, success] = ["total", "success"].map(|name| row[name].as_f64().unwrap());
+            let rate = row["success_rate"].as_f64().unwrap();
+            if (rate - success * 100.0 / total).abs() > 1e-9 || row["told"] != row["total"] {
+                return Err(format!("{row}"));
+            }
+        }
+        let figures = |row: &Value| {
+            let lines = row["total"].as_u64().unwrap();
+            let sum = (row["cost_avg"].as_f64().unwrap() * lines as f64).round() as i64;
+            ((row["at"].as_i64().unwrap() * 1000, row["station"].as_str().unwrap().to_owned()), (lines, sum))
+        };
+        difference(&counted.iter().map(figures).collect(), &toll)
+    })
+    .await;
+    // And by the second, of which the minutes are the sum.
+    wait_for("the seconds", Duration::from_secs(30), async || {
+        let by_minute = |totals: &Totals| {
+            let mut minutes = BTreeMap::<i64, u64>::new();
+            totals.iter().for_each(|((at, _), (lines, _))| *minutes.entry(at / 60_000).or_default() += lines);
+            minutes
+        };
+        let rows = stand.sql("SELECT to_unixtime(time) AS at, count FROM monitor.\"toll-live\"").await;
+        let seconds =
+            |row: &Value| ((row["at"].as_i64().unwrap() * 1000, String::new()), (row["count"].as_u64().unwrap(), 0));
+        let counted: Totals = rows.iter().map(seconds).collect();
+        let (counted, written) = (by_minute(&counted), by_minute(&toll));
+        if counted == written { Ok(()) } else { Err(format!("counted {counted:?}, written {written:?}")) }
     })
     .await;
 
