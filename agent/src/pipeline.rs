@@ -74,13 +74,7 @@ impl HostFacts {
     }
 
     fn dimension(&self, name: &str, spec: &MonitorSpec) -> String {
-        let label = |key: &str| self.labels.get(key).cloned();
-        match name {
-            "$app" => label("app").or_else(|| spec.app.clone()).unwrap_or_default(),
-            "$host" => self.hostname.clone(),
-            "$ip" => self.ip.clone(),
-            other => label(other.trim_start_matches('$')).unwrap_or_default(),
-        }
+        spec.dimension(name, &self.labels, &self.hostname, &self.ip)
     }
 }
 

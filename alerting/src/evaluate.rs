@@ -305,8 +305,7 @@ impl Evaluate {
             last_call,
             max_states: self.config.max_states,
             forget_keys_after: self.config.forget_keys_after.0,
-            agent_away: progress.agents.is_empty()
-                || progress.agents.iter().any(|(_, through)| through.is_none_or(|through| through < at)),
+            agent_away: progress.settled_through.is_none_or(|through| through < at),
             hosts: &hosts,
         };
         let mut verdict = evaluation::judge(&check, &memory.states)?;

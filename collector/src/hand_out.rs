@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use nightjar_model::agents::{AgentFacts, AgentRecord};
 use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::{AgentId, MonitorKey};
-use nightjar_model::ports::{Expectation, ListQuery, Reconciler, ResourceStore};
+use nightjar_model::ports::{Expectation, ExpectedAgent, ListQuery, Reconciler, ResourceStore};
 use nightjar_model::protocol::wire;
 use nightjar_model::resource::Kind;
 use nightjar_model::{Error, Result};
@@ -118,10 +118,18 @@ impl Plan {
                 let wanted = |agent: &&AgentRecord| {
                     agent.workspace == *workspace && planned.spec.wants(&agent.facts.labels, &agent.facts.hostname)
                 };
+                let (spec, columns) = (&planned.spec, planned.spec.instance_columns());
+                let contributor = |agent: &AgentRecord| {
+                    let AgentFacts { labels, hostname, ip, .. } = &agent.facts;
+                    let keys = columns.iter().map(|column| spec.dimension(column, labels, hostname, ip));
+                    ExpectedAgent { id: agent.id.clone(), keys: keys.collect() }
+                };
+                let contributors = agents.iter().filter(wanted).map(contributor).collect();
                 expected.push(Expectation {
                     monitor: MonitorKey::new(workspace.clone(), name.clone()),
-                    width: planned.spec.width(),
-                    agents: agents.iter().filter(wanted).map(|agent| agent.id.clone()).collect(),
+                    width: spec.width(),
+                    agents: contributors,
+                    columns,
                 });
             }
         }
@@ -259,6 +267,7 @@ mod tests {
         let agents = [agent("1", "default", "trade"), agent("2", "default", "toll"), agent("3", "other", "trade")];
         let expected = plan.expectations(&agents);
         assert_eq!(expected.len(), 1);
-        assert_eq!(expected[0].agents, [AgentId("1".to_owned())]);
+        let one = ExpectedAgent { id: AgentId("1".to_owned()), keys: vec![] };
+        assert_eq!(expected[0].agents, [one]);
     }
 }

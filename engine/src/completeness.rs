@@ -19,10 +19,10 @@ use nightjar_model::Timestamp;
 use nightjar_model::delta::Watermark;
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::Expectation;
-use nightjar_model::query::{CompletenessState, Progress};
+use nightjar_model::query::{CompletenessState, Contributor, IncompleteReason, Progress};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::marks::Marks;
+pub(crate) use self::marks::{Marks, nobody};
 use crate::ranges::Ranges;
 
 /// Agents that left a monitor while windows waited for them, or came late: the latest are kept, each one
@@ -32,6 +32,10 @@ const ABANDONED_KEPT: usize = 1000;
 /// Agents hold their watermarks back by so much, for what is still in writers' buffers: one that begins at
 /// the end of a file begins so long after its first watermark.
 const HELD_BACK: i64 = 1000;
+
+/// So long after its end a window may still be in progress: agents tell of it a second later, and have to be
+/// heard.
+const TELLING: i64 = 15_000;
 
 /// A monitor, and the end of its last complete window.
 pub(crate) type Closed = (MonitorKey, Timestamp);
@@ -94,7 +98,8 @@ impl Tracker {
                 None => !e.agents.is_empty(),
                 Some(track) => {
                     (track.width != e.width.as_millis() as i64 && !e.agents.is_empty())
-                        || e.agents.iter().collect::<BTreeSet<_>>() != track.agents.keys().collect()
+                        || e.agents.iter().map(|agent| &agent.id).collect::<BTreeSet<_>>()
+                            != track.agents.keys().collect()
                 }
             })
     }
@@ -105,7 +110,7 @@ impl Tracker {
         for expectation in expected {
             let entry = named.entry(&expectation.monitor).or_default();
             entry.0 = expectation.width.as_millis() as i64;
-            entry.1.extend(&expectation.agents);
+            entry.1.extend(expectation.agents.iter().map(|agent| &agent.id));
         }
         let mut closed = Vec::new();
         for (monitor, track) in &mut self.0 {
@@ -251,22 +256,57 @@ impl Track {
         self.complete.end().filter(|end| Some(*end) > complete).map(Timestamp)
     }
 
-    pub(crate) fn progress(&self) -> Progress {
+    pub(crate) fn progress(&self, revision: u64) -> Progress {
+        let through = || self.agents.values().map(|agent| agent.through);
         Progress {
             complete_through: self.complete.end().map(Timestamp),
-            agents: self.agents.iter().map(|(id, agent)| (id.clone(), agent.through.map(Timestamp))).collect(),
+            settled_through: self.settled.filter(|_| !self.agents.is_empty()).map(Timestamp),
+            furthest: through().max().flatten().map(Timestamp),
+            expected: self.agents.len(),
+            revision,
         }
     }
 
-    pub(crate) fn state(&self, start: i64) -> CompletenessState {
+    pub(crate) fn contributors(&self) -> Vec<Contributor> {
+        let of = |(agent, known): (&AgentId, &Expected)| Contributor {
+            agent: agent.clone(),
+            through: known.through.map(Timestamp),
+        };
+        self.agents.iter().map(of).collect()
+    }
+
+    /// Of the window that starts at `start`, as it is `now`.
+    pub(crate) fn state(&self, start: i64, now: i64) -> CompletenessState {
         if self.revised.contains(start) {
             CompletenessState::Revised
         } else if self.complete.contains(start) {
             CompletenessState::Complete
         } else {
-            CompletenessState::Partial
+            match (self.never(start), waited_for(start, self.width, now)) {
+                // Before it is over, that nobody was there at its beginning is no news.
+                (Some(IncompleteReason::NobodyExpected), CompletenessState::InProgress) | (None, _) => {
+                    waited_for(start, self.width, now)
+                }
+                (Some(_), _) => CompletenessState::Never,
+            }
         }
     }
+
+    /// Why a window that is not complete will never be.
+    fn never(&self, start: i64) -> Option<IncompleteReason> {
+        let abandoned = self.abandoned.iter().any(|left| left.from <= start && start < left.until);
+        if abandoned || self.nameless.contains(start) {
+            return Some(IncompleteReason::Left);
+        }
+        let expected = self.agents.values().any(|agent| agent.since <= start);
+        (!expected).then_some(IncompleteReason::NobodyExpected)
+    }
+}
+
+/// Of a window that is not complete and can be.
+pub(crate) fn waited_for(start: i64, width: i64, now: i64) -> CompletenessState {
+    let told = start.saturating_add(width).saturating_add(TELLING);
+    if told > now { CompletenessState::InProgress } else { CompletenessState::Partial }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use nightjar_model::delta::Batch;
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::{ClosedListener, Expectation, Intake, MonitorCatalog, Reconciler, Taken, WindowReader};
-use nightjar_model::query::{Progress, SqlAnswer, SqlFormat, WindowAnswer, WindowQuery};
+use nightjar_model::query::{Contributor, Progress, SqlAnswer, SqlFormat, WindowAnswer, WindowQuery};
 use nightjar_model::{Clock, Error, Result, Timestamp};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
@@ -192,7 +192,13 @@ impl WindowReader for Engine {
 
     async fn progress(&self, monitor: &MonitorKey) -> Result<Progress> {
         let state = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(state.tracker.track(monitor).map(|track| track.progress()).unwrap_or_default())
+        let revision = state.revision;
+        Ok(state.tracker.track(monitor).map(|track| track.progress(revision)).unwrap_or_default())
+    }
+
+    async fn contributors(&self, monitor: &MonitorKey) -> Result<Vec<Contributor>> {
+        let track = self.shared.state.read().unwrap_or_else(PoisonError::into_inner).tracker.track(monitor).cloned();
+        Ok(track.map(|track| track.contributors()).unwrap_or_default())
     }
 
     async fn sql(&self, workspace: &str, sql: &str, format: SqlFormat) -> Result<SqlAnswer> {

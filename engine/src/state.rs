@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(crate) blocks: Arc<Vec<Arc<Block>>>,
     pub(crate) sequences: Sequences,
     pub(crate) tracker: Tracker,
+    /// Of the completeness: another one with every record that may change it.
+    pub(crate) revision: u64,
     retention: Duration,
 }
 
@@ -53,6 +55,7 @@ impl State {
             blocks: Arc::default(),
             sequences,
             tracker,
+            revision: 0,
             retention,
         }
     }
@@ -65,6 +68,7 @@ impl State {
     /// Applies a record that is in the log. Answers which monitors have come further.
     pub(crate) fn apply(&mut self, record: &Record) -> Vec<Closed> {
         self.oldest.get_or_insert(record.at);
+        self.revision += 1;
         match &record.body {
             Body::Batch(batch) => self.apply_batch(record.at, batch),
             Body::Expect(expected) => self.tracker.expect(record.at, expected),

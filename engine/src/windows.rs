@@ -8,13 +8,13 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use nightjar_model::delta::{FAULT_KEYS, FAULTS_MONITOR, LINES_FIELD, Partial, PartialKind};
 use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::{AgentId, MonitorKey};
-use nightjar_model::query::{Completeness, CompletenessState, SeriesWindows, WindowAnswer, WindowQuery};
+use nightjar_model::query::{Completeness, InstanceCompleteness, SeriesWindows, WindowAnswer, WindowQuery};
 use nightjar_model::{Error, ErrorKind, Result, Timestamp};
 use roaring::RoaringBitmap;
 
 use crate::block::Row;
 use crate::block::read::{BlockRows, Wanted};
-use crate::completeness::Marks;
+use crate::completeness::{Marks, nobody};
 use crate::engine::Shared;
 use crate::snapshot::Snapshot;
 use crate::sql::near;
@@ -96,7 +96,8 @@ async fn read(shared: &Arc<Shared>, query: WindowQuery) -> Result<WindowAnswer> 
         let kinds: Vec<PartialKind> = shape.fields.iter().map(|(_, kind)| *kind).collect();
         let series = gather(&work, plan, &kinds, query.max_series, reservation).await?;
         let fields = shape.fields.into_iter().map(|(name, _)| name).collect();
-        Ok(WindowAnswer { by, fields, series, completeness })
+        let instances = InstanceCompleteness::default();
+        Ok(WindowAnswer { by, fields, series, completeness, instances })
     };
     shared.windows_pool.run("windows", answer).await
 }
@@ -169,19 +170,17 @@ fn plan(
 /// Of every window of the answer that has begun.
 async fn completeness(shared: &Shared, plan: &Plan, reservation: &MemoryReservation) -> Result<Vec<Completeness>> {
     let now = shared.clock.now().0;
-    let marks = plan.snapshot.track.as_ref().map(|track| Marks::new(track, plan.width));
+    let marks = plan.snapshot.track.as_ref().map(|track| Marks::new(track, plan.width, now));
     let mut all = Vec::new();
     let mut start = plan.from;
     while start < plan.until && start <= now {
         let end = (start + plan.step).min(plan.until);
         let one = match &marks {
             Some(marks) => marks.of(start, end),
-            None => Completeness {
-                time: Timestamp(start),
-                state: CompletenessState::Partial,
-                missing: Vec::new(),
-                missing_count: 0,
-            },
+            None => {
+                let (state, reason) = nobody(start, plan.width, now);
+                Completeness { time: Timestamp(start), state, reason, missing: Vec::new(), missing_count: 0 }
+            }
         };
         let names: usize = one.missing.iter().map(|agent| size_of::<AgentId>() + agent.0.len()).sum();
         reservation.try_grow(size_of::<Completeness>() + names).map_err(no_memory)?;

@@ -19,7 +19,7 @@ use crate::identity::{
 };
 use crate::kinds::monitor::MonitorSpec;
 use crate::names::{AgentId, MonitorKey};
-use crate::query::{Progress, SqlAnswer, SqlFormat, WindowAnswer, WindowQuery};
+use crate::query::{Contributor, Progress, SqlAnswer, SqlFormat, WindowAnswer, WindowQuery};
 use crate::resource::{Kind, Resource, ResourceKey};
 use crate::secret::Secret;
 use crate::time::Timestamp;
@@ -183,9 +183,10 @@ pub trait Intake: Send + Sync {
     async fn take(&self, batch: Batch) -> Result<Taken>;
     /// The highest sequence taken of this incarnation; 0 if none.
     async fn last_sequence(&self, agent: &AgentId, incarnation: u64) -> Result<u64>;
-    /// From now on, these agents are expected to contribute to these monitors. Monitors not named are
-    /// expected of nobody. `since` is when an agent was first given the monitor: windows that began
-    /// before it do not wait for the agent.
+    /// From now on, these agents and nobody else are expected to contribute to these monitors. Monitors not
+    /// named are expected of nobody. A window that has begun already does not wait for an agent that is
+    /// named for the first time; one that is named no longer is waited for no longer, and what it had
+    /// begun is never complete. The same again changes nothing, and only what changes is written down.
     async fn expect(&self, expected: Vec<Expectation>) -> Result<()>;
 }
 
@@ -194,7 +195,25 @@ pub trait Intake: Send + Sync {
 pub struct Expectation {
     pub monitor: MonitorKey,
     pub width: Duration,
-    pub agents: Vec<AgentId>,
+    /// Columns it groups by whose values are fixed for an agent
+    /// ([`instance_columns`](MonitorSpec::instance_columns)).
+    pub columns: Vec<String>,
+    pub agents: Vec<ExpectedAgent>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpectedAgent {
+    pub id: AgentId,
+    /// Its values of [`Expectation::columns`], in their order.
+    pub keys: Vec<String>,
+}
+
+impl Expectation {
+    /// Of a monitor that keeps no agents apart.
+    pub fn new(monitor: MonitorKey, width: Duration, agents: impl IntoIterator<Item = AgentId>) -> Self {
+        let agents = agents.into_iter().map(|id| ExpectedAgent { id, keys: Vec::new() }).collect();
+        Self { monitor, width, columns: Vec::new(), agents }
+    }
 }
 
 /// The windows. Answered by `engine`.
@@ -202,6 +221,8 @@ pub struct Expectation {
 pub trait WindowReader: Send + Sync {
     async fn windows(&self, query: WindowQuery) -> Result<WindowAnswer>;
     async fn progress(&self, monitor: &MonitorKey) -> Result<Progress>;
+    /// Who is expected to contribute to a monitor now, by id.
+    async fn contributors(&self, monitor: &MonitorKey) -> Result<Vec<Contributor>>;
     /// SQL over the tables of one workspace: `monitor."name"`.
     async fn sql(&self, workspace: &str, sql: &str, format: SqlFormat) -> Result<SqlAnswer>;
 }
@@ -212,7 +233,8 @@ pub trait MonitorCatalog: Send + Sync {
     async fn monitors(&self, workspace: &str) -> Result<Vec<(String, Arc<MonitorSpec>)>>;
 }
 
-/// Called when every window of a monitor that ends at or before the time is complete.
+/// Called when windows of a monitor became complete, or will never be, for all or for some of their keys;
+/// with the end of the latest of them. What is the case is for [`WindowReader`] to say.
 pub type ClosedListener = Arc<dyn Fn(&MonitorKey, Timestamp) + Send + Sync>;
 
 /// The live fleet. Answered by `collector`.

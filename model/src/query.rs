@@ -17,33 +17,98 @@ use crate::time::Timestamp;
 pub enum CompletenessState {
     /// Every agent expected to contribute has passed its end.
     Complete,
-    /// Some have not.
+    /// It is over, and some have not: they are named.
     Partial,
     /// It was complete, and a late line came after that.
     Revised,
+    /// It is not over yet, or only just: agents have not had the time to tell.
+    InProgress,
+    /// It can never be complete any more: [`IncompleteReason`] says why.
+    Never,
 }
 
 impl CompletenessState {
+    pub const ALL: [Self; 5] = [Self::Complete, Self::Partial, Self::Revised, Self::InProgress, Self::Never];
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Complete => "complete",
             Self::Partial => "partial",
             Self::Revised => "revised",
+            Self::InProgress => "in_progress",
+            Self::Never => "never",
         }
     }
+
+    /// Whether all of it is there.
+    pub const fn is_complete(self) -> bool {
+        matches!(self, Self::Complete | Self::Revised)
+    }
+
+    /// Whether waiting changes nothing any more: it is complete, or will never be.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Complete | Self::Revised | Self::Never)
+    }
+
+    /// Of windows taken together: one that is not complete makes the whole so, the gravest first.
+    pub fn and(self, other: Self) -> Self {
+        const fn gravity(state: CompletenessState) -> u8 {
+            match state {
+                CompletenessState::Complete => 0,
+                CompletenessState::Revised => 1,
+                CompletenessState::InProgress => 2,
+                CompletenessState::Partial => 3,
+                CompletenessState::Never => 4,
+            }
+        }
+        if gravity(other) > gravity(self) { other } else { self }
+    }
+}
+
+/// Why a window can never be complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IncompleteReason {
+    /// No agent was expected to contribute: none was enrolled, or the monitor was paused or not yet there.
+    NobodyExpected,
+    /// An agent was expected and began to read only later: it was away, or its configuration on the way.
+    NotCollected,
+    /// An agent was taken out, vanished, or was given other monitors before it had passed the window.
+    Left,
+    /// An agent says that something was logged which nobody can read any more.
+    Lost,
+    /// What an agent had sent, and the server had acknowledged, is gone: the server or the agent went back
+    /// in time, as from a backup or an image.
+    RolledBack,
 }
 
 /// The completeness of one window of a monitor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Completeness {
+    /// The window's start.
     pub time: Timestamp,
     pub state: CompletenessState,
-    /// Agents that have not passed its end, at most 20 of them.
+    /// With `never`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<IncompleteReason>,
+    /// With `partial`, agents that have not passed its end; with `never`, those that never will or whose
+    /// data is missing. At most 20 of them.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub missing: Vec<AgentId>,
     /// How many there are, named or not.
-    #[serde(rename = "missingCount", skip_serializing_if = "is_zero", default)]
+    #[serde(skip_serializing_if = "is_zero", default)]
     pub missing_count: usize,
+}
+
+/// A stretch of windows of the same completeness.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CompletenessRun {
+    /// That of the first.
+    #[serde(flatten)]
+    pub mark: Completeness,
+    /// Where the first window after them starts.
+    pub until: Timestamp,
 }
 
 /// A window names at most as many agents that it waits for: an answer has many windows.
@@ -86,17 +151,75 @@ pub struct WindowAnswer {
     pub by: Vec<String>,
     pub fields: Vec<String>,
     pub series: Vec<SeriesWindows>,
-    /// One for each window of the range that has begun.
+    /// One for each window of the range that has begun: of all agents that the filter lets through.
     pub completeness: Vec<Completeness>,
+    /// The same apart for agents that contribute to different keys.
+    pub instances: InstanceCompleteness,
 }
 
-/// How far a monitor's data has come.
+impl WindowAnswer {
+    /// The completeness of the window that starts at `time`, for a key: of the agents that can contribute to
+    /// it. That key need not have a series. `None` for a window that has not begun or was not asked for.
+    pub fn mark(&self, keys: &[String], time: Timestamp) -> Option<&Completeness> {
+        match self.instances.of(keys) {
+            Some(runs) => {
+                let after = runs.partition_point(|run| run.mark.time <= time);
+                runs[..after].last().filter(|run| time < run.until).map(|run| &run.mark)
+            }
+            None => {
+                let at = self.completeness.binary_search_by_key(&time, |mark| mark.time).ok()?;
+                Some(&self.completeness[at])
+            }
+        }
+    }
+}
+
+/// Completeness by what is fixed for an agent, such as its `$host`: a host that is lost is missed by its own
+/// keys only.
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct InstanceCompleteness {
+    /// Places in [`WindowAnswer::by`] of the columns that are fixed for an agent; empty if none is.
+    pub columns: Vec<usize>,
+    /// By the values of these columns, in their order: runs without gaps from the first window of the answer
+    /// to the last that has begun. Values that no agent has are not there: for them that of the whole counts.
+    pub runs: BTreeMap<Vec<String>, Vec<CompletenessRun>>,
+}
+
+impl InstanceCompleteness {
+    /// For a key in the order of [`WindowAnswer::by`]; `None` where that of the whole counts.
+    pub fn of(&self, keys: &[String]) -> Option<&[CompletenessRun]> {
+        if self.columns.is_empty() {
+            return None;
+        }
+        let instance: Option<Vec<String>> = self.columns.iter().map(|place| keys.get(*place).cloned()).collect();
+        self.runs.get(&instance?).map(Vec::as_slice)
+    }
+}
+
+/// How far a monitor's data has come. Cheap to ask for, however many agents there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Progress {
-    /// Every window that ends at or before this is complete; `None` while nothing is.
+    /// The end of the last window that is complete; `None` while none is. Windows before it are complete
+    /// unless they never will be.
     pub complete_through: Option<Timestamp>,
-    /// Agents expected to contribute, with how far each has come.
-    pub agents: Vec<(AgentId, Option<Timestamp>)>,
+    /// No agent that is expected is waited for by a window that ends at or before this: it is complete, will
+    /// never be, or is owed by an agent that went away and may come back. `None` while no agent is expected.
+    pub settled_through: Option<Timestamp>,
+    /// How far the agent has come that has come furthest: up to there some keys may be complete.
+    pub furthest: Option<Timestamp>,
+    /// How many agents are expected.
+    pub expected: usize,
+    /// Another number whenever the completeness of a window, or of one of its keys, may have changed. Not
+    /// kept over restarts.
+    pub revision: u64,
+}
+
+/// An agent that is expected to contribute.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Contributor {
+    pub agent: AgentId,
+    /// Up to when it has read everything; `None` before it has begun.
+    pub through: Option<Timestamp>,
 }
 
 /// How SQL results are to be written.

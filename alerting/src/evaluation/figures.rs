@@ -12,7 +12,7 @@ use nightjar_model::Timestamp;
 use nightjar_model::delta::{LINES_FIELD, Partial};
 use nightjar_model::kinds::alert_rule::{Condition, Nothing, Op, Take};
 use nightjar_model::kinds::monitor::{Stat, StatFn};
-use nightjar_model::query::{Completeness, CompletenessState, SeriesWindows};
+use nightjar_model::query::{Completeness, SeriesWindows};
 
 use super::{Check, Truth, Values};
 use crate::error::AlertingError;
@@ -49,7 +49,7 @@ impl<'a> Windows<'a> {
         while complete_from > check.at.saturating_sub(reach) {
             let start = complete_from.saturating_sub(width);
             // A minute from before the monitor began, or of its pause, is as unknown as one that is late.
-            if marks.get(&start).is_none_or(|mark| mark.state == CompletenessState::Partial) {
+            if marks.get(&start).is_none_or(|mark| !mark.state.is_complete()) {
                 break;
             }
             complete_from = start;

@@ -7,7 +7,8 @@ use nightjar_model::delta::{LINES_FIELD, Number, Partial};
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::WindowReader;
 use nightjar_model::query::{
-    Completeness, CompletenessState, Progress, SeriesWindows, SqlAnswer, SqlFormat, WindowAnswer, WindowQuery,
+    Completeness, CompletenessState, Contributor, InstanceCompleteness, Progress, SeriesWindows, SqlAnswer, SqlFormat,
+    WindowAnswer, WindowQuery,
 };
 use nightjar_model::{Decimal, Error, Result, Timestamp};
 
@@ -67,6 +68,7 @@ impl Kept {
         Completeness {
             time,
             state: if complete { CompletenessState::Complete } else { CompletenessState::Partial },
+            reason: None,
             missing: if complete { Vec::new() } else { vec![AgentId("agent-7".into())] },
             missing_count: usize::from(!complete),
         }
@@ -114,12 +116,23 @@ impl WindowReader for MemoryWindows {
                 .map(|(keys, windows)| SeriesWindows { keys, windows: windows.into_iter().collect() })
                 .collect(),
             completeness,
+            instances: InstanceCompleteness::default(),
         })
     }
 
     async fn progress(&self, _: &MonitorKey) -> Result<Progress> {
         let through = self.kept.lock().expect("no test panicked here").complete_through;
-        Ok(Progress { complete_through: through, agents: vec![(AgentId("agent-7".into()), through)] })
+        Ok(Progress {
+            complete_through: through,
+            settled_through: through,
+            furthest: through,
+            expected: 1,
+            revision: through.map_or(0, |through| through.0.unsigned_abs()),
+        })
+    }
+
+    async fn contributors(&self, _: &MonitorKey) -> Result<Vec<Contributor>> {
+        Err(Error::internal("the room has no business here"))
     }
 
     async fn sql(&self, _: &str, _: &str, _: SqlFormat) -> Result<SqlAnswer> {

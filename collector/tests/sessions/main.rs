@@ -169,7 +169,16 @@ async fn changed_documents_reach_agents_and_engine() {
     let (house, id, mut agent) = house_with_agent().await;
     house.reconcile().await;
     let expected: Vec<_> = house.taker.expected.lock().unwrap().clone();
-    let of = |name: &str| expected.iter().find(|e| e.monitor.name == name).expect("expected").agents.clone();
+    let of = |name: &str| {
+        expected
+            .iter()
+            .find(|e| e.monitor.name == name)
+            .expect("expected")
+            .agents
+            .iter()
+            .map(|a| a.id.clone())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(of("trade"), [AgentId(id.clone())]);
     assert_eq!(of("theirs"), []);
 
@@ -194,7 +203,16 @@ async fn an_agent_is_expected_before_it_hears_of_its_monitors() {
     // It has its configuration, and no reconciler has run since it enrolled.
     let (house, id, _agent) = house_with_agent().await;
     let expected = house.taker.expected.lock().unwrap().clone();
-    let of = |name: &str| expected.iter().find(|e| e.monitor.name == name).expect("expected").agents.clone();
+    let of = |name: &str| {
+        expected
+            .iter()
+            .find(|e| e.monitor.name == name)
+            .expect("expected")
+            .agents
+            .iter()
+            .map(|a| a.id.clone())
+            .collect::<Vec<_>>()
+    };
     assert_eq!((of("every"), of("trade")), (vec![AgentId(id.clone())], vec![AgentId(id)]));
 }
 

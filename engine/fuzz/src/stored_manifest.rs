@@ -21,7 +21,7 @@ static BODY: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut manifest = Manifest::default();
     manifest.blocks.push(BlockMeta { id: 1, format: 2, from: 0, until: 9, rows: 2, bytes: 3, created: 4, tables: vec![0, 1] });
     manifest.sequences.take(&agent, 1, 2, Timestamp(3));
-    let expected = Expectation { monitor, width: Duration::from_secs(60), agents: vec![agent] };
+    let expected = Expectation::new(monitor, Duration::from_secs(60), [agent]);
     manifest.completeness.expect(Timestamp(60_000), &[expected]);
     serde_json::to_vec(&manifest).expect("JSON")
 });

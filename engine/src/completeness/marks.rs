@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use nightjar_model::Timestamp;
 use nightjar_model::names::AgentId;
-use nightjar_model::query::{Completeness, CompletenessState, MISSING_NAMED};
+use nightjar_model::query::{Completeness, CompletenessState, IncompleteReason, MISSING_NAMED};
 
 use super::Track;
 
@@ -18,10 +18,20 @@ pub(crate) struct Marks<'a> {
     of_agent: HashMap<&'a AgentId, i64>,
     /// Nobody was expected to contribute to windows before this.
     first: i64,
+    now: i64,
+}
+
+/// Of a window that nobody is expected to contribute to.
+pub(crate) fn nobody(start: i64, width: i64, now: i64) -> (CompletenessState, Option<IncompleteReason>) {
+    match super::waited_for(start, width, now) {
+        CompletenessState::InProgress => (CompletenessState::InProgress, None),
+        _ => (CompletenessState::Never, Some(IncompleteReason::NobodyExpected)),
+    }
 }
 
 impl<'a> Marks<'a> {
-    pub(crate) fn new(track: &'a Track, width: i64) -> Self {
+    /// As it is `now`.
+    pub(crate) fn new(track: &'a Track, width: i64, now: i64) -> Self {
         let wait = |(id, agent): (&'a AgentId, &super::Expected)| {
             let unread = agent.through.map_or(i64::MIN, |through| through.saturating_sub(width).saturating_add(1));
             (agent.since.max(unread), id)
@@ -35,39 +45,37 @@ impl<'a> Marks<'a> {
             .chain(track.revised.iter().map(|(from, _)| from))
             .min()
             .unwrap_or(i64::MAX);
-        Self { track, width, waits, of_agent, first }
+        Self { track, width, waits, of_agent, first, now }
     }
 
     /// Of the windows that start in `[from, until)`, taken together.
     pub(crate) fn of(&self, from: i64, until: i64) -> Completeness {
         let mut state = CompletenessState::Complete;
+        let mut reason = None;
         // Stretches that are partial.
         let mut partial: Vec<(i64, i64)> = Vec::new();
         let mut start = from;
         if start < self.first && start < until {
-            state = CompletenessState::Partial;
+            (state, reason) = nobody(start, self.width, self.now);
             let skipped = (self.first.min(until) - start).div_euclid(self.width) * self.width;
             start += skipped;
         }
         while start < until {
-            match self.track.state(start) {
-                CompletenessState::Complete => {}
-                CompletenessState::Revised if state == CompletenessState::Complete => {
-                    state = CompletenessState::Revised
+            let one = self.track.state(start, self.now);
+            state = state.and(one);
+            if matches!(one, CompletenessState::Partial | CompletenessState::Never) {
+                if one == CompletenessState::Never {
+                    reason = reason.or_else(|| self.track.never(start));
                 }
-                CompletenessState::Revised => {}
-                CompletenessState::Partial => {
-                    state = CompletenessState::Partial;
-                    match partial.last_mut() {
-                        Some((_, end)) if *end == start => *end += self.width,
-                        _ => partial.push((start, start + self.width)),
-                    }
+                match partial.last_mut() {
+                    Some((_, end)) if *end == start => *end += self.width,
+                    _ => partial.push((start, start + self.width)),
                 }
             }
             start += self.width;
         }
         let (missing, missing_count) = self.missing(&partial);
-        Completeness { time: Timestamp(from), state, missing, missing_count }
+        Completeness { time: Timestamp(from), state, reason, missing, missing_count }
     }
 
     /// Some of those that the windows wait for, by name, and how many they are.

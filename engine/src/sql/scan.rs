@@ -21,7 +21,6 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions};
 use nightjar_model::delta::{LINES_FIELD, Partial, PartialKind};
 use nightjar_model::kinds::monitor::Stat;
-use nightjar_model::query::CompletenessState;
 use roaring::RoaringBitmap;
 
 use super::admission::BATCH_ROWS;
@@ -29,7 +28,7 @@ use super::pushdown::TimeRange;
 use crate::block::merge::{Cursor, Merge};
 use crate::block::read::{BlockRows, Wanted};
 use crate::block::{Block, Row};
-use crate::completeness::Track;
+use crate::completeness::{Track, nobody};
 use crate::engine::Shared;
 use crate::memtable::Window;
 use crate::series::Series;
@@ -64,6 +63,9 @@ struct Inner {
     field_count: usize,
     figures: bool,
     track: Option<Arc<Track>>,
+    /// When the scan was planned, for windows that are in progress then.
+    now: i64,
+    width: i64,
     limit: Option<usize>,
     tables: Vec<u32>,
     partitions: Vec<Vec<Group>>,
@@ -135,6 +137,8 @@ impl WindowScan {
             places,
             fields,
             track: snapshot.track.clone(),
+            now: shared.clock.now().0,
+            width: snapshot.tables.first().map_or(0, |(_, width)| *width),
             tables: snapshot.tables.iter().map(|(table, _)| *table).collect(),
             schema,
             wanted,
@@ -303,11 +307,11 @@ impl Reader {
                 stat_column(stat, partials)
             }
             Output::Completeness => {
-                let state = |time: &i64| {
-                    let state =
-                        self.inner.track.as_ref().map_or(CompletenessState::Partial, |track| track.state(*time));
-                    Some(state.name())
-                };
+                let now = self.inner.now;
+                let nobody = |time: &i64| nobody(*time, self.inner.width, now).0;
+                let track = self.inner.track.as_ref();
+                let state =
+                    |time: &i64| Some(track.map_or_else(|| nobody(time), |track| track.state(*time, now)).name());
                 Arc::new(windows.time.iter().map(state).collect::<StringArray>())
             }
         });

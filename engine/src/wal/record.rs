@@ -87,7 +87,7 @@ impl Record {
                     workspace: e.monitor.workspace.clone(),
                     monitor: e.monitor.name.clone(),
                     width_ms: e.width.as_millis() as u64,
-                    agents: e.agents.iter().map(|agent| agent.0.clone()).collect(),
+                    agents: e.agents.iter().map(|agent| agent.id.0.clone()).collect(),
                 });
                 ExpectMessage { at_ms: self.at.0, monitors: monitors.collect() }.encode_raw(&mut bytes);
             }
@@ -121,10 +121,10 @@ impl Record {
                 let message = ExpectMessage::decode(rest).map_err(|error| error.to_string())?;
                 let expected = message.monitors.into_iter().map(|m| {
                     (m.width_ms > 0 && m.width_ms <= u64::from(u32::MAX))
-                        .then(|| Expectation {
-                            monitor: MonitorKey::new(m.workspace, m.monitor),
-                            width: Duration::from_millis(m.width_ms),
-                            agents: m.agents.into_iter().map(AgentId).collect(),
+                        .then(|| {
+                            let (monitor, width) = (MonitorKey::new(m.workspace, m.monitor), m.width_ms);
+                            let agents = m.agents.into_iter().map(AgentId);
+                            Expectation::new(monitor, Duration::from_millis(width), agents)
                         })
                         .ok_or_else(|| "a window's width is out of range".to_owned())
                 });
@@ -249,11 +249,8 @@ mod tests {
 
     #[test]
     fn expectations_travel() {
-        let expected = Expectation {
-            monitor: MonitorKey::new("w", "m"),
-            width: Duration::from_secs(60),
-            agents: vec![AgentId("a".into()), AgentId("b".into())],
-        };
+        let agents = ["a", "b"].map(|id| AgentId(id.into()));
+        let expected = Expectation::new(MonitorKey::new("w", "m"), Duration::from_secs(60), agents);
         let record = Record { at: Timestamp(1), body: Body::Expect(vec![expected]) };
         assert_eq!(Record::decode(&record.encode()), Ok(record));
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nightjar_model::kinds::alert_rule::KeyMatch;
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::WindowReader;
-use nightjar_model::query::{CompletenessState, WindowAnswer, WindowQuery};
+use nightjar_model::query::{CompletenessState, Contributor, WindowAnswer, WindowQuery};
 use nightjar_model::{Decimal, ErrorKind, Timestamp};
 
 use crate::fixture::{EPOCH, Fixture, MINUTE, batch, lines, through};
@@ -25,11 +25,14 @@ fn query(from: i64, until: i64) -> WindowQuery {
 }
 
 fn states(answer: &WindowAnswer) -> String {
-    let show = |one: &nightjar_model::query::Completeness| match one.state {
-        CompletenessState::Complete => "C".to_owned(),
-        CompletenessState::Revised => "R".to_owned(),
-        CompletenessState::Partial => {
-            format!("P{}", one.missing.iter().map(|a| a.0.as_str()).collect::<Vec<_>>().join("+"))
+    let show = |one: &nightjar_model::query::Completeness| {
+        let missing = || one.missing.iter().map(|a| a.0.as_str()).collect::<Vec<_>>().join("+");
+        match one.state {
+            CompletenessState::Complete => "C".to_owned(),
+            CompletenessState::Revised => "R".to_owned(),
+            CompletenessState::InProgress => "I".to_owned(),
+            CompletenessState::Partial => format!("P{}", missing()),
+            CompletenessState::Never => format!("N{}", missing()),
         }
     };
     answer.completeness.iter().map(show).collect::<Vec<_>>().join(" ")
@@ -49,7 +52,7 @@ async fn marks_and_progress_survive_crash_flush_and_restart() {
     fixture.take(through(batch("b", 1, vec![]), 3 * MINUTE)).await.expect("taken");
     // Minute 1 had been complete.
     fixture.take(batch("a", 2, vec![lines(&[(1, "x", 1)])])).await.expect("taken");
-    let expected = "P R C Pb Pa+b Pa+b";
+    let expected = "N R C Pb I I";
     check(&fixture, 9, expected).await;
     fixture.crash_and_open().await;
     check(&fixture, 9, expected).await;
@@ -61,15 +64,19 @@ async fn marks_and_progress_survive_crash_flush_and_restart() {
     check(&fixture, 9, expected).await;
     // b goes: the windows it had begun stay without it.
     fixture.expect(&["a"]).await;
-    check(&fixture, 9, "P R C Pb Pa+b Pa+b").await;
+    check(&fixture, 9, "N R C Nb Na+b Na+b").await;
     fixture.take(through(batch("a", 3, vec![]), 6 * MINUTE)).await.expect("taken");
     // An agent's watermark is believed up to 3 s ahead of the server's clock only.
-    check(&fixture, 9, "P R C Pb Pb Pa+b").await;
+    check(&fixture, 9, "N R C Nb Nb Na+b").await;
     fixture.crash_and_open().await;
-    check(&fixture, 9, "P R C Pb Pb Pa+b").await;
+    check(&fixture, 9, "N R C Nb Nb Na+b").await;
     let progress = fixture.engine().progress(&MonitorKey::new("w", "m")).await.expect("progress");
     assert_eq!(progress.complete_through, Some(Timestamp(EPOCH + 3 * MINUTE)));
-    assert_eq!(progress.agents, [(AgentId("a".into()), Some(Timestamp(EPOCH + 5 * MINUTE + 3000)))]);
+    let furthest = Some(Timestamp(EPOCH + 5 * MINUTE + 3000));
+    let settled = Some(Timestamp(EPOCH + 5 * MINUTE));
+    assert_eq!((progress.settled_through, progress.furthest, progress.expected), (settled, furthest, 1));
+    let contributors = fixture.engine().contributors(&MonitorKey::new("w", "m")).await.expect("contributors");
+    assert_eq!(contributors, [Contributor { agent: AgentId("a".into()), through: furthest }]);
 }
 
 #[tokio::test]
@@ -91,10 +98,12 @@ async fn listeners_hear_of_quiet_minutes_too() {
 }
 
 #[tokio::test]
-async fn nobody_expected_is_partial_with_nobody_missing() {
+async fn a_minute_that_nobody_was_expected_for_is_never_complete() {
     let fixture = Fixture::new().await;
     fixture.take(batch("a", 1, vec![lines(&[(0, "x", 1)])])).await.expect("taken");
-    check(&fixture, 3, "P").await;
+    check(&fixture, 3, "I").await;
+    fixture.clock.set(EPOCH + 2 * MINUTE);
+    check(&fixture, 3, "N I I").await;
     let progress = fixture.engine().progress(&MonitorKey::new("w", "m")).await.expect("progress");
     assert_eq!(progress.complete_through, None);
 }

@@ -141,13 +141,13 @@ impl Fixture {
     }
 
     pub(crate) async fn expect(&self, agents: &[&str]) {
-        let ids = agents.iter().map(|agent| AgentId((*agent).into())).collect();
+        let ids = agents.iter().map(|agent| AgentId((*agent).into()));
         let monitor = MonitorKey::new("w", "m");
-        let expectation = Expectation { monitor: monitor.clone(), width: Duration::from_secs(60), agents: ids };
+        let expectation = Expectation::new(monitor.clone(), Duration::from_secs(60), ids);
         self.engine().expect(vec![expectation]).await.expect("expected");
-        let progress = self.engine().progress(&monitor).await.expect("progress");
-        for (agent, _) in progress.agents.iter().filter(|(_, through)| through.is_none()) {
-            self.begin(&agent.0, &[&monitor]).await;
+        let contributors = self.engine().contributors(&monitor).await.expect("contributors");
+        for known in contributors.iter().filter(|known| known.through.is_none()) {
+            self.begin(&known.agent.0, &[&monitor]).await;
         }
     }
 

@@ -45,10 +45,8 @@ async fn filled() -> Fixture {
     fixture.catalog.define("w", "login", &[], &[("count", "lines", "")]);
     fixture.clock.set(EPOCH);
     let agents = [("a", "h1"), ("b", "h2")].map(|(agent, _)| nightjar_model::names::AgentId(agent.into()));
-    let expected = ["trade-create", "login"].map(|name| nightjar_model::ports::Expectation {
-        monitor: MonitorKey::new("w", name),
-        width: Duration::from_secs(60),
-        agents: agents.to_vec(),
+    let expected = ["trade-create", "login"].map(|name| {
+        nightjar_model::ports::Expectation::new(MonitorKey::new("w", name), Duration::from_secs(60), agents.clone())
     });
     nightjar_model::ports::Intake::expect(fixture.engine(), expected.to_vec()).await.expect("expected");
     for agent in ["a", "b"] {

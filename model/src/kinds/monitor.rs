@@ -329,6 +329,22 @@ impl MonitorSpec {
         fields
     }
 
+    /// The columns it groups by that are fixed for an agent, such as `$host`.
+    pub fn instance_columns(&self) -> Vec<String> {
+        self.group_by.iter().filter(|column| DIMENSIONS.contains(&column.as_str())).cloned().collect()
+    }
+
+    /// What one of [`DIMENSIONS`] is on a host, for this monitor; empty where nothing says.
+    pub fn dimension(&self, name: &str, labels: &BTreeMap<String, String>, hostname: &str, ip: &str) -> String {
+        let label = |key: &str| labels.get(key).cloned();
+        match name {
+            "$app" => label("app").or_else(|| self.app.clone()).unwrap_or_default(),
+            "$host" => hostname.to_owned(),
+            "$ip" => ip.to_owned(),
+            other => label(other.trim_start_matches('$')).unwrap_or_default(),
+        }
+    }
+
     /// Whether an agent with these labels and this host name is to collect it.
     pub fn wants(&self, labels: &BTreeMap<String, String>, hostname: &str) -> bool {
         let label_in =

@@ -1,6 +1,6 @@
 //! SQL over figures, and how a monitor's data is doing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use nightjar_model::agents::{AgentHealth, AgentView};
 use nightjar_model::delta::FAULTS_MONITOR;
 use nightjar_model::kinds::alert_rule::KeyMatch;
 use nightjar_model::names::{AgentId, MonitorKey};
-use nightjar_model::query::{SqlFormat, WindowQuery};
+use nightjar_model::query::{Contributor, SqlFormat, WindowQuery};
 use nightjar_model::{ErrorKind, Kind, ResourceKey, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -90,11 +90,12 @@ async fn status(State(shared): State<Arc<Shared>>, Path((ws, name)): Path<(Strin
     services.resources.get(&ResourceKey::new(Kind::Monitor, &ws, &name)).await?;
     let progress = services.windows.progress(&MonitorKey::new(&ws, &name)).await?;
     let fleet = services.fleet.agents(&ws).await?;
-    let agents = progress
-        .agents
+    let contributors = services.windows.contributors(&MonitorKey::new(&ws, &name)).await?;
+    let views: HashMap<&AgentId, &AgentView> = fleet.iter().map(|view| (&view.id, view)).collect();
+    let agents = contributors
         .into_iter()
-        .map(|(id, through)| {
-            let view = fleet.iter().find(|view| view.id == id);
+        .map(|Contributor { agent: id, through }| {
+            let view = views.get(&id);
             let hostname = view.map(|view| view.facts.hostname.clone());
             ContributingAgent { id, hostname, through, health: view.map(|view| view.health) }
         })

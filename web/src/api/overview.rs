@@ -10,6 +10,7 @@ use nightjar_model::alert::{Alert, AlertQuery, AlertStatus};
 use nightjar_model::kinds::alert_rule::Level;
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::ListQuery;
+use nightjar_model::query::MISSING_NAMED;
 use nightjar_model::{Kind, Resource, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -76,7 +77,7 @@ pub(crate) struct TrendPoint {
 pub(crate) struct IncompleteMonitor {
     monitor: String,
     complete_through: Option<Timestamp>,
-    /// Agents that are behind; empty where no agent is expected at all.
+    /// Agents that are behind, at most 20 of them; empty where no agent is expected at all.
     missing: Vec<AgentId>,
 }
 
@@ -151,11 +152,12 @@ async fn incomplete(
         if is_complete || first_end(monitor, progress.complete_through).is_some_and(|end| end > line) {
             continue;
         }
-        let behind = progress.agents.into_iter().filter(|(_, through)| through.is_none_or(|through| through < line));
+        let agents = shared.services.windows.contributors(&MonitorKey::new(ws, name)).await?;
+        let behind = agents.into_iter().filter(|agent| agent.through.is_none_or(|through| through < line));
         found.push(IncompleteMonitor {
             monitor: name.clone(),
             complete_through: progress.complete_through,
-            missing: behind.map(|(id, _)| id).collect(),
+            missing: behind.take(MISSING_NAMED).map(|agent| agent.agent).collect(),
         });
         if found.len() == MOST_INCOMPLETE {
             break;

@@ -9,7 +9,7 @@ use nightjar_model::delta::{FAULTS_MONITOR, FAULTS_WIDTH, LINES_FIELD, Partial};
 use nightjar_model::kinds::alert_rule::KeyMatch;
 use nightjar_model::kinds::monitor::{Stat, StatFn};
 use nightjar_model::names::MonitorKey;
-use nightjar_model::query::{Completeness, SeriesWindows, WindowAnswer, WindowQuery};
+use nightjar_model::query::{Completeness, CompletenessRun, SeriesWindows, WindowAnswer, WindowQuery};
 use nightjar_model::{Error, Kind, ResourceKey, Span, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -52,6 +52,10 @@ pub(crate) struct Series {
     keys: BTreeMap<String, String>,
     /// Windows that have data, by time.
     points: Vec<Point>,
+    /// Where the series is of one agent or some, as by its `$host`: theirs. That of the whole counts where
+    /// it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completeness: Option<Vec<CompletenessRun>>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -124,13 +128,17 @@ fn shape(answer: WindowAnswer, stats: &[Stat], limit: usize) -> Windows {
         answer.series.into_iter().map(|series| (lines(&series), series)).collect();
     ranked.sort_by(|(a, left), (b, right)| b.cmp(a).then_with(|| left.keys.cmp(&right.keys)));
     let all = ranked.len();
+    let instances = answer.instances;
     let mut points = 0;
     let series: Vec<Series> = ranked
         .into_iter()
         .take(limit)
         .map_while(|(_, series)| {
             points += series.windows.len();
+            let runs = instances.of(&series.keys).map(<[_]>::to_vec);
+            points += runs.as_ref().map_or(0, Vec::len);
             (points <= MOST_POINTS).then(|| Series {
+                completeness: runs,
                 keys: answer.by.iter().cloned().zip(series.keys).collect(),
                 points: series
                     .windows

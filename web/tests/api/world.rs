@@ -25,7 +25,8 @@ use nightjar_model::ports::{
     ResourceStore, TaskStatus, Tasks, TestSender, WindowReader, WriteOptions,
 };
 use nightjar_model::query::{
-    Completeness, CompletenessState, Progress, SeriesWindows, SqlAnswer, SqlFormat, WindowAnswer, WindowQuery,
+    Completeness, CompletenessState, Contributor, InstanceCompleteness, Progress, SeriesWindows, SqlAnswer, SqlFormat,
+    WindowAnswer, WindowQuery,
 };
 use nightjar_model::{Clock, Decimal, Error, ErrorKind, Resource, ResourceKey, Result, Secret, Timestamp};
 
@@ -425,6 +426,7 @@ impl WindowReader for World {
                 fields: vec!["*".into()],
                 series,
                 completeness: vec![],
+                instances: InstanceCompleteness::default(),
             });
         }
         let minute = NOW.floor(Duration::from_secs(60));
@@ -439,16 +441,25 @@ impl WindowReader for World {
             completeness: vec![Completeness {
                 time: minute,
                 state: CompletenessState::Partial,
+                reason: None,
                 missing: vec![AgentId("agent-1".into())],
                 missing_count: 1,
             }],
+            instances: InstanceCompleteness::default(),
         })
     }
 
     /// Behind; and nothing complete yet where the name says so.
     async fn progress(&self, monitor: &MonitorKey) -> Result<Progress> {
         let behind = Some(NOW.saturating_sub(Duration::from_secs(600))).filter(|_| !monitor.name.starts_with("never-"));
-        Ok(Progress { complete_through: behind, agents: vec![(AgentId("agent-1".into()), behind)] })
+        Ok(Progress { complete_through: behind, settled_through: behind, furthest: behind, expected: 1, revision: 0 })
+    }
+
+    async fn contributors(&self, monitor: &MonitorKey) -> Result<Vec<Contributor>> {
+        Ok(vec![Contributor {
+            agent: AgentId("agent-1".into()),
+            through: self.progress(monitor).await?.settled_through,
+        }])
     }
 
     async fn sql(&self, workspace: &str, sql: &str, format: SqlFormat) -> Result<SqlAnswer> {

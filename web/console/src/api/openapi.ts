@@ -1757,18 +1757,28 @@ export interface components {
         };
         /** @description The completeness of one window of a monitor. */
         Completeness: {
+            /** @description The window's start. */
             time: components["schemas"]["Timestamp"];
             state: components["schemas"]["CompletenessState"];
-            /** @description Agents that have not passed its end, at most 20 of them. */
+            reason?: null | components["schemas"]["IncompleteReason"];
+            /**
+             * @description With `partial`, agents that have not passed its end; with `never`, those that never will or whose
+             *     data is missing. At most 20 of them.
+             */
             missing?: components["schemas"]["AgentId"][];
             /** @description How many there are, named or not. */
             missingCount?: number;
+        };
+        /** @description A stretch of windows of the same completeness. */
+        CompletenessRun: components["schemas"]["Completeness"] & {
+            /** @description Where the first window after them starts. */
+            until: components["schemas"]["Timestamp"];
         };
         /**
          * @description Whether a window can be trusted.
          * @enum {string}
          */
-        CompletenessState: "complete" | "partial" | "revised";
+        CompletenessState: "complete" | "partial" | "revised" | "in_progress" | "never";
         /** @description One comparison. */
         Condition: {
             /** @description A statistic of the monitor. */
@@ -1956,9 +1966,14 @@ export interface components {
         IncompleteMonitor: {
             monitor: string;
             completeThrough?: null | components["schemas"]["Timestamp"];
-            /** @description Agents that are behind; empty where no agent is expected at all. */
+            /** @description Agents that are behind, at most 20 of them; empty where no agent is expected at all. */
             missing: components["schemas"]["AgentId"][];
         };
+        /**
+         * @description Why a window can never be complete.
+         * @enum {string}
+         */
+        IncompleteReason: "nobody_expected" | "not_collected" | "left" | "lost" | "rolled_back";
         Info: {
             version: string;
             /** @description Where agents report; null where the server cannot tell its own address. */
@@ -2555,6 +2570,11 @@ export interface components {
             };
             /** @description Windows that have data, by time. */
             points: components["schemas"]["Point"][];
+            /**
+             * @description Where the series is of one agent or some, as by its `$host`: theirs. That of the whole counts where
+             *     it is not given.
+             */
+            completeness?: components["schemas"]["CompletenessRun"][] | null;
         };
         Source: {
             log: components["schemas"]["LogSource"];

@@ -45,6 +45,7 @@ export type ActiveHours = Schemas['ActiveHours'];
 export type AlertRuleSpec = Schemas['AlertRuleSpec'];
 
 export type CompletenessState = Schemas['CompletenessState'];
+export type IncompleteReason = Schemas['IncompleteReason'];
 export type Completeness = Schemas['Completeness'];
 export type Windows = Schemas['Windows'];
 export type Series = Windows['series'][number];

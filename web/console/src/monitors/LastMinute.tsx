@@ -3,7 +3,7 @@ import type { MonitorSpec } from '@/api/types';
 import { figure, shortTime } from '@/parts/format';
 import { CompletenessTag } from '@/parts/tags';
 import { useNow } from '@/parts/TimeText';
-import { latestFigure, marksByStep } from './series';
+import { isComplete, latestFigure, marksByStep } from './series';
 import { useWindows } from './windows';
 
 /** A monitor's figures of the newest minute that can be trusted. */
@@ -19,7 +19,7 @@ export function LastMinute({ name, spec }: { name: string; spec: MonitorSpec }) 
   return (
     <span className="row" style={{ gap: 4 }} data-testid={`last-minute-${name}`}>
       {(spec.stats ?? []).slice(0, 2).map((stat) => {
-        const value = latest.values[stat.name] ?? (stat.fn === 'lines' && latest.mark && latest.mark.state !== 'partial' ? 0 : null);
+        const value = latest.values[stat.name] ?? (stat.fn === 'lines' && latest.mark && isComplete(latest.mark.state) ? 0 : null);
         return <span key={stat.name} style={{ whiteSpace: 'nowrap' }}><span className="muted">{stat.name}</span> <strong>{figure(value, i18n.language)}</strong></span>;
       })}
       {latest.mark && <CompletenessTag state={latest.mark.state} missing={latest.mark.missing} count={latest.mark.missingCount} />}

@@ -40,7 +40,7 @@ test('points without a mark are still shown', () => {
 });
 
 test('a minute is not collected yet only before the first that was', () => {
-  const marks = marksByStep([0, 1, 2, 3, 4].map((minute) => ({ time: at(minute), state: minute === 3 ? ('complete' as const) : ('partial' as const) })), 60_000);
+  const marks = marksByStep([0, 1, 2, 3, 4].map((minute) => ({ time: at(minute), ...(minute === 3 ? { state: 'complete' as const } : { state: 'never' as const, reason: 'nobody_expected' as const }) })), 60_000);
   const from = (minutes: number[]) => collected(marks, [{ keys: {}, points: minutes.map((minute) => ({ time: at(minute), values: { n: 1 } })) }]).map(({ time }) => (time - ms(0)) / 60_000);
   expect(from([])).toEqual([3, 4]);
   expect(from([1])).toEqual([1, 2, 3, 4]);

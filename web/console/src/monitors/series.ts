@@ -1,6 +1,6 @@
 /** Windows made ready for a chart: steps, gaps, completeness. */
 
-import type { Completeness, CompletenessState, Series, StatFn } from '@/api/types';
+import type { Completeness, CompletenessState, IncompleteReason, Series, StatFn } from '@/api/types';
 
 const STEPS: readonly [seconds: number, text: string][] = [[60, '1m'], [300, '5m'], [900, '15m'], [3600, '1h'], [21_600, '6h'], [86_400, '1d']];
 
@@ -19,19 +19,27 @@ export interface Marks {
   missing: string[];
   /** How many are missing; of many not all are named. */
   missingCount: number;
+  /** Why it will never be complete. */
+  reason?: IncompleteReason | null;
 }
 
-const GRAVITY: Record<CompletenessState, number> = { complete: 0, revised: 1, partial: 2 };
+const GRAVITY: Record<CompletenessState, number> = { complete: 0, revised: 1, in_progress: 2, partial: 3, never: 4 };
+
+/** The states in the order of legends. */
+export const STATES: readonly CompletenessState[] = ['complete', 'revised', 'in_progress', 'partial', 'never'];
+
+/** Whether all that belongs to a window is there. */
+export const isComplete = (state: CompletenessState) => state === 'complete' || state === 'revised';
 
 /** Completeness by step: the gravest of the windows in it, and all agents missing in any. */
 export function marksByStep(completeness: readonly Completeness[], stepMs: number): Marks[] {
   const marks = new Map<number, Marks>();
-  for (const { time, state, missing = [], missingCount = 0 } of completeness) {
+  for (const { time, state, reason, missing = [], missingCount = 0 } of completeness) {
     const start = Math.floor(Date.parse(time) / stepMs) * stepMs;
     const mark = marks.get(start);
-    if (!mark) marks.set(start, { time: start, state, missing: [...missing], missingCount });
+    if (!mark) marks.set(start, { time: start, state, missing: [...missing], missingCount, ...(reason ? { reason } : {}) });
     else {
-      if (GRAVITY[state] > GRAVITY[mark.state]) mark.state = state;
+      if (GRAVITY[state] > GRAVITY[mark.state]) Object.assign(mark, { state, reason });
       for (const agent of missing) if (!mark.missing.includes(agent)) mark.missing.push(agent);
       mark.missingCount = Math.max(mark.missingCount, missingCount, mark.missing.length);
     }
@@ -49,7 +57,7 @@ export function chartLine(series: Series, stat: string, fn: StatFn | undefined, 
     const value = values.get(time);
     values.delete(time);
     if (value !== undefined) return [time, value];
-    return [time, fn === 'lines' && state !== 'partial' ? 0 : null];
+    return [time, fn === 'lines' && isComplete(state) ? 0 : null];
   });
   for (const [time, value] of values) line.push([time, value]);
   return line.sort(([a], [b]) => a - b);
@@ -61,7 +69,7 @@ export function chartLine(series: Series, stat: string, fn: StatFn | undefined, 
  */
 export function collected(marks: readonly Marks[], series: readonly Series[]): Marks[] {
   const counted = new Set(series.flatMap(({ points }) => points.map(({ time }) => Date.parse(time))));
-  const first = marks.findIndex(({ time, state, missing }) => state !== 'partial' || missing.length > 0 || counted.has(time));
+  const first = marks.findIndex(({ time, reason }) => reason !== 'nobody_expected' || counted.has(time));
   return first < 0 ? [] : marks.slice(first);
 }
 
@@ -69,6 +77,7 @@ export interface Stretch {
   from: number;
   to: number;
   state: CompletenessState;
+  reason?: IncompleteReason | null;
   missing: string[];
   /** How many are missing; of many not all are named. */
   missingCount: number;
@@ -77,18 +86,18 @@ export interface Stretch {
 /** Neighbouring marks of the same state as one stretch. */
 export function stretches(marks: readonly Marks[], stepMs: number): Stretch[] {
   const found: Stretch[] = [];
-  for (const { time, state, missing, missingCount } of marks) {
+  for (const { time, state, reason, missing, missingCount } of marks) {
     const last = found.at(-1);
-    if (last && last.to === time && last.state === state && last.missing.join() === missing.join() && last.missingCount === missingCount) last.to = time + stepMs;
-    else found.push({ from: time, to: time + stepMs, state, missing, missingCount });
+    if (last && last.to === time && last.state === state && last.reason === reason && last.missing.join() === missing.join() && last.missingCount === missingCount) last.to = time + stepMs;
+    else found.push({ from: time, to: time + stepMs, state, missing, missingCount, ...(reason ? { reason } : {}) });
   }
   return found;
 }
 
-/** The newest window of the first series that is not partial, else the newest there is. */
+/** The newest window of the first series that is complete, else the newest there is. */
 export function latestFigure(series: Series | undefined, marks: readonly Marks[]): { time: number; values: Record<string, number | null>; mark: Marks | undefined } | undefined {
   const byTime = new Map((series?.points ?? []).map((point) => [Date.parse(point.time), point.values]));
-  const mark = marks.findLast(({ state }) => state !== 'partial') ?? marks.at(-1);
+  const mark = marks.findLast(({ state }) => isComplete(state)) ?? marks.at(-1);
   if (mark) return { time: mark.time, values: byTime.get(mark.time) ?? {}, mark };
   const point = series?.points.at(-1);
   return point && { time: Date.parse(point.time), values: point.values, mark: undefined };

@@ -32,7 +32,7 @@ export function NotificationStatusTag({ status }: { status: 'pending' | 'sent' |
 
 export function CompletenessTag({ state, missing = [], count = 0 }: { state: CompletenessState; missing?: string[]; count?: number }) {
   const { t } = useTranslation();
-  const colours = { complete: 'green', partial: 'orange', revised: 'blue' };
+  const colours: Record<CompletenessState, string> = { complete: 'green', partial: 'orange', revised: 'blue', in_progress: 'default', never: 'gold' };
   return (
     <Tooltip title={missing.length > 0 ? t('completeness.missing', { agents: named(missing, count) }) : t(`completeness.${state}Help`)}>
       <Tag color={colours[state]} data-testid={`completeness-${state}`}>{t(`completeness.${state}`)}</Tag>
