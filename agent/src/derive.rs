@@ -12,7 +12,7 @@ use nightjar_model::agents::{PickSuggestion, Selection};
 use nightjar_model::kinds::monitor::Pick;
 use nightjar_model::{Error, Result};
 
-use crate::pipeline::{first_time, pick_each};
+use crate::pipeline::{has_time, pick_each};
 
 /// More than this are not worth reading.
 const MAX_SUGGESTIONS: usize = 8;
@@ -103,7 +103,7 @@ struct Score {
 
 impl Score {
     fn of(kind: Option<Kind>, lines: &[String], yields: &[Option<String>], order: usize) -> Self {
-        let timed: Vec<bool> = lines.iter().map(|line| first_time(line).is_some()).collect();
+        let timed: Vec<bool> = lines.iter().map(|line| has_time(line)).collect();
         // Continuation lines (stack traces) are not what a column is picked from.
         let all = timed.iter().filter(|timed| **timed).count() * 2 < lines.len();
         let counted: Vec<Option<&str>> =

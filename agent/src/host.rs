@@ -26,7 +26,8 @@ pub(crate) fn agent_facts(host: &HostFacts) -> AgentFacts {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         os: os_name().unwrap_or_else(|| std::env::consts::OS.to_owned()),
         arch: std::env::consts::ARCH.to_owned(),
-        timezone: host.zone.name().to_owned(),
+        timezone: host.zone.name.clone(),
+        timezone_problem: host.zone.problem().unwrap_or_default().to_owned(),
         labels: host.labels.clone(),
     }
 }

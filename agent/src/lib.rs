@@ -11,6 +11,7 @@
 //!
 //! **Data flow**: [`tail`] → [`pipeline`] → (`gather`, every flush, together with the positions)
 //! [`journal`] → `session` → collector. One thread gathers, one task talks; they meet in `shared`.
+//! [`zone`] says what a local time is in UTC.
 
 pub mod cli;
 mod config;
@@ -29,6 +30,7 @@ mod session;
 mod shared;
 pub mod tail;
 pub mod trial;
+pub mod zone;
 
 pub use config::AgentConfig;
 pub use error::AgentError;

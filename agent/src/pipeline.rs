@@ -18,7 +18,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use chrono_tz::Tz;
 use memchr::memchr;
 use nightjar_model::delta::{FaultReason, MonitorDelta, Partial, WindowDelta};
 use nightjar_model::kinds::Document;
@@ -35,8 +34,10 @@ use pick::{Columns, Fetch};
 pub use tally::PipelineCounters;
 use tally::Tally;
 use text::{Charset, TextReader};
-use when::TimeReader;
+use when::{Now, TimeReader};
 use windows::Windows;
+
+use crate::zone::{HostZone, Zone};
 
 /// Longer lines are cut here, and counted as such.
 pub const MAX_LINE_BYTES: usize = 256 << 10;
@@ -48,7 +49,7 @@ pub struct HostFacts {
     pub hostname: String,
     pub ip: String,
     /// For times without a zone, where the monitor names none.
-    pub zone: Tz,
+    pub zone: HostZone,
 }
 
 /// One compiled monitor and what it has gathered.
@@ -68,9 +69,7 @@ impl HostFacts {
     /// What the machine says of itself, without labels or an address.
     pub fn of_this_machine() -> Self {
         let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
-        let named = std::env::var("TZ").ok().and_then(|name| name.trim_start_matches(':').parse().ok());
-        let zone = named.or_else(|| iana_time_zone::get_timezone().ok()?.parse().ok()).unwrap_or(Tz::UTC);
-        Self { labels: BTreeMap::new(), hostname, ip: String::new(), zone }
+        Self { labels: BTreeMap::new(), hostname, ip: String::new(), zone: HostZone::of_this_machine() }
     }
 
     fn dimension(&self, name: &str, spec: &MonitorSpec) -> String {
@@ -149,7 +148,9 @@ impl Pipeline {
         let (for_time, for_filter, for_figures, the_rest) = (next_fetch(), next_fetch(), next_fetch(), next_fetch());
         let mut charset = Charset::Auto;
         problems.within("source.log.charset", |p| charset = Charset::compile(&source.charset, p));
-        let zone = source.time.timezone.as_deref().and_then(|name| name.parse().ok()).unwrap_or(host.zone);
+        let named = source.time.timezone.as_deref().and_then(Zone::iana);
+        let zone_is_named = named.is_some();
+        let zone = named.or_else(|| host.zone.zone.clone().ok());
         let mut other = Vec::new();
         write_key(&mut other, key_columns.iter().map(|_| OTHER_KEY.as_bytes()), key_columns.len());
         let width_ms = spec.width().as_millis() as i64;
@@ -167,7 +168,7 @@ impl Pipeline {
                 for_filter,
                 for_figures,
                 the_rest,
-                time: TimeReader::new(source.time.format, zone),
+                time: TimeReader::new(&source.time.format, zone, zone_is_named),
                 time_column,
                 live: true,
                 include,
@@ -270,10 +271,11 @@ impl Pipeline {
     }
 
     /// Feeds one line and tells what was made of it, and what each column picked.
-    pub(crate) fn examine(&mut self, line: &str, path: &Path) -> (Outcome, Vec<Option<String>>) {
+    /// `now` is what a time without a year is near.
+    pub(crate) fn examine(&mut self, line: &str, path: &Path, now: Timestamp) -> (Outcome, Vec<Option<String>>) {
         let (line, cut) = trim(line.as_bytes(), false);
         let (text, repairs) = self.text.read(line, cut);
-        let mut outcome = self.counter.take(text, Timestamp(0));
+        let mut outcome = self.counter.take(text, now);
         self.tally.lines(1);
         self.tally.outcome(&outcome, path, text);
         if repairs.nul {
@@ -281,6 +283,11 @@ impl Pipeline {
             outcome.fault = outcome.fault.or(Some(FaultReason::NulBytes));
         }
         (outcome, self.counter.picked(text))
+    }
+
+    /// The name of the format that the time read last was in.
+    pub(crate) fn time_format(&self) -> &'static str {
+        self.counter.time.format_name()
     }
 }
 
@@ -304,9 +311,10 @@ pub(crate) fn pick_each(pick: &Pick, lines: &[String]) -> Vec<Option<String>> {
     each.collect()
 }
 
-/// The first time in a line, as `auto` reads it.
-pub(crate) fn first_time(line: &str) -> Option<Timestamp> {
-    TimeReader::new(TimeFormat::Auto, Tz::UTC).read(line.as_bytes(), None)
+/// Whether there is a time in a line, as `auto` reads it.
+pub(crate) fn has_time(line: &str) -> bool {
+    let now = Now { at: Timestamp(0), live: false };
+    TimeReader::new(&TimeFormat::Auto, Zone::iana("UTC"), false).read(line.as_bytes(), now).is_some()
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use anyhow::{Context, bail};
 use nightjar_model::delta::MonitorDelta;
 use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::MonitorKey;
-use nightjar_model::{Kind, Problem, Resource, decode};
+use nightjar_model::{Clock, Kind, Problem, Resource, SystemClock, decode};
 
 use crate::pipeline::{HostFacts, Pipeline, PipelineCounters};
 
@@ -67,8 +67,16 @@ pub fn run(args: ScanArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         bail!("the monitor and a log cannot both be `-`: put one of them into a file");
     }
     let spec = read_monitor(&args.monitor, args.name.as_deref())?;
+    let host = HostFacts::of_this_machine();
+    let needs_zone = spec.log().time.timezone.is_none();
+    if let Some(problem) = host.zone.problem().filter(|_| needs_zone) {
+        print::warning(&format!(
+            "the time zone of this machine is not known, so times that name none are not read; \
+             set time.timezone in the monitor ({problem})"
+        ));
+    }
     let begun = Instant::now();
-    let scanned = scan(&spec, &HostFacts::of_this_machine(), &args.logs, args.threads)?;
+    let scanned = scan(&spec, &host, &args.logs, args.threads)?;
     let elapsed = begun.elapsed();
     print::rows(&spec, scanned.figures.as_ref(), args.output, out).context("cannot write the result")?;
     print::summary(&scanned, elapsed, &mut std::io::stderr().lock());
@@ -93,7 +101,7 @@ pub fn scan(
     let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let workers = threads.map_or_else(cores, NonZeroUsize::get);
     let reader = chunks::ChunkReader::new(logs.to_vec(), chunks::CHUNK_BYTES);
-    let (mut whole, bytes) = crew::count(reader, compile, workers)?;
+    let (mut whole, bytes) = crew::count(reader, compile, workers, SystemClock.now())?;
     let mut figures = whole.drain();
     if let Some(delta) = &mut figures {
         delta.windows.sort_unstable_by(|a, b| (a.start, &a.keys).cmp(&(b.start, &b.keys)));

@@ -8,7 +8,7 @@ use nightjar_model::agents::{TrialLine, TrialReport, TrialRow};
 use nightjar_model::delta::{FaultReason, MonitorDelta};
 use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::MonitorKey;
-use nightjar_model::{Error, Result};
+use nightjar_model::{Clock, Error, Result, SystemClock, Timestamp};
 
 pub use crate::derive::derive;
 use crate::pipeline::{HostFacts, Outcome, Pipeline};
@@ -26,6 +26,11 @@ pub fn try_lines(spec: &MonitorSpec, lines: &[String]) -> Result<TrialReport> {
 
 /// As [`try_lines`], on a host of which these facts hold.
 pub fn try_lines_on(host: &HostFacts, spec: &MonitorSpec, lines: &[String]) -> Result<TrialReport> {
+    try_lines_at(SystemClock.now(), host, spec, lines)
+}
+
+/// `now` is what a time without a year is near.
+fn try_lines_at(now: Timestamp, host: &HostFacts, spec: &MonitorSpec, lines: &[String]) -> Result<TrialReport> {
     if lines.len() > MAX_LINES {
         return Err(Error::invalid(format!("a trial takes at most {MAX_LINES} lines"), Vec::new()));
     }
@@ -33,7 +38,7 @@ pub fn try_lines_on(host: &HostFacts, spec: &MonitorSpec, lines: &[String]) -> R
         Ok(pipeline) => pipeline.of_any_age(),
         Err(problems) => return Ok(TrialReport { problems, ..TrialReport::default() }),
     };
-    let tried = lines.iter().map(|line| try_line(&mut pipeline, spec, line)).collect();
+    let tried = lines.iter().map(|line| try_line(&mut pipeline, spec, line, now)).collect();
     let faults = &pipeline.counters().faults;
     Ok(TrialReport {
         lines: tried,
@@ -43,12 +48,13 @@ pub fn try_lines_on(host: &HostFacts, spec: &MonitorSpec, lines: &[String]) -> R
     })
 }
 
-fn try_line(pipeline: &mut Pipeline, spec: &MonitorSpec, line: &str) -> TrialLine {
-    let (outcome, picked) = pipeline.examine(line, Path::new("line"));
+fn try_line(pipeline: &mut Pipeline, spec: &MonitorSpec, line: &str, now: Timestamp) -> TrialLine {
+    let (outcome, picked) = pipeline.examine(line, Path::new("line"), now);
     let columns: BTreeMap<String, String> =
         spec.columns.iter().zip(picked).filter_map(|(column, value)| Some((column.name.clone(), value?))).collect();
     let reason = reason(&outcome).map(str::to_owned);
-    TrialLine { text: line.to_owned(), time: outcome.time, columns, counted: outcome.counted, reason }
+    let time_format = outcome.time.map(|_| pipeline.time_format().to_owned());
+    TrialLine { text: line.to_owned(), time: outcome.time, time_format, columns, counted: outcome.counted, reason }
 }
 
 fn reason(outcome: &Outcome) -> Option<&'static str> {

@@ -125,6 +125,12 @@ fn judge(state: &State, connected: bool, config_wanted: &str, now: Timestamp) ->
     if !connected {
         reasons.push("the connection is closed".to_owned());
     }
+    if !state.facts.timezone_problem.is_empty() {
+        let problem = &state.facts.timezone_problem;
+        reasons.push(format!(
+            "it does not know its host's time zone, and counts no line whose time names none: {problem}"
+        ));
+    }
     let process = &state.process;
     if process.paused {
         reasons.push("its journal is full: what it cannot keep is dropped and counted".to_owned());
@@ -175,6 +181,7 @@ mod tests {
         check(|s| s.skew_ms = 3_000, true, AgentHealth::Healthy);
         check(|s| s.skew_ms = -3_001, true, AgentHealth::ClockSkew);
         check(|s| s.process.paused = true, true, AgentHealth::Abnormal);
+        check(|s| s.facts.timezone_problem = "/etc/localtime is missing".into(), true, AgentHealth::Abnormal);
         let journal = |bytes| AgentSelf { journal_bytes: bytes, journal_limit_bytes: 100, ..AgentSelf::default() };
         check(|s| s.process = journal(70), true, AgentHealth::Healthy);
         check(|s| s.process = journal(90), true, AgentHealth::Abnormal);

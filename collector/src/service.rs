@@ -114,9 +114,10 @@ fn bearer(metadata: &MetadataMap) -> Option<Secret> {
 /// What an agent says of itself, if it is of a size to be kept.
 pub(crate) fn checked_facts(facts: Option<wire::Facts>) -> Result<AgentFacts, Refusal> {
     let facts = AgentFacts::from(facts.ok_or_else(|| Refusal::Malformed("`facts` are required".to_owned()))?);
-    let words = [&facts.hostname, &facts.ip, &facts.version, &facts.os, &facts.arch, &facts.timezone];
+    let of_host = [&facts.hostname, &facts.ip, &facts.os, &facts.arch, &facts.timezone, &facts.timezone_problem];
+    let words = of_host.into_iter().chain([&facts.version]);
     let long = |text: &String| text.len() > MAX_FACT_BYTES;
-    if words.iter().any(|word| long(word)) || facts.labels.iter().any(|(key, value)| long(key) || long(value)) {
+    if words.into_iter().any(long) || facts.labels.iter().any(|(key, value)| long(key) || long(value)) {
         return Err(Refusal::Malformed(format!("a label or fact is longer than {MAX_FACT_BYTES} bytes")));
     }
     if facts.labels.len() > MAX_LABELS {

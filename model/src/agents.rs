@@ -31,7 +31,11 @@ pub struct AgentFacts {
     pub version: String,
     pub os: String,
     pub arch: String,
+    /// Of times that name no zone; empty where the host's is not known.
     pub timezone: String,
+    /// Why the host's zone is not known; empty where it is.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub timezone_problem: String,
     pub labels: BTreeMap<String, String>,
 }
 
@@ -181,6 +185,9 @@ pub struct TrialReport {
 pub struct TrialLine {
     pub text: String,
     pub time: Option<Timestamp>,
+    /// The format in which the time was found, by its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_format: Option<String>,
     /// What each column picked; absent where it picked nothing.
     pub columns: BTreeMap<String, String>,
     pub counted: bool,

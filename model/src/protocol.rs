@@ -165,6 +165,7 @@ impl From<&AgentFacts> for wire::Facts {
             os: facts.os.clone(),
             arch: facts.arch.clone(),
             timezone: facts.timezone.clone(),
+            timezone_problem: facts.timezone_problem.clone(),
             labels: facts.labels.clone().into_iter().collect(),
         }
     }
@@ -179,6 +180,7 @@ impl From<wire::Facts> for AgentFacts {
             os: facts.os,
             arch: facts.arch,
             timezone: facts.timezone,
+            timezone_problem: facts.timezone_problem,
             labels: facts.labels.into_iter().collect(),
         }
     }

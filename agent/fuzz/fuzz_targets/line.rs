@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use nightjar_agent::pipeline::{HostFacts, Pipeline};
+use nightjar_agent::zone::HostZone;
 use nightjar_model::Timestamp;
 use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::MonitorKey;
@@ -37,7 +38,7 @@ fn pipeline() -> Pipeline {
         labels: Default::default(),
         hostname: "h".into(),
         ip: String::new(),
-        zone: chrono_tz::America::New_York,
+        zone: HostZone::named("America/New_York"),
     };
     Pipeline::compile(MonitorKey::new("w", "m"), &SPEC, &host).expect("a valid monitor").of_any_age()
 }

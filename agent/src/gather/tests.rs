@@ -11,6 +11,7 @@ use nightjar_model::protocol::decode_gathered;
 use super::*;
 use crate::journal::Journal;
 use crate::shared::Configuration;
+use crate::zone::HostZone;
 
 /// 2026-11-20T12:00:00Z
 const NOON: i64 = 1_795_176_000_000;
@@ -41,8 +42,12 @@ impl Rig {
         let clock = Arc::new(Hands(AtomicI64::new(now)));
         let journal = Journal::open(&dir.path().join("journal"), limit, 1).unwrap();
         let shared = Arc::new(Shared::new(clock.clone(), journal));
-        let host =
-            HostFacts { hostname: "h1".into(), ip: String::new(), labels: BTreeMap::new(), zone: chrono_tz::UTC };
+        let host = HostFacts {
+            hostname: "h1".into(),
+            ip: String::new(),
+            labels: BTreeMap::new(),
+            zone: HostZone::named("UTC"),
+        };
         let gatherer = Gatherer::new(shared.clone(), "w".into(), host, Span::from_secs(2), Guard::default());
         Self { dir, clock, shared, gatherer, taken: 0 }
     }

@@ -7,7 +7,7 @@ use nightjar_model::{Decimal, Timestamp};
 
 use super::key::{cut_key, write_key};
 use super::pick::{Columns, Fetch};
-use super::when::TimeReader;
+use super::when::{Now, TimeReader};
 use super::windows::Windows;
 
 /// A line this far ahead of the agent's clock does not count.
@@ -71,7 +71,7 @@ impl Counter {
     #[inline]
     pub(super) fn take(&mut self, line: &[u8], now: Timestamp) -> Outcome {
         self.columns.forget();
-        let clock = self.live.then_some(now);
+        let clock = Now { at: now, live: self.live };
         let time = match self.time_column {
             None => self.time.read(line, clock),
             Some(column) => {

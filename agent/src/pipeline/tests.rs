@@ -18,7 +18,7 @@ fn host() -> HostFacts {
         labels: labels.into(),
         hostname: "web-1".into(),
         ip: "10.0.0.1".into(),
-        zone: chrono_tz::Asia::Shanghai,
+        zone: HostZone::named("Asia/Shanghai"),
     }
 }
 

@@ -1,15 +1,27 @@
 //! Reads when a line happened.
 //!
-//! Lines of one minute share their first 16 characters, so what those mean is worked out once a
-//! minute and compared after that. Local times are made UTC by the rules of the source's zone; a time
-//! that a clock change skips is read as if the clock had not been changed yet, and one that occurs
-//! twice as told at [`TimeReader::read`].
+//! What a line says is made of the line alone (and, where it says no year, of the present): `auto` judges each
+//! line by itself, so a source may change its format, and pieces of a file read apart mean what the whole does.
+//! What is remembered of the last line only saves work. Lines of one minute share what stands before their
+//! seconds, so what that means is worked out once a minute and compared after that.
+//!
+//! Local times are made UTC by the rules of the source's zone; a time that a clock change skips is read as if
+//! the clock had not been changed yet, and one that occurs twice as told at [`TimeReader::read`]. A zone or
+//! offset that the line names goes before. Where it cannot be said which minute is meant, there is no time.
 
-use chrono::{NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone};
-use chrono_tz::Tz;
-use memchr::memchr;
+mod cursor;
+mod head;
+mod pattern;
+mod tail;
+
+use chrono::{Datelike, NaiveDate};
 use nightjar_model::Timestamp;
-use nightjar_model::kinds::monitor::TimeFormat;
+use nightjar_model::kinds::monitor::{Strftime, TimeFormat};
+
+use self::cursor::Cursor;
+use self::head::{Form, Found, Head, Place, Wanted};
+use self::tail::Said;
+use crate::zone::{Local, Zone};
 
 /// A time begins within this many bytes.
 const SEARCHED_BYTES: usize = 128;
@@ -17,247 +29,394 @@ const SEARCHED_BYTES: usize = 128;
 /// `2016-12-13 10:00`
 const MINUTE_BYTES: usize = 16;
 
-/// `2016-12-13 10:00:14`
-const SECOND_BYTES: usize = 19;
+/// The longest text before seconds that is remembered.
+const HEAD_BYTES: usize = 48;
 
 /// How far the present may lag behind a time that is taken as the second of two.
 const SKEW_MS: i64 = 60_000;
 
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// A time without a year, or without a date, is the latest that is not further ahead of the present than this:
+/// a year's allowance covers any zone's offset and a clock that is slow.
+const YEAR_AHEAD_MS: i64 = 36 * 3_600_000;
+const DAY_AHEAD_MS: i64 = 10 * 60_000;
+
+/// So many years are looked through for a 29 February.
+const YEARS_BACK: i32 = 8;
+
+/// The present, by the agent's clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Now {
+    pub(crate) at: Timestamp,
+    /// Lines are read as they are written.
+    pub(crate) live: bool,
+}
+
 #[derive(Debug)]
 pub(crate) struct TimeReader {
-    format: TimeFormat,
-    zone: Tz,
+    wanted: Wanted,
+    other: Option<Other>,
+    /// Of times that name none; none where it is not known.
+    zone: Option<Zone>,
+    /// The zone was named for this source: abbreviations that several zones share are its own.
+    zone_is_named: bool,
     minute: Minute,
+    form: Form,
+}
+
+/// What is not looked for by its form.
+#[derive(Debug)]
+enum Other {
+    Pattern(Strftime),
+    Arrival,
 }
 
 /// The minute read last.
 #[derive(Debug)]
 struct Minute {
-    text: [u8; MINUTE_BYTES],
+    /// What stands before its seconds: first this much, all of which is there whatever the length,
+    start: [u8; MINUTE_BYTES],
+    text: [u8; HEAD_BYTES],
+    /// and of `text` this much; 0 where no minute is remembered.
+    length: usize,
+    form: Form,
+    /// Only where nothing stands before it.
+    first: bool,
+    /// The year, which the text does not say, holds while the present is within these.
+    from_ms: i64,
+    until_ms: i64,
     /// As if it were UTC, in milliseconds.
     naive_ms: i64,
     /// In UTC by the zone; `None` where it depends on more than the text.
     utc_ms: Option<i64>,
 }
 
+/// What came of looking at one place.
+enum Tried {
+    /// No time begins there.
+    NotHere,
+    /// One does, and which minute it is cannot be said.
+    Unreadable,
+    Read(Timestamp),
+}
+
 impl TimeReader {
-    pub(crate) fn new(format: TimeFormat, zone: Tz) -> Self {
-        Self { format, zone, minute: Minute { text: [0; MINUTE_BYTES], naive_ms: 0, utc_ms: None } }
+    /// `zone` is that of times that name none, and `named` whether it was named for this source.
+    pub(crate) fn new(format: &TimeFormat, zone: Option<Zone>, named: bool) -> Self {
+        let other = match format {
+            TimeFormat::Strftime(pattern) => Some(Other::Pattern(pattern.clone())),
+            TimeFormat::Arrival => Some(Other::Arrival),
+            _ => None,
+        };
+        let wanted = Wanted::of(format);
+        Self { wanted, other, zone, zone_is_named: named, minute: Minute::none(), form: Form::Normal }
+    }
+
+    /// The name of the format that the time read last was in.
+    pub(crate) fn format_name(&self) -> &'static str {
+        self.form.name()
     }
 
     /// The first time in `text`. A local time that occurs twice, when clocks go back, is taken as the
-    /// second if that is not ahead of `now` (lines are read as they are written), else as the first.
+    /// second if that is not ahead of a live present, else as the first.
     #[inline]
-    pub(crate) fn read(&mut self, text: &[u8], now: Option<Timestamp>) -> Option<Timestamp> {
-        match self.read_at(text, now) {
-            Some(time) => Some(time),
-            None => self.search(text, now),
+    pub(crate) fn read(&mut self, text: &[u8], now: Now) -> Option<Timestamp> {
+        // What most lines have: the minute of the line before, in sixteen bytes.
+        if self.minute.length == MINUTE_BYTES + 1
+            && let Some((start, rest)) = text.split_first_chunk::<MINUTE_BYTES>()
+            && *start == self.minute.start
+            && let Some((b':', rest)) = rest.split_first()
+            && self.minute.holds(now.at)
+            && let Tried::Read(time) = self.within(rest, now)
+        {
+            return Some(time);
         }
+        self.search(text, now)
     }
 
-    #[cold]
-    fn search(&mut self, text: &[u8], now: Option<Timestamp>) -> Option<Timestamp> {
-        let mut from = 0;
-        // A year's four digits stand before its `-`.
-        while let Some(at) = memchr(b'-', text.get(from..text.len().min(SEARCHED_BYTES + 5))?) {
-            let dash = from + at;
-            from = dash + 1;
-            let Some(start) = dash.checked_sub(4).filter(|start| *start <= SEARCHED_BYTES) else { continue };
-            let glued = start.checked_sub(1).is_some_and(|before| text[before].is_ascii_digit());
-            if !glued && let Some(time) = self.read_at(&text[start..], now) {
-                return Some(time);
+    #[inline(never)]
+    fn search(&mut self, text: &[u8], now: Now) -> Option<Timestamp> {
+        match &self.other {
+            Some(Other::Arrival) => {
+                self.form = Form::Arrival;
+                return Some(now.at);
+            }
+            Some(Other::Pattern(_)) => return self.search_pattern(text, now),
+            None => {}
+        }
+        let begin = text.iter().position(|b| !matches!(b, b' ' | b'\t' | b'[' | b'(' | b'{' | b'<' | b'"' | b'\''));
+        let mut at = 0;
+        while at <= SEARCHED_BYTES && at < text.len() {
+            let rest = &text[at..];
+            let run = match rest[0] {
+                b'0'..=b'9' => rest.iter().take_while(|b| b.is_ascii_digit()).count(),
+                b'A'..=b'Z' | b'a'..=b'z' => rest.iter().take_while(|b| b.is_ascii_alphabetic()).count(),
+                // Where the Chinese numbers of months begin.
+                0xe4 | 0xe5 => 1,
+                _ => {
+                    at += 1;
+                    continue;
+                }
+            };
+            let glued = at > 0 && (text[at - 1].is_ascii_alphanumeric() || text[at - 1] == b'_');
+            let place = Place { text, at, first: begin == Some(at), glued };
+            match self.read_at(place, now) {
+                Tried::Read(time) => return Some(time),
+                Tried::Unreadable => return None,
+                Tried::NotHere => at += run,
             }
         }
         None
     }
 
-    /// The time that `text` starts with.
-    #[inline]
-    fn read_at(&mut self, text: &[u8], now: Option<Timestamp>) -> Option<Timestamp> {
-        let (head, rest) = text.split_first_chunk::<SECOND_BYTES>()?;
-        let (minute, second) = head.split_first_chunk::<MINUTE_BYTES>()?;
-        if *minute != self.minute.text {
-            self.minute = self.read_minute(minute)?;
+    fn read_at(&mut self, place: Place<'_>, now: Now) -> Tried {
+        let rest = &place.text[place.at..];
+        if self.minute.begins(rest, place) && self.minute.holds(now.at) {
+            return self.within(&rest[self.minute.length..], now);
         }
-        let (tens, ones) = (second[1].wrapping_sub(b'0'), second[2].wrapping_sub(b'0'));
-        if second[0] != b':' || tens > 6 || ones > 9 || (tens == 6 && ones > 0) {
-            return None;
-        }
-        // A leap second stays in its minute.
-        let seconds = i64::from(tens * 10 + ones).min(59);
-        let (millis, rest) = fraction(rest);
-        let within_ms = seconds * 1000 + millis;
-        if let Some(offset_ms) = zone_offset(rest, minute[10] == b'T') {
-            return Some(Timestamp(self.minute.naive_ms + within_ms - offset_ms));
-        }
-        Some(Timestamp(match self.minute.utc_ms {
-            Some(utc_ms) => utc_ms + within_ms,
-            None => self.resolve(self.minute.naive_ms + within_ms, now)?,
-        }))
-    }
-
-    #[cold]
-    fn read_minute(&self, text: &[u8; MINUTE_BYTES]) -> Option<Minute> {
-        let separator_fits = match self.format {
-            TimeFormat::Normal => text[10] == b' ',
-            TimeFormat::Iso8601 => text[10] == b'T',
-            TimeFormat::Auto => matches!(text[10], b' ' | b'T'),
-        };
-        if !separator_fits || text[4] != b'-' || text[7] != b'-' || text[13] != b':' {
-            return None;
-        }
-        let number = |range: std::ops::Range<usize>| {
-            text[range].iter().try_fold(0u32, |sum, b| b.is_ascii_digit().then(|| sum * 10 + u32::from(b - b'0')))
-        };
-        let date = NaiveDate::from_ymd_opt(number(0..4)? as i32, number(5..7)?, number(8..10)?)?;
-        let start = date.and_hms_opt(number(11..13)?, number(14..16)?, 0)?;
-        let naive_ms = start.and_utc().timestamp_millis();
-        let offset = |at: NaiveDateTime| self.zone.offset_from_local_datetime(&at).single().map(|o| o.fix());
-        let utc_ms = offset(start)
-            .filter(|first| offset(start + TimeDelta::seconds(59)) == Some(*first))
-            .map(|offset| naive_ms - i64::from(offset.local_minus_utc()) * 1000);
-        Some(Minute { text: *text, naive_ms, utc_ms })
-    }
-
-    /// A local time in a minute in which clocks change.
-    fn resolve(&self, naive_ms: i64, now: Option<Timestamp>) -> Option<i64> {
-        let local = chrono::DateTime::from_timestamp_millis(naive_ms)?.naive_utc();
-        let utc = |offset: chrono::FixedOffset| naive_ms - i64::from(offset.local_minus_utc()) * 1000;
-        match self.zone.offset_from_local_datetime(&local) {
-            chrono::LocalResult::Single(offset) => Some(utc(offset.fix())),
-            chrono::LocalResult::Ambiguous(one, other) => {
-                let (first, second) = (utc(one.fix()).min(utc(other.fix())), utc(one.fix()).max(utc(other.fix())));
-                Some(if now.is_some_and(|now| second <= now.0 + SKEW_MS) { second } else { first })
+        match head::find(place, self.wanted) {
+            Found::Nothing => Tried::NotHere,
+            Found::Unclear => Tried::Unreadable,
+            Found::Instant(form, ms) => {
+                self.form = form;
+                Tried::Read(Timestamp(ms))
             }
-            // Skipped. Clocks have skipped up to a day.
-            chrono::LocalResult::None => (1..=25)
-                .find_map(|hours| self.zone.offset_from_local_datetime(&(local - TimeDelta::hours(hours))).latest())
-                .map(|before| utc(before.fix())),
+            Found::Head(head) if head.form == Form::TimeOfDay => self.time_of_day(place, head, now),
+            Found::Head(head) => {
+                let Some(minute) = self.minute_of(place, &head, now) else { return Tried::Unreadable };
+                self.minute = minute;
+                self.within(&place.text[head.end..], now)
+            }
         }
+    }
+
+    /// What `head` means; none where there is no such minute.
+    fn minute_of(&self, place: Place<'_>, head: &Head, now: Now) -> Option<Minute> {
+        let (naive_ms, from_ms, until_ms) = match head.year {
+            Some(year) => (naive_ms(year.cast_signed(), head)?, i64::MIN, i64::MAX),
+            None => latest_year(head, now.at)?,
+        };
+        let offset = |at_ms: i64| match self.zone.as_ref()?.local(at_ms)? {
+            Local::Once(offset) => Some(offset),
+            _ => None,
+        };
+        let utc_ms = offset(naive_ms)
+            .filter(|first| offset(naive_ms + 59_000) == Some(*first))
+            .map(|offset| naive_ms - i64::from(offset) * 1000);
+        let mut minute =
+            Minute { form: head.form, first: head.first, from_ms, until_ms, naive_ms, utc_ms, ..Minute::none() };
+        minute.remember(&place.text[place.at..head.end]);
+        Some(minute)
+    }
+
+    /// The time within the remembered minute of which `text` holds the seconds and what follows them.
+    #[inline]
+    fn within(&mut self, text: &[u8], now: Now) -> Tried {
+        let [tens, ones, rest @ ..] = text else { return self.within_with_odd_second(text, now) };
+        let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+        if tens > 9 || ones > 9 {
+            return self.within_with_odd_second(text, now);
+        }
+        self.with_seconds(u32::from(tens * 10 + ones), rest, now)
+    }
+
+    #[inline]
+    fn with_seconds(&mut self, seconds: u32, rest: &[u8], now: Now) -> Tried {
+        if seconds > 60 {
+            return Tried::Unreadable;
+        }
+        let Some((millis, rest)) = fraction(rest, self.minute.form) else { return Tried::NotHere };
+        // A leap second stays in its minute.
+        let within_ms = i64::from(seconds.min(59)) * 1000 + millis;
+        self.form = self.minute.form;
+        if tail::is_plain(rest, self.form == Form::MonthFirst)
+            && let Some(utc_ms) = self.minute.utc_ms
+        {
+            return Tried::Read(Timestamp(utc_ms + within_ms));
+        }
+        self.finish(self.minute.naive_ms + within_ms, rest, now)
+    }
+
+    /// Seconds of one digit, which only Chinese writes.
+    #[cold]
+    fn within_with_odd_second(&mut self, text: &[u8], now: Now) -> Tried {
+        let mut c = Cursor::new(text, 0);
+        match c.number(1, 2).filter(|_| self.minute.form == Form::Chinese) {
+            Some(seconds) => self.with_seconds(seconds, c.rest(), now),
+            None => Tried::NotHere,
+        }
+    }
+
+    /// A time behind which more may stand that says which it is.
+    #[inline(never)]
+    fn finish(&mut self, mut naive_ms: i64, rest: &[u8], now: Now) -> Tried {
+        let tail = tail::read(rest, self.form == Form::MonthFirst);
+        if let Some(year) = tail.year {
+            self.form = Form::Asctime;
+            let Some(in_year) = with_year(naive_ms, year.cast_signed()) else { return Tried::Unreadable };
+            naive_ms = in_year;
+        }
+        if let Some(half) = tail.half {
+            let hour = naive_ms.rem_euclid(DAY_MS) / 3_600_000;
+            let Some(meant) = half.hour(hour as u32) else { return Tried::Unreadable };
+            naive_ms += (i64::from(meant) - hour) * 3_600_000;
+        }
+        self.settle(naive_ms, tail.zone, now).map_or(Tried::Unreadable, Tried::Read)
+    }
+
+    /// A local time in UTC, by what the line says of its zone.
+    fn settle(&self, naive_ms: i64, said: Said<'_>, now: Now) -> Option<Timestamp> {
+        let offset = match said {
+            Said::Offset(offset) => offset,
+            Said::Zone(zone) => offset_in(&zone.into(), naive_ms, now)?,
+            Said::Nothing => offset_in(self.zone.as_ref()?, naive_ms, now)?,
+            Said::Shared(name) => {
+                let zone = self.zone.as_ref().filter(|_| self.zone_is_named)?;
+                zone.offset_called(std::str::from_utf8(name).ok()?, naive_ms)?
+            }
+            Said::Unknown => return None,
+        };
+        Some(Timestamp(naive_ms - i64::from(offset) * 1000))
+    }
+
+    /// A time without a date: of the latest day on which it is not ahead of the present.
+    fn time_of_day(&mut self, place: Place<'_>, head: Head, now: Now) -> Tried {
+        if head.hour > 23 || head.minute > 59 {
+            return Tried::Unreadable;
+        }
+        let today_ms = now.at.0.div_euclid(DAY_MS) * DAY_MS;
+        let minute_ms = i64::from(head.hour * 60 + head.minute) * 60_000;
+        // A zone's day may be the next or the one before; behind it there is always one that is over.
+        for day in [1, 0, -1, -2] {
+            let naive_ms = today_ms + day * DAY_MS + minute_ms;
+            self.minute = Minute { form: head.form, naive_ms, ..Minute::none() };
+            match self.within(&place.text[head.end..], now) {
+                Tried::Read(time) if time.0 > now.at.0.saturating_add(DAY_AHEAD_MS) => {}
+                tried => return tried,
+            }
+        }
+        Tried::Unreadable
+    }
+
+    fn search_pattern(&mut self, text: &[u8], now: Now) -> Option<Timestamp> {
+        let Some(Other::Pattern(pattern)) = &self.other else { return None };
+        let found = (0..=SEARCHED_BYTES.min(text.len())).find_map(|at| pattern::find(pattern, text, at))?;
+        self.form = Form::Pattern;
+        if let Some(epoch_ms) = found.epoch_ms {
+            return Some(Timestamp(epoch_ms));
+        }
+        let start_ms = match (found.head.year, found.day_of_year) {
+            (Some(year), Some(day)) => {
+                let date = NaiveDate::from_yo_opt(year.cast_signed(), day)?;
+                date.and_hms_opt(found.head.hour, found.head.minute, 0)?.and_utc().timestamp_millis()
+            }
+            (Some(year), None) => naive_ms(year.cast_signed(), &found.head)?,
+            (None, _) => latest_year(&found.head, now.at)?.0,
+        };
+        self.settle(start_ms + found.within_ms, found.zone, now)
     }
 }
 
-/// Milliseconds of the fraction that `text` starts with, and what follows it. Behind a comma, which may
-/// as well separate columns, a fraction has three digits.
+impl Minute {
+    const fn none() -> Self {
+        Self {
+            start: [0; MINUTE_BYTES],
+            text: [0; HEAD_BYTES],
+            length: 0,
+            form: Form::Normal,
+            first: false,
+            from_ms: i64::MIN,
+            until_ms: i64::MAX,
+            naive_ms: 0,
+            utc_ms: None,
+        }
+    }
+
+    fn remember(&mut self, text: &[u8]) {
+        if let Some(place) = self.text.get_mut(..text.len()) {
+            place.copy_from_slice(text);
+            self.length = text.len();
+            if let Some(start) = self.text.first_chunk() {
+                self.start = *start;
+            }
+        }
+    }
+
+    /// Whether its text begins `rest`, at a place where a time of its form may begin.
+    fn begins(&self, rest: &[u8], place: Place<'_>) -> bool {
+        let year_first = matches!(self.form, Form::Normal | Form::Iso8601 | Form::Nginx | Form::Chinese);
+        self.length > 0
+            && (place.first || !self.first)
+            && (!place.glued || year_first)
+            && self.text.get(..self.length).is_some_and(|text| rest.starts_with(text))
+    }
+
+    #[inline]
+    fn holds(&self, now: Timestamp) -> bool {
+        self.from_ms <= now.0 && now.0 < self.until_ms
+    }
+}
+
+/// The offset of a local time in `zone`.
+fn offset_in(zone: &Zone, naive_ms: i64, now: Now) -> Option<i32> {
+    Some(match zone.local(naive_ms)? {
+        Local::Once(offset) | Local::Skipped { before: offset } => offset,
+        Local::Twice { first, second } => {
+            let second_ms = naive_ms - i64::from(second) * 1000;
+            if now.live && second_ms <= now.at.0.saturating_add(SKEW_MS) { second } else { first }
+        }
+    })
+}
+
+/// The minute of `head` in `year`, as if it were UTC.
+fn naive_ms(year: i32, head: &Head) -> Option<i64> {
+    let date = NaiveDate::from_ymd_opt(year, head.month, head.day)?;
+    Some(date.and_hms_opt(head.hour, head.minute, 0)?.and_utc().timestamp_millis())
+}
+
+fn with_year(naive_ms: i64, year: i32) -> Option<i64> {
+    let time = chrono::DateTime::from_timestamp_millis(naive_ms)?.naive_utc();
+    Some(time.with_year(year)?.and_utc().timestamp_millis())
+}
+
+/// The minute of `head` in the latest year in which there is one that is not ahead, and the present times for
+/// which that is the year.
+fn latest_year(head: &Head, now: Timestamp) -> Option<(i64, i64, i64)> {
+    let bound_ms = now.0.checked_add(YEAR_AHEAD_MS)?;
+    let latest = chrono::DateTime::from_timestamp_millis(bound_ms)?.year();
+    let found_ms =
+        (latest - YEARS_BACK..=latest).rev().find_map(|year| naive_ms(year, head).filter(|ms| *ms <= bound_ms))?;
+    let from_ms = found_ms - YEAR_AHEAD_MS;
+    Some((found_ms, from_ms, from_ms + 365 * DAY_MS))
+}
+
+/// Milliseconds of the fraction that `text` starts with, and what follows it; none where the seconds have more
+/// digits than seconds have. Behind a comma or colon, which may as well separate columns, a fraction is of
+/// three, six or nine digits.
 #[inline]
-fn fraction(text: &[u8]) -> (i64, &[u8]) {
-    let Some((mark @ (b'.' | b','), digits)) = text.split_first() else { return (0, text) };
+fn fraction(text: &[u8], form: Form) -> Option<(i64, &[u8])> {
+    let (mark, digits) = match text.split_first() {
+        Some((mark @ (b'.' | b',' | b':'), digits)) => (*mark, digits),
+        Some((b'0'..=b'9', _)) if form == Form::Compact => (b'0', text),
+        Some((b'0'..=b'9', _)) => return None,
+        _ => return Some((0, text)),
+    };
     let (mut millis, mut place, mut used) = (0, 100, 0);
     while let Some(digit) = digits.get(used).map(|b| b.wrapping_sub(b'0')).filter(|d| *d < 10) {
         millis += i64::from(digit) * place;
         place /= 10;
         used += 1;
     }
-    if used == 0 || (*mark == b',' && used != 3) { (0, text) } else { (millis, &digits[used..]) }
-}
-
-/// The offset from UTC that `text` starts with, in milliseconds: `Z`, `+08:00` and, behind an ISO time
-/// where nothing else could be meant, `+0800` and `+08`.
-#[inline]
-fn zone_offset(text: &[u8], iso: bool) -> Option<i64> {
-    let (sign, rest) = match text.split_first()? {
-        (b'Z', rest) => return (!rest.first().is_some_and(u8::is_ascii_alphanumeric)).then_some(0),
-        (b'+', rest) => (1, rest),
-        (b'-', rest) => (-1, rest),
+    let fits = match mark {
+        b'.' => used > 0,
+        b',' => matches!(used, 3 | 6 | 9),
+        b':' => used == 3,
+        _ if matches!(used, 3 | 6) => true,
         _ => return None,
     };
-    let pair = |bytes: &[u8]| match bytes {
-        [a @ b'0'..=b'9', b @ b'0'..=b'9', ..] => Some(i64::from(a - b'0') * 10 + i64::from(b - b'0')),
-        _ => None,
-    };
-    let hours = pair(rest)?;
-    let minutes = match rest.get(2..) {
-        Some([b':', minutes @ ..]) => pair(minutes)?,
-        Some(minutes) if iso => pair(minutes).unwrap_or(0),
-        _ => return None,
-    };
-    (hours <= 18 && minutes < 60).then_some(sign * (hours * 60 + minutes) * 60_000)
+    Some(if fits { (millis, &digits[used..]) } else { (0, text) })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check_in(zone: Tz, format: TimeFormat, line: &str, now: Option<&str>, time: Option<&str>) {
-        let now = now.and_then(Timestamp::parse_rfc3339);
-        let mut reader = TimeReader::new(format, zone);
-        for _ in 0..2 {
-            // The second time from the minute it remembers.
-            let read = reader.read(line.as_bytes(), now).map(|t| t.to_string());
-            assert_eq!(read.as_deref(), time, "{line} in {zone}");
-        }
-    }
-
-    fn check(line: &str, time: Option<&str>) {
-        check_in(chrono_tz::Asia::Shanghai, TimeFormat::Auto, line, None, time);
-    }
-
-    #[test]
-    fn reads_the_formats() {
-        check("2016-12-13 10:00:14", Some("2016-12-13T02:00:14Z"));
-        check("2016-12-13 10:00:14.123,x", Some("2016-12-13T02:00:14.123Z"));
-        check("2016-12-13 10:00:14,567 INFO", Some("2016-12-13T02:00:14.567Z"));
-        check("2016-12-13 10:00:14.5", Some("2016-12-13T02:00:14.500Z"));
-        check("2016-12-13 10:00:14,5,2950211004", Some("2016-12-13T02:00:14Z"));
-        check("2016-12-13 10:00:14,衣服", Some("2016-12-13T02:00:14Z"));
-        check("2016-12-13 10:00:14.123456789 x", Some("2016-12-13T02:00:14.123Z"));
-        check("2016-12-13T10:00:14.123+09:00", Some("2016-12-13T01:00:14.123Z"));
-        check("2016-12-13T10:00:14Z", Some("2016-12-13T10:00:14Z"));
-        check("2016-12-13T10:00:14-0330", Some("2016-12-13T13:30:14Z"));
-        check("2016-12-13T10:00:14+08", Some("2016-12-13T02:00:14Z"));
-        check("2016-12-13T10:00:14", Some("2016-12-13T02:00:14Z"));
-        check("2016-12-13 10:00:14+00:00", Some("2016-12-13T10:00:14Z"));
-        check("2016-12-13 10:00:14-1234", Some("2016-12-13T02:00:14Z"));
-        check("2016-12-13 23:59:60", Some("2016-12-13T15:59:59Z"));
-    }
-
-    #[test]
-    fn looks_for_the_first_time_near_the_start() {
-        check("[main-7] 2016-12-13 10:00:14 2017-01-01 00:00:00", Some("2016-12-13T02:00:14Z"));
-        check("12016-12-13 10:00:14", None);
-        check("id=1234-5678 2016-12-13 10:00:14", Some("2016-12-13T02:00:14Z"));
-        check(&format!("{}2016-12-13 10:00:14", "x".repeat(128)), Some("2016-12-13T02:00:14Z"));
-        check(&format!("{}2016-12-13 10:00:14", "x".repeat(129)), None);
-    }
-
-    #[test]
-    fn refuses_what_is_no_time() {
-        for line in
-            ["", "-", "2016-13-13 10:00:14", "2016-02-30 10:00:14", "2016-12-13 24:00:00", "2016-12-13 10:60:00"]
-        {
-            check(line, None);
-        }
-        check("2016-12-13 10:00:61", None);
-        check("2016-12-13_10:00:14", None);
-        check("2016-12-13 10:00", None);
-        check_in(chrono_tz::UTC, TimeFormat::Normal, "2016-12-13T10:00:14", None, None);
-        check_in(chrono_tz::UTC, TimeFormat::Iso8601, "2016-12-13 10:00:14", None, None);
-    }
-
-    #[test]
-    fn a_skipped_hour_is_read_as_before_the_change() {
-        let zone = chrono_tz::America::New_York;
-        check_in(zone, TimeFormat::Auto, "2026-03-08 01:59:59", None, Some("2026-03-08T06:59:59Z"));
-        check_in(zone, TimeFormat::Auto, "2026-03-08 02:30:00", None, Some("2026-03-08T07:30:00Z"));
-        check_in(zone, TimeFormat::Auto, "2026-03-08 03:30:00", None, Some("2026-03-08T07:30:00Z"));
-        check_in(chrono_tz::Pacific::Apia, TimeFormat::Auto, "2011-12-30 12:00:00", None, Some("2011-12-30T22:00:00Z"));
-    }
-
-    #[test]
-    fn a_repeated_hour_goes_by_the_present() {
-        let zone = chrono_tz::America::New_York;
-        let (first, second) = (Some("2026-11-01T05:30:00Z"), Some("2026-11-01T06:30:00Z"));
-        check_in(zone, TimeFormat::Auto, "2026-11-01 01:30:00", None, first);
-        check_in(zone, TimeFormat::Auto, "2026-11-01 01:30:00", Some("2026-11-01T05:30:01Z"), first);
-        check_in(zone, TimeFormat::Auto, "2026-11-01 01:30:00", Some("2026-11-01T06:30:01Z"), second);
-    }
-
-    #[test]
-    fn a_minute_in_which_the_zone_changed_is_not_remembered() {
-        // Liberia went from -0:44:30 to 0 at 1972-01-07 00:00.
-        let mut reader = TimeReader::new(TimeFormat::Auto, chrono_tz::Africa::Monrovia);
-        let mut read = |line: &str| reader.read(line.as_bytes(), None).map(|t| t.to_string());
-        assert_eq!(read("1972-01-06 23:59:00").as_deref(), Some("1972-01-07T00:43:30Z"));
-        assert_eq!(read("1972-01-07 00:45:00").as_deref(), Some("1972-01-07T00:45:00Z"));
-    }
-}
+mod tests;

@@ -32,13 +32,16 @@ struct Crew {
     together: Mutex<Together>,
     moved: Condvar,
     most_waiting: usize,
+    /// One for all pieces: what a time without a year is near.
+    now: Timestamp,
 }
 
-/// Counts everything `reader` yields; answers the whole and the bytes read.
+/// Counts everything `reader` yields, as of `now`; answers the whole and the bytes read.
 pub(super) fn count(
     reader: ChunkReader,
     compile: impl Fn() -> anyhow::Result<Pipeline>,
     workers: usize,
+    now: Timestamp,
 ) -> anyhow::Result<(Pipeline, u64)> {
     let whole = compile()?;
     let parts: Vec<Pipeline> =
@@ -50,6 +53,7 @@ pub(super) fn count(
         together: Mutex::new(together),
         moved: Condvar::new(),
         most_waiting: WAITING * workers,
+        now,
     };
     std::thread::scope(|scope| {
         for part in parts {
@@ -79,7 +83,7 @@ impl Crew {
                     break;
                 }
             };
-            part.feed_block(&buffer[..chunk.length], &chunk.path, Timestamp(0));
+            part.feed_block(&buffer[..chunk.length], &chunk.path, self.now);
             let spare = self.lock().spare.pop();
             if !self.put_in(chunk.sequence, part.take_gathered(spare)) {
                 break;

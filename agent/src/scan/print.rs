@@ -95,6 +95,12 @@ fn width(text: &str) -> usize {
     text.chars().map(|c| if wide(c) { 2 } else { 1 }).sum()
 }
 
+/// To the standard error.
+pub(super) fn warning(text: &str) {
+    // A closed terminal is no reason to fail.
+    drop(writeln!(std::io::stderr().lock(), "warning: {text}"));
+}
+
 /// What was read, how fast, and what was wrong.
 pub(super) fn summary(scanned: &Scanned, elapsed: Duration, out: &mut dyn Write) {
     let seconds = elapsed.as_secs_f64().max(1e-6);

@@ -191,7 +191,7 @@ proptest! {
         let mut one = compile().expect("a pipeline");
         content.lines().for_each(|line| one.feed(line.as_bytes(), false, &log, nightjar_model::Timestamp(0)));
         let reader = chunks::ChunkReader::new(vec![log.clone()], chunk_bytes);
-        let (mut many, bytes) = crew::count(reader, compile, threads).expect("figures");
+        let (mut many, bytes) = crew::count(reader, compile, threads, nightjar_model::Timestamp(0)).expect("figures");
         prop_assert_eq!(many.drain(), one.drain());
         prop_assert_eq!(bytes, content.len() as u64);
         prop_assert_eq!(&many.counters().faults, &one.counters().faults);

@@ -1,6 +1,8 @@
 //! Monitor: which lines to read, what to pick out of them, and what to count.
 
 mod service;
+mod strftime;
+mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,7 +16,10 @@ use crate::decimal::Decimal;
 use crate::delta::{LINES_FIELD, Number, Partial, PartialKind};
 use crate::names::column_name_problem;
 use crate::problem::Problems;
+
 pub use service::{SUCCESS_FIELD, ServiceSpec};
+pub use strftime::{Field as StrftimeField, Item as StrftimeItem, Strftime};
+pub use time::{TimeFormat, TimeSource};
 
 /// Instance dimensions that can stand wherever a group-by column can.
 pub const DIMENSIONS: [&str; 6] = ["$app", "$idc", "$ldc", "$host", "$ip", "$env"];
@@ -121,31 +126,6 @@ pub enum PathPattern {
     Path(String),
     /// `*`, `?` and `[…]` within one level, `**` across levels.
     Glob(String),
-}
-
-/// How a line says when it happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct TimeSource {
-    pub format: TimeFormat,
-    /// The column that holds the time; without one it is looked for in the line's first 128 bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub column: Option<String>,
-    /// IANA name, for times without a zone of their own; the host's without one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timezone: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TimeFormat {
-    /// `normal` or `iso8601`, whichever the line has.
-    #[default]
-    Auto,
-    /// `2016-12-13 10:00:14`, with an optional fraction after `.` or `,`.
-    Normal,
-    /// `2016-12-13T10:00:14.123+08:00`
-    Iso8601,
 }
 
 /// A named value of a line.
@@ -275,12 +255,6 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { max_keys: 10_000 }
-    }
-}
-
-impl Default for TimeSource {
-    fn default() -> Self {
-        Self { format: TimeFormat::Auto, column: None, timezone: None }
     }
 }
 
@@ -563,11 +537,7 @@ impl LogSource {
                 problems.add(&path, "must not hold `..` or NUL");
             }
         }
-        if let Some(zone) = &self.time.timezone
-            && zone.parse::<chrono_tz::Tz>().is_err()
-        {
-            problems.add("time.timezone", format!("`{zone}` is not an IANA time zone such as Asia/Shanghai"));
-        }
+        problems.within("time", |p| self.time.validate(p));
     }
 }
 
