@@ -45,7 +45,7 @@ export function AgentDrawer({ agent, onClose }: { agent: AgentView; onClose: () 
             { key: 'id', label: 'ID', children: <span className="mono">{agent.id}</span> },
             { key: 'ip', label: 'IP', children: facts.ip },
             { key: 'version', label: t('agent.version'), children: `${facts.version} · ${facts.os} ${facts.arch}` },
-            { key: 'zone', label: t('form.timezone'), children: facts.timezone },
+            { key: 'zone', label: t('form.timezone'), children: facts.timezone || (facts.timezoneProblem ? t('agent.zoneUnknown', { problem: facts.timezoneProblem }) : '–') },
             { key: 'skew', label: t('agent.skew'), children: duration(agent.clockSkewMs) },
             { key: 'config', label: t('agent.config'), children: <Config agent={agent} /> },
             { key: 'seen', label: t('agent.lastSeen'), children: <TimeText value={agent.lastSeenAt} absolute /> },

@@ -1498,8 +1498,16 @@ export interface components {
             os: string;
             /** @default  */
             arch: string;
-            /** @default  */
+            /**
+             * @description Of times that name no zone; empty where the host's is not known.
+             * @default
+             */
             timezone: string;
+            /**
+             * @description Why the host's zone is not known; empty where it is.
+             * @default
+             */
+            timezoneProblem?: string;
             /** @default {} */
             labels: {
                 [key: string]: string;
@@ -2702,8 +2710,8 @@ export interface components {
             /** @description What the provider answered. */
             answer: string;
         };
-        /** @enum {string} */
-        TimeFormat: "auto" | "normal" | "iso8601";
+        /** @description One of `auto`, `normal` (2016-12-13 10:00:14), `iso8601` (2016-12-13T10:00:14.123+08:00), `nginx` (2026/11/27 10:00:14), `apache` (27/Nov/2026:10:00:14 +0800), `asctime` (Fri Nov 27 10:00:14 2026), `syslog` (Nov 27 10:00:14), `month_first` (May 08 01:13:52), `month_first_2` (May 08 2017 01:13:52), `revert` (05-25-2017 18:28:42), `day_first` (25-05-2017 18:28:42), `tomcat` (27-Nov-2026 10:00:14.123), `redis` (27 Nov 2026 10:00:14.123), `klog` (I1127 10:00:14.123456), `compact` (20261127 100014), `chinese` (2026年11月27日 10时00分14秒), `long` (1476064860000), `short_long` (1476064860), `epoch` (1476064860.123), `time_of_day` (10:00:14.123), `arrival`, or `strftime:` with a pattern behind it. */
+        TimeFormat: string;
         /** @description How a line says when it happened. */
         TimeSource: {
             /** @default auto */
@@ -2714,7 +2722,8 @@ export interface components {
              */
             column: string | null;
             /**
-             * @description IANA name, for times without a zone of their own; the host's without one.
+             * @description IANA name, for times without a zone of their own; the host's without one. It also says what an
+             *     abbreviation that several zones share, such as CST, stands for.
              * @default null
              */
             timezone: string | null;
@@ -2739,6 +2748,11 @@ export interface components {
             text: string;
             /** @default null */
             time: null | components["schemas"]["Timestamp"];
+            /**
+             * @description The format in which the time was found, by its name.
+             * @default null
+             */
+            timeFormat?: string | null;
             /**
              * @description What each column picked; absent where it picked nothing.
              * @default {}

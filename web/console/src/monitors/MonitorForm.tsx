@@ -11,6 +11,7 @@ import { FilterRows, GroupByField, StatRows } from './Figures';
 import { PathsField } from './PathsField';
 import { Picking } from './Picking';
 import { SampleSource, useAgents } from './SampleSource';
+import { TimeFormatField } from './TimeFormatField';
 import { Trial } from './Trial';
 
 /** What each column yielded on the lines last seen, for offering values to filter by. */
@@ -90,7 +91,7 @@ export function MonitorForm() {
               label: t('monitor.reading'),
               children: (
                 <div className="columns-2">
-                  <SelectField path="spec.source.log.time.format" label={t('monitor.timeFormat')} fallback="auto" options={['auto', 'normal', 'iso8601'].map((value) => ({ value, label: t(`timeFormat.${value}`) }))} />
+                  <TimeFormatField path="spec.source.log.time.format" label={t('monitor.timeFormat')} help={t('monitor.timeFormatHelp')} />
                   <SelectField path="spec.source.log.time.column" label={t('monitor.timeColumn')} clearable options={columns.map(({ name }) => ({ value: name, label: name }))} />
                   <TextField path="spec.source.log.time.timezone" label={t('form.timezone')} help={t('monitor.timezoneHelp')} placeholder="Asia/Shanghai" />
                   <TextField path="spec.source.log.charset" label={t('monitor.charset')} placeholder="auto" />

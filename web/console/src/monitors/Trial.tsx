@@ -109,6 +109,7 @@ function Report({ report, spec }: { report: TrialReport; spec: MonitorSpec }) {
             ),
           },
           { title: t('form.time'), key: 'time', render: (_, line) => (line.time ? time(line.time) : '–') },
+          { title: t('monitor.timeFormat'), key: 'timeFormat', render: (_, line) => (line.timeFormat ? t(`timeFormat.${line.timeFormat}`, { defaultValue: line.timeFormat }) : '–') },
           ...names.map((name) => ({ title: name, key: name, render: (_: unknown, line: TrialReport['lines'][number]) => line.columns[name] ?? <span className="muted">–</span> })),
           { title: t('trial.line'), key: 'text', render: (_, line) => <span className="mono" style={{ whiteSpace: 'pre' }}>{line.text.length > 300 ? `${line.text.slice(0, 300)}…` : line.text}</span> },
         ]}
