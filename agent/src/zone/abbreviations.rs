@@ -76,7 +76,7 @@ pub(crate) fn abbreviation(word: &[u8]) -> Option<Abbreviation> {
 }
 
 /// Written out, as Java's `zzzz` and JavaScript write them.
-const WRITTEN_OUT: [(&str, i32); 22] = [
+const WRITTEN_OUT: [(&str, i32); 25] = [
     ("Coordinated Universal Time", 0),
     ("Greenwich Mean Time", 0),
     ("Western European Standard Time", 0),
@@ -96,10 +96,19 @@ const WRITTEN_OUT: [(&str, i32); 22] = [
     ("Pacific Daylight Time", -420),
     ("中国标准时间", 480),
     ("北京时间", 480),
+    ("日本标准时间", 540),
+    ("韩国标准时间", 540),
+    ("印度标准时间", 330),
     ("协调世界时", 0),
     ("协调世界时间", 0),
     ("格林尼治标准时间", 0),
 ];
+
+/// How names of zones end in other languages.
+const ENDS: [&str; 6] = ["标准时间", "夏令时间", "標準時", "夏時間", "Normalzeit", "Sommerzeit"];
+
+/// A name with its end is no longer than this.
+const MAX_NAME_BYTES: usize = 60;
 
 /// The offset in minutes that a name written out stands for, and how long it is; an ambiguous one where
 /// `text` begins with words that end in "Time" as zones' names do, and is not known.
@@ -108,6 +117,14 @@ pub(crate) fn written_out(text: &[u8]) -> Option<(Abbreviation, usize)> {
         WRITTEN_OUT.iter().filter(|(name, _)| text.starts_with(name.as_bytes())).max_by_key(|(name, _)| name.len());
     if let Some((name, minutes)) = known {
         return Some((Abbreviation::Offset(*minutes), name.len()));
+    }
+    let part = |b: &&u8| b.is_ascii_alphabetic() || !b.is_ascii() || matches!(b, b' ' | b'-');
+    let name = &text[..text.iter().take(MAX_NAME_BYTES).take_while(part).count()];
+    let end = |end: &&str| Some(memchr::memmem::find(name, end.as_bytes())? + end.len());
+    if !name.starts_with(b" ")
+        && let Some(length) = ENDS.iter().filter_map(|name| end(&name)).min()
+    {
+        return Some((AMBIGUOUS, length));
     }
     // Two to five words in a row, each with a capital: "Pacific Standard Time".
     let (mut at, mut words, mut last): (usize, usize, &[u8]) = (0, 0, b"");
@@ -173,6 +190,9 @@ mod tests {
         check("北京时间 hello", Some((Abbreviation::Offset(480), 12)));
         check("Nowhere Standard Time", Some((AMBIGUOUS, 21)));
         check("Central Standard Time", Some((AMBIGUOUS, 21)));
+        check("北美东部标准时间 x", Some((AMBIGUOUS, 24)));
+        check("Japanische Normalzeit", Some((AMBIGUOUS, 21)));
+        check("启动", None);
         check("Startup Time", None);
         check("Server Started", None);
         check("X", None);

@@ -243,6 +243,10 @@ fn short_run(mut c: Cursor<'_>, place: Place<'_>, wanted: Wanted) -> Found {
         }
         b' ' => wanted_head(day_month(c, number)),
         b':' if place.first && wanted.has(Form::TimeOfDay) => wanted_head(time_of_day(begin)),
+        b'.' if c.ahead(1).is_ascii_digit() && matches!(Cursor::new(c.text, c.at + 1).run(), 1 | 2) => {
+            c.at += 1;
+            numeric(c, b'.', number, wanted)
+        }
         b'.' if wanted.has(Form::Seconds) && (place.first || !wanted.auto) => {
             power(begin).map_or(Found::Nothing, |ms| Found::Instant(Form::Seconds, ms))
         }
@@ -253,6 +257,8 @@ fn short_run(mut c: Cursor<'_>, place: Place<'_>, wanted: Wanted) -> Found {
 
 /// `27/Nov/2026:10:00:`, `27-Nov-2026 10:00:`, from behind the month.
 fn day_month_year(mut c: Cursor<'_>, separator: u8, day: u32, month: u32) -> Option<Head> {
+    // As Canada abbreviates.
+    c.eat(b".");
     c.eat(&[separator]).then_some(())?;
     let year = c.number(4, 4)?;
     (c.eat(b":") || c.blanks() > 0).then_some(())?;
