@@ -12,5 +12,6 @@ mod exactly_once;
 mod faults;
 mod figures;
 mod install;
+mod people;
 mod refusals;
 mod tls;

@@ -165,8 +165,11 @@ async fn basic_principal(shared: &Shared, credentials: &str, address: Option<&st
         return Err(Failure::of(StatusCode::UNAUTHORIZED, "The Basic credentials cannot be read."));
     };
     let now = shared.services.clock.now();
-    if let Some(principal) = shared.passwords.get(name, password, now) {
-        return Ok(principal);
+    if let Some(known) = shared.passwords.get(name, password, now) {
+        match shared.services.identities.renew(&known).await {
+            Err(error) if error.kind == ErrorKind::Unauthenticated => shared.passwords.forget(name, password),
+            renewed => return Ok(renewed?),
+        }
     }
     let password = Secret::new(password);
     match shared.services.identities.token(&password).await {
