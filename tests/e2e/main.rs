@@ -8,6 +8,7 @@ mod agents;
 mod alerts;
 mod command_line;
 mod demo;
+mod doors;
 mod exactly_once;
 mod faults;
 mod figures;
