@@ -437,6 +437,20 @@ impl WindowReader for World {
             });
         }
         let minute = NOW.floor(Duration::from_secs(60));
+        if query.monitor.name == "quiet" {
+            let mark = |minutes_ago: u64, state| Completeness {
+                time: minute.saturating_sub(Duration::from_secs(60 * minutes_ago)),
+                state,
+                reason: None,
+                missing: Vec::new(),
+                missing_count: 0,
+            };
+            return Ok(WindowAnswer {
+                by: query.by.unwrap_or_else(|| vec!["goods".into()]),
+                completeness: vec![mark(1, CompletenessState::Complete), mark(0, CompletenessState::Partial)],
+                ..WindowAnswer::default()
+            });
+        }
         let series = |key: &str, count, sum| SeriesWindows {
             keys: vec![key.into()],
             windows: vec![(minute, vec![Partial::lines(count), column(count / 2, sum)])],
