@@ -13,6 +13,7 @@ mod exactly_once;
 mod faults;
 mod figures;
 mod install;
+mod late;
 mod people;
 mod refusals;
 mod tls;
