@@ -5,6 +5,7 @@ mod catalog;
 mod config;
 mod drain;
 mod environment;
+mod files;
 mod lab;
 mod lock;
 mod metrics;
@@ -30,8 +31,9 @@ use drain::Drain;
 
 /// Runs the server until SIGTERM or SIGINT.
 pub(crate) async fn run(args: ServerArgs) -> Result<()> {
-    let config = Config::load(&args.config)?;
+    let mut config = Config::load(&args.config)?;
     start_log(&config);
+    files::fit(&mut config, files::raise());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let _lock = lock::DataDirLock::take(&config.data_dir)?;
     // Before anything is recovered: a port in use is known at once.

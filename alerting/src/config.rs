@@ -27,6 +27,14 @@ pub struct AlertingConfig {
     pub agent_lost_after: Span,
     /// The level of that alert.
     pub agent_lost_level: Level,
+    /// An agent whose clock is wrong, or that cannot do its work, for so long is told of; 0 tells of none.
+    pub agent_unwell_after: Span,
+    pub agent_unwell_level: Level,
+    /// Rules that could not be judged for so long, because data is missing, are told of to those who hear of
+    /// them; 0 tells of none.
+    pub blind_after: Span,
+    /// What goes on of these alerts is told again so often; 0 never.
+    pub remind_every: Span,
     /// States kept of one rule; keys over it are counted and recorded, not judged.
     pub max_states: usize,
     /// Keys of a monitor that one check may read.
@@ -60,6 +68,10 @@ impl Default for AlertingConfig {
             settle_in: Span::from_secs(60),
             agent_lost_after: Span::from_secs(120),
             agent_lost_level: Level::P1,
+            agent_unwell_after: Span::from_secs(300),
+            agent_unwell_level: Level::P2,
+            blind_after: Span::from_secs(300),
+            remind_every: Span::from_secs(3600),
             max_states: 10_000,
             max_series: 50_000,
             forget_keys_after: Span::from_secs(86_400),

@@ -38,7 +38,7 @@ pub use config::AlertingConfig;
 use channels::Channels;
 use definitions::DefinitionSource;
 use deliver::{Deliver, DeliverTask};
-use evaluate::{Evaluate, EvaluateSlow, WatchAgents};
+use evaluate::{Evaluate, EvaluateSlow, WatchAgents, WatchSight};
 use prune::Prune;
 
 /// The room.
@@ -88,12 +88,13 @@ impl Alerting {
     }
 
     /// The background work: `alerting.evaluate`, `alerting.evaluate_slow`, `alerting.agents`,
-    /// `alerting.deliver`, `alerting.prune`.
+    /// `alerting.sight`, `alerting.deliver`, `alerting.prune`.
     pub fn reconcilers(&self) -> Vec<Arc<dyn Reconciler>> {
         vec![
             self.evaluate.clone(),
             Arc::new(EvaluateSlow(self.evaluate.clone())),
             Arc::new(WatchAgents(self.evaluate.clone())),
+            Arc::new(WatchSight(self.evaluate.clone())),
             Arc::new(DeliverTask(self.deliver.clone())),
             self.prune.clone(),
         ]

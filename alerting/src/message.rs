@@ -130,7 +130,7 @@ impl View {
         let status_name = label.status(occurrence.change);
         let keys = shown_keys(alert);
         let object = if keys.is_empty() { String::new() } else { format!(" {keys}") };
-        let ended = alert.ended_at.filter(|_| occurrence.change != Change::Fired);
+        let ended = alert.ended_at.filter(|_| !matches!(occurrence.change, Change::Fired | Change::Reminded));
         Self {
             label,
             status: status_of(occurrence.change),
@@ -200,7 +200,7 @@ fn own_context<'a>(
 
 const fn status_of(change: Change) -> &'static str {
     match change {
-        Change::Fired => "firing",
+        Change::Fired | Change::Reminded => "firing",
         Change::Recovered => "recovered",
         Change::Closed => "closed",
     }
@@ -280,6 +280,7 @@ pub(crate) fn test_message(
         change: Change::Fired,
         reason: "",
         rule: None,
+        concerns: &[],
         at,
         now: at,
         definitions: &definitions,

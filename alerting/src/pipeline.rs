@@ -12,7 +12,7 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 use nightjar_model::Timestamp;
 use nightjar_model::alert::{Alert, AlertEvent, Channel, Notification};
-use nightjar_model::kinds::alert_rule::AlertRuleSpec;
+use nightjar_model::kinds::alert_rule::{AlertRuleSpec, Level};
 use nightjar_model::kinds::contact::Language;
 
 use crate::config::AlertingConfig;
@@ -28,10 +28,21 @@ pub(crate) struct Occurrence<'a> {
     pub(crate) reason: &'a str,
     /// `None` when it was deleted.
     pub(crate) rule: Option<&'a AlertRuleSpec>,
+    /// The rules that it is about, for one that has none of its own: who hears of them hears of it.
+    pub(crate) concerns: &'a [Concern],
     /// End of the minute that brought the change.
     pub(crate) at: Timestamp,
     pub(crate) now: Timestamp,
     pub(crate) definitions: &'a Definitions,
+}
+
+/// By what subscriptions choose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Concern {
+    pub(crate) rule: String,
+    pub(crate) monitor: String,
+    pub(crate) folder: String,
+    pub(crate) level: Level,
 }
 
 /// One receiver and what it will be told.

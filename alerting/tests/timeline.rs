@@ -10,11 +10,15 @@
 //! - `10:03 late a=5`     data that comes later, or before the minute's own line; nothing is judged.
 //! - `10:03 lost a=5`     an agent's data will be missing for good.
 //! - `10:03:30 complete`  every minute to now is complete.
+//! - `10:03:30 through 10:01`  every minute to then is complete, and rules are judged now.
+//! - `10:03:30 hosts a b`  from now on `goods` is fixed for an agent: one has `a`, another one `b`. `host-gone a`: it was
+//!   taken out.
+//! - `10:03 without a b=2`  the minute that starts then, complete but for the agent that has `a`.
 //! - `10:03:30 restart`   the server is started again.
 //! - `10:03:30 judge`     time passes, rules are judged.
 //! - `10:03:30 disable RULE`, `enable`, `delete`, `renew` (deleted and made anew), `only RULE KEY` (judge that key
 //!   alone), `text RULE TEXT` (the rule's own text, which may be one that would be refused today), `stop MONITOR`
-//!   (disabled), `threshold RULE NUMBER` (of its first condition), `monitor RULE NAME` (that it watches), `agent HOST STATE` (`seen`, `lost` or `removed`).
+//!   (disabled), `threshold RULE NUMBER` (of its first condition), `monitor RULE NAME` (that it watches), `agent HOST STATE` (`seen`, `skewed`, `ill`, `lost` or `removed`).
 
 mod support;
 
@@ -56,8 +60,10 @@ async fn check(name: &str) {
         // Of those the script itself tells, and they do change something.
         return;
     }
+    // How long an agent has been gone, and what a rule sees, is not known at once after a start.
     let alerts_alone = |text: &str| -> String {
-        text.lines().filter(|line| !line.contains(" rule:")).map(|line| format!("{line}\n")).collect()
+        let is_of_a_rule = |line: &&str| ![" rule:", " _agent-", " _blind"].iter().any(|other| line.contains(other));
+        text.lines().filter(is_of_a_rule).map(|line| format!("{line}\n")).collect()
     };
     assert_eq!(alerts_alone(&run(&script, true).await), alerts_alone(&golden), "{name} with restarts");
 }
@@ -88,8 +94,9 @@ async fn run(script: &str, restarts: bool) -> String {
         let keys: Vec<_> = alert.keys.values().cloned().collect();
         let minute = |at: Timestamp| at.to_utc().format("%d %H:%M").to_string();
         let ended = alert.ended_at.map_or("".into(), minute);
-        writeln!(told, "= {:?} {keys:?} {}..{ended} {}", alert.status, minute(alert.started_at), alert.summary)
-            .expect("memory");
+        let system = if alert.rule.starts_with('_') { format!("{} ", alert.rule) } else { String::new() };
+        let (status, began) = (alert.status, minute(alert.started_at));
+        writeln!(told, "= {status:?} {system}{keys:?} {began}..{ended} {}", alert.summary).expect("memory");
     }
     writeln!(told, "= {} notifications", house.alerts.all_notifications().len()).expect("memory");
     told
@@ -119,6 +126,23 @@ async fn take(house: &House, step: &str, told: &mut String) {
         ["complete"] => {
             house.clock.set(at);
             house.windows.complete(at.floor(MINUTE));
+        }
+        ["through", minute] => {
+            house.clock.set(at);
+            house.windows.complete(time(&format!("2026-01-{day}T{minute}:00Z")));
+        }
+        ["hosts", goods @ ..] => {
+            house.clock.set(at);
+            house.windows.hosts(goods);
+        }
+        ["without", lost, data @ ..] => {
+            add(house, at, data);
+            house.windows.complete_but(lost, end);
+            house.clock.set(soon);
+        }
+        ["host-gone", goods] => {
+            house.clock.set(at);
+            house.windows.remove_host(goods);
         }
         ["judge" | "restart"] => house.clock.set(at),
         ["disable", name] => set_enabled(house, at, &rule(name), false),
@@ -156,6 +180,8 @@ async fn take(house: &House, step: &str, told: &mut String) {
             house.clock.set(at);
             match *state {
                 "seen" => house.fleet.put(host, AgentHealth::Healthy, at),
+                "skewed" => house.fleet.put(host, AgentHealth::ClockSkew, at),
+                "ill" => house.fleet.put(host, AgentHealth::Abnormal, at),
                 "lost" => house.fleet.lose(host),
                 _ => house.fleet.remove(host),
             }
@@ -206,7 +232,7 @@ fn add(house: &House, minute: Timestamp, data: &[&str]) {
 }
 
 async fn judge(house: &House, told: &mut String) {
-    for reconciler in ["alerting.evaluate", "alerting.agents"] {
+    for reconciler in ["alerting.evaluate", "alerting.agents", "alerting.sight"] {
         if let Err(error) = house.activate(reconciler).await {
             writeln!(told, "! {error}").expect("memory");
         }
@@ -299,14 +325,21 @@ macro_rules! timelines {
 }
 
 timelines! {
+    absence
+    absence_apart
+    absence_is_low
     active_hours
     agents_lost
+    agents_unwell
     all_and_any
+    blind
     catch_up
     clock_set_back
     key_limit
     keys_apart
     keys_changed
+    host_lost
+    late_first
     lost_minute
     missing_agent
     rule_changed
@@ -318,5 +351,6 @@ timelines! {
     partial_wait
     recover_conditions
     routing
+    slow_clock
     total
 }

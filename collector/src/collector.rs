@@ -13,6 +13,7 @@ use nightjar_model::resource::{Kind, ResourceKey};
 use nightjar_model::{Clock, Error, Result};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
+use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::transport::server::TcpIncoming;
@@ -20,6 +21,7 @@ use tonic::transport::{Identity, Server, ServerTlsConfig};
 
 use crate::config::{CollectorConfig, TlsPem};
 use crate::hand_out::{HandOut, Plan};
+use crate::incoming::{self, Incoming, LimitStrangers};
 use crate::live::Live;
 use crate::refusal::Refusal;
 use crate::service::AgentService;
@@ -89,17 +91,23 @@ impl Collector {
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let mut server = Server::builder()
+            .layer(LimitStrangers)
             .http2_keepalive_interval(Some(Duration::from_secs(10)))
             .http2_keepalive_timeout(Some(Duration::from_secs(10)))
             .max_concurrent_streams(16)
-            .http2_max_header_list_size(16 << 10);
+            .http2_max_header_list_size(16 << 10)
+            .http2_max_pending_accept_reset_streams(Some(20));
         if let Some(pem) = tls {
             let identity = Identity::from_pem(&pem.certificate, &pem.key);
             server = server.tls_config(ServerTlsConfig::new().identity(identity)).map_err(|error| {
                 Error::invalid(format!("the agents' certificate or key is not usable: {error}"), vec![])
             })?;
         }
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let connections = incoming::connections(self.config.max_sessions);
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).filter_map(move |taken| match taken {
+            Ok(stream) => Incoming::admit(&connections, stream).map(Ok),
+            Err(error) => Some(Err(error)),
+        });
         let closing = self.closing.clone();
         let serving = server.add_service(service).serve_with_incoming_shutdown(incoming, async move {
             shutdown.cancelled().await;

@@ -19,6 +19,7 @@ mod collector;
 mod config;
 mod fleet;
 mod hand_out;
+mod incoming;
 mod live;
 mod pace;
 mod refusal;

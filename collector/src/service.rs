@@ -14,6 +14,7 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument;
 
 use crate::Collector;
+use crate::incoming::Caller;
 use crate::refusal::Refusal;
 use crate::session::Session;
 
@@ -58,7 +59,8 @@ impl AgentService {
         let token = bearer(request.metadata()).ok_or(Refusal::Asked(nightjar_model::Error::unauthenticated(
             "an enrolment token is required: metadata `authorization: Bearer TOKEN`",
         )))?;
-        let address = request.remote_addr().map(|address| address.ip().to_string());
+        let caller = Caller::of(request.extensions());
+        let address = caller.and_then(|caller| caller.address).map(|address| address.ip().to_string());
         let facts = checked_facts(request.into_inner().facts)?;
         let _stranger = collector.strangers.acquire().await.map_err(|_closed| Refusal::ShuttingDown)?;
         let enrolled = collector.registry.enrol(&token, &facts, address.as_deref()).await?;
@@ -86,6 +88,9 @@ impl AgentService {
             let _stranger = collector.strangers.acquire().await.map_err(|_closed| Refusal::ShuttingDown)?;
             collector.registry.authenticate(&id, &key).await?
         };
+        // From here on it is an agent's connection, and stays one for as long as its session.
+        let connection = Caller::of(request.extensions()).map(|caller| Arc::clone(&caller.connection));
+        let agents = connection.map(|connection| (connection.begin(), connection.protect()));
         // A replaced session gives its place back only when it has ended, so a full house lets its
         // own agents reconnect a little later.
         let place = Arc::clone(&collector.places)
@@ -97,7 +102,7 @@ impl AgentService {
         collector.tasks.spawn(
             async move {
                 session.run().await;
-                drop(place);
+                drop((place, agents));
             }
             .instrument(span),
         );

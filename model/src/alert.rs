@@ -1,6 +1,7 @@
 //! Alerts, their states, and the notifications they give rise to: what the store keeps of them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,20 +25,117 @@ pub enum Phase {
 pub struct AlertState {
     pub keys: AlertKeys,
     pub phase: Phase,
-    /// Results of the last checks, newest last; at most as many as the rule looks back on.
-    pub checks: Vec<bool>,
-    /// Checks in a row that count towards recovery.
-    pub recovering: u32,
+    /// What checks found, by their time: those that the rule looks back on, and those since the earliest that is
+    /// still to be judged. A check is judged when its data is complete, so they need not come in order.
+    #[serde(default, with = "found")]
+    pub found: BTreeMap<Timestamp, Found>,
+    /// The check at which the phase began. Earlier ones and this one count no more.
+    #[serde(default)]
+    pub since: Timestamp,
     /// The alert that is firing, or fired last.
     pub alert: Option<String>,
     /// The last check at which the key had data.
     pub seen: Timestamp,
+    /// Checks since then, without data.
+    #[serde(default)]
+    pub absent: u32,
+    /// As versions before kept `found`: results of the last checks, newest last. Only read.
+    #[serde(default, skip_serializing)]
+    checks: Vec<bool>,
+    /// As versions before kept it: checks in a row that count towards recovery. Only read.
+    #[serde(default, skip_serializing)]
+    recovering: u32,
+}
+
+/// What one check found of one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    pub holds: bool,
+    /// `None` neither brings recovery nearer nor puts it off.
+    pub recovers: Option<bool>,
+}
+
+impl AlertState {
+    pub fn new(keys: AlertKeys) -> Self {
+        Self {
+            keys,
+            phase: Phase::Ok,
+            found: BTreeMap::new(),
+            since: Timestamp::default(),
+            alert: None,
+            seen: Timestamp::default(),
+            absent: 0,
+            checks: Vec::new(),
+            recovering: 0,
+        }
+    }
+
+    /// Gives what a version before this one kept its times: its last check was the one at `through`.
+    pub fn date(&mut self, through: Timestamp, every: Duration) {
+        let back = |checks: usize| through.saturating_sub(every * u32::try_from(checks).unwrap_or(u32::MAX));
+        let checks = std::mem::take(&mut self.checks);
+        let recovering = std::mem::take(&mut self.recovering) as usize;
+        if checks.is_empty() && recovering == 0 {
+            return;
+        }
+        for (age, holds) in checks.iter().rev().enumerate() {
+            self.found.insert(back(age), Found { holds: *holds, recovers: Some(age < recovering) });
+        }
+        for age in checks.len()..recovering {
+            self.found.insert(back(age), Found { holds: false, recovers: Some(true) });
+        }
+        if self.phase == Phase::Firing {
+            self.since = back(recovering);
+        }
+    }
+}
+
+/// `[minute since 1970, code, …]`: there are many of them.
+mod found {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Found, Timestamp};
+
+    const MINUTE_MS: i64 = 60_000;
+    const HOLDS: i64 = 1;
+    const RECOVERY_KNOWN: i64 = 2;
+    const RECOVERS: i64 = 4;
+
+    pub(super) fn serialize<S: Serializer>(
+        found: &BTreeMap<Timestamp, Found>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let code = |found: &Found| {
+            let recovery = match found.recovers {
+                None => 0,
+                Some(false) => RECOVERY_KNOWN,
+                Some(true) => RECOVERY_KNOWN | RECOVERS,
+            };
+            i64::from(found.holds) | recovery
+        };
+        let flat: Vec<i64> = found.iter().flat_map(|(at, found)| [at.millis() / MINUTE_MS, code(found)]).collect();
+        flat.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<Timestamp, Found>, D::Error> {
+        let flat = Vec::<i64>::deserialize(deserializer)?;
+        let read = |pair: &[i64]| {
+            let recovers = (pair[1] & RECOVERY_KNOWN != 0).then_some(pair[1] & RECOVERS != 0);
+            (Timestamp(pair[0].saturating_mul(MINUTE_MS)), Found { holds: pair[1] & HOLDS != 0, recovers })
+        };
+        Ok(flat.chunks_exact(2).map(read).collect())
+    }
 }
 
 /// How far a rule has been judged, with the states of its keys.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RuleState {
-    /// End of the last minute judged; `None` before the first.
+    /// Every check up to this one is done; `None` before the first. Later ones may be done for some keys, as the
+    /// states of these say.
     pub judged_through: Option<Timestamp>,
     /// The rule's uid; a rule made anew under an old name starts afresh.
     pub rule_uid: String,
@@ -199,4 +297,52 @@ pub struct NotificationQuery {
     pub status: Option<NotificationStatus>,
     pub limit: u32,
     pub cursor: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp(minute * 60_000)
+    }
+
+    #[test]
+    fn a_state_comes_back_as_it_was() {
+        let mut state = AlertState::new([("goods".to_owned(), "a".to_owned())].into());
+        state.since = at(29_000_000);
+        state.found.insert(at(29_000_001), Found { holds: true, recovers: Some(false) });
+        state.found.insert(at(29_000_002), Found { holds: false, recovers: Some(true) });
+        state.found.insert(at(29_000_005), Found { holds: false, recovers: None });
+        let text = serde_json::to_string(&state).expect("JSON");
+        assert!(text.contains("[29000001,3,29000002,6,29000005,0]"), "{text}");
+        assert_eq!(serde_json::from_str::<AlertState>(&text).expect("a state"), state);
+    }
+
+    /// What versions before stored.
+    #[test]
+    fn earlier_states_are_dated() {
+        let read = |text: &str| {
+            let mut state: AlertState = serde_json::from_str(text).expect("a state");
+            state.date(at(100), MINUTE);
+            state
+        };
+        let ok = read(
+            r#"{"keys":{},"phase":"ok","checks":[true,false],"recovering":0,"alert":null,"seen":"1970-01-01T01:40:00Z"}"#,
+        );
+        assert_eq!(
+            ok.found.iter().map(|(at, found)| (at.millis() / 60_000, found.holds)).collect::<Vec<_>>(),
+            [(99, true), (100, false)]
+        );
+        let firing = read(
+            r#"{"keys":{},"phase":"firing","checks":[true],"recovering":2,"alert":"x","seen":"1970-01-01T01:40:00Z"}"#,
+        );
+        let recovering = firing.found.iter().filter(|(at, found)| **at > firing.since && found.recovers == Some(true));
+        assert_eq!((recovering.count(), firing.since), (2, at(98)));
+        let mut again = firing.clone();
+        again.date(at(200), MINUTE);
+        assert_eq!(again, firing, "once is enough");
+    }
 }

@@ -42,6 +42,9 @@ pub struct Principal {
     pub actor: Actor,
     pub platform_admin: bool,
     pub roles: BTreeMap<String, Role>,
+    /// Which of the user's passwords this rests on, as the store knows it; `None` for tokens. What rests on
+    /// one that was changed since is worth nothing.
+    pub credential: Option<String>,
 }
 
 impl Principal {
@@ -51,6 +54,32 @@ impl Principal {
 
     pub fn is_admin_anywhere(&self) -> bool {
         self.platform_admin || self.roles.values().any(|role| *role == Role::Admin)
+    }
+}
+
+/// What somebody may do, whoever it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rights {
+    pub platform_admin: bool,
+    pub roles: BTreeMap<String, Role>,
+}
+
+impl Rights {
+    pub fn role_in(&self, workspace: &str) -> Option<Role> {
+        if self.platform_admin { Some(Role::Admin) } else { self.roles.get(workspace).copied() }
+    }
+
+    /// What both may.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let workspaces = self.roles.keys().chain(other.roles.keys());
+        let roles = workspaces
+            .filter_map(|workspace| {
+                let least = self.role_in(workspace)?.min(other.role_in(workspace)?);
+                Some((workspace.clone(), least))
+            })
+            .collect();
+        Self { platform_admin: self.platform_admin && other.platform_admin, roles }
     }
 }
 
@@ -89,6 +118,9 @@ pub struct ApiToken {
     pub platform_admin: bool,
     pub roles: BTreeMap<String, Role>,
     pub created_by: String,
+    /// Whose token it is, `user:alice` or `system`: it may what its owner may at the time, at most, and ends
+    /// with the owner. Null for one of an earlier version whose owner is not known: it is not accepted.
+    pub owner: Option<String>,
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
     pub last_used_at: Option<Timestamp>,
@@ -114,6 +146,9 @@ pub struct EnrolmentToken {
     /// How often it can still be used; `None` for any number of times.
     pub uses_left: Option<u32>,
     pub created_by: String,
+    /// Whose token it is, `user:alice` or `system`: it is accepted while its owner is an admin of the
+    /// workspace. Null for one of an earlier version whose owner is not known: it is not accepted.
+    pub owner: Option<String>,
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
     pub used: u32,
@@ -146,4 +181,33 @@ pub struct AuditEntry {
     /// Secrets shown as `***`.
     pub before: Option<serde_json::Value>,
     pub after: Option<serde_json::Value>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rights(platform_admin: bool, roles: &[(&str, Role)]) -> Rights {
+        let roles = roles.iter().map(|(workspace, role)| ((*workspace).to_owned(), *role)).collect();
+        Rights { platform_admin, roles }
+    }
+
+    #[track_caller]
+    fn check(a: &Rights, b: &Rights, expected: &Rights) {
+        assert_eq!((&a.and(b), &b.and(a)), (expected, expected));
+    }
+
+    #[test]
+    fn rights_of_both_are_the_lesser() {
+        let all = rights(true, &[]);
+        let some = rights(false, &[("a", Role::Admin), ("b", Role::Viewer)]);
+        check(&all, &all, &all);
+        check(&all, &some, &some);
+        check(
+            &some,
+            &rights(false, &[("a", Role::Editor), ("c", Role::Admin)]),
+            &rights(false, &[("a", Role::Editor)]),
+        );
+        check(&some, &rights(false, &[]), &rights(false, &[]));
+    }
 }

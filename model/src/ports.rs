@@ -108,13 +108,22 @@ pub trait Identities: Send + Sync {
     async fn start_session(&self, principal: &Principal) -> Result<(Secret, Timestamp)>;
     async fn session(&self, session: &Secret) -> Result<Principal>;
     async fn end_session(&self, session: &Secret) -> Result<()>;
+    /// A user who was proved before, with what they may do now.
+    ///
+    /// # Errors
+    /// `Unauthenticated` for who is gone, disabled, or has another password since.
+    async fn renew(&self, principal: &Principal) -> Result<Principal>;
+    /// Its rights are those it was given, as far as its owner has them now.
     async fn token(&self, token: &Secret) -> Result<Principal>;
     async fn users(&self) -> Result<Vec<User>>;
     async fn put_user(&self, actor: &Actor, name: &str, change: UserChange) -> Result<User>;
+    /// Their sessions and tokens go too, and the tokens that these made.
     async fn delete_user(&self, actor: &Actor, name: &str) -> Result<()>;
     async fn change_password(&self, actor: &Actor, name: &str, old: &Secret, new: &Secret) -> Result<()>;
     async fn api_tokens(&self) -> Result<Vec<ApiToken>>;
+    /// It belongs to the user behind `actor`. One made by a token ends with that token.
     async fn create_api_token(&self, actor: &Actor, new: NewApiToken) -> Result<(ApiToken, Secret)>;
+    /// The tokens that it made go too.
     async fn delete_api_token(&self, actor: &Actor, id: &str) -> Result<()>;
 }
 

@@ -138,8 +138,8 @@ pub(super) async fn token(connection: &Connection, command: TokenCommand) -> any
         }
         TokenCommand::List => {
             let tokens = all_pages(connection, || connection.request(Method::GET, "tokens")).await?;
-            let keys = ["id", "name", "platformAdmin", "roles", "expiresAt", "lastUsedAt", "createdBy"];
-            let titles = ["ID", "NAME", "PLATFORM ADMIN", "ROLES", "EXPIRES", "LAST USED", "MADE BY"];
+            let keys = ["id", "name", "platformAdmin", "roles", "expiresAt", "lastUsedAt", "owner", "createdBy"];
+            let titles = ["ID", "NAME", "PLATFORM ADMIN", "ROLES", "EXPIRES", "LAST USED", "OWNER", "MADE BY"];
             emit(&items_table(&tokens, &titles, &keys))
         }
         TokenCommand::Delete { id } => {

@@ -12,7 +12,9 @@ use nightjar_model::{Result, Secret, Timestamp};
 
 use crate::store::Store;
 
-pub(crate) use enrolment_tokens::prune;
+pub(crate) use enrolment_tokens::{
+    delete_where as delete_enrolment_tokens, prune, without_owner as enrolment_tokens_without_owner,
+};
 
 #[async_trait]
 impl AgentRegistry for Store {

@@ -2,6 +2,7 @@
 
 mod m20260101_000001_initial;
 mod m20260201_000001_due_by_receiver;
+mod m20261201_000001_owners;
 
 use sea_orm_migration::prelude::*;
 
@@ -10,6 +11,10 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20260101_000001_initial::Migration), Box::new(m20260201_000001_due_by_receiver::Migration)]
+        vec![
+            Box::new(m20260101_000001_initial::Migration),
+            Box::new(m20260201_000001_due_by_receiver::Migration),
+            Box::new(m20261201_000001_owners::Migration),
+        ]
     }
 }

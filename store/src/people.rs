@@ -1,6 +1,7 @@
 //! People and their tokens: the port. Only proves who somebody is; what they may do, `web` decides.
 
 pub(crate) mod bootstrap;
+pub(crate) mod owners;
 pub(crate) mod passwords;
 pub(crate) mod throttle;
 
@@ -40,6 +41,10 @@ impl Identities for Store {
 
     async fn end_session(&self, session: &Secret) -> Result<()> {
         Ok(sessions::end(&self.shared, session).await?)
+    }
+
+    async fn renew(&self, principal: &Principal) -> Result<Principal> {
+        Ok(users::renew(self.shared.database.read(), principal).await?)
     }
 
     async fn token(&self, token: &Secret) -> Result<Principal> {

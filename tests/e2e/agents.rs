@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use nightjar_model::delta::{LINES_FIELD, MonitorDelta, Partial, WindowDelta};
+use nightjar_model::delta::{LINES_FIELD, MonitorDelta, Partial, Watermark, WindowDelta};
 use nightjar_model::names::MonitorKey;
 use nightjar_model::protocol::wire::agents_client::AgentsClient;
 use nightjar_model::protocol::wire::{from_agent, to_agent};
 use nightjar_model::protocol::{encode_gathered, wire};
-use nightjar_model::{Clock, SystemClock};
+use nightjar_model::{Clock, SystemClock, Timestamp};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -17,28 +17,28 @@ use tonic::{Code, Request, Status, Streaming};
 use crate::harness::{Stand, wait_for};
 
 /// An agent of our own making, so that it can misbehave.
-struct Impostor {
+pub(crate) struct Impostor {
     client: AgentsClient<Channel>,
 }
 
-struct Session {
+pub(crate) struct Session {
     outbox: mpsc::Sender<wire::FromAgent>,
     inbox: Streaming<wire::ToAgent>,
 }
 
 impl Impostor {
-    async fn of(stand: &Stand) -> Self {
+    pub(crate) async fn of(stand: &Stand) -> Self {
         Self { client: AgentsClient::connect(format!("http://127.0.0.1:{}", stand.agents_port)).await.unwrap() }
     }
 
-    async fn enrol(&mut self, token: &str) -> Result<wire::EnrolResponse, Status> {
+    pub(crate) async fn enrol(&mut self, token: &str) -> Result<wire::EnrolResponse, Status> {
         let facts = wire::Facts { hostname: "impostor".into(), ..Default::default() };
         let mut request = Request::new(wire::EnrolRequest { facts: Some(facts) });
         request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
         Ok(self.client.enrol(request).await?.into_inner())
     }
 
-    async fn session(&mut self, id: &str, key: &str) -> Result<Session, Status> {
+    pub(crate) async fn session(&mut self, id: &str, key: &str) -> Result<Session, Status> {
         let (outbox, outgoing) = mpsc::channel(8);
         let facts = Some(wire::Facts { hostname: "impostor".into(), ..Default::default() });
         let now_ms = SystemClock.now().0;
@@ -53,6 +53,17 @@ impl Impostor {
 }
 
 impl Session {
+    /// Says that it has read everything up to `through`, and that this is its clock.
+    pub(crate) async fn has_read(&self, sequence: u64, monitor: &str, through: Timestamp) {
+        let watermark = Watermark::new(MonitorKey::new("default", monitor), through);
+        let payload = zstd::bulk::compress(&encode_gathered(&[], &[watermark]), 1).unwrap();
+        let record = wire::Record { sequence, payload };
+        let heartbeat = wire::Heartbeat { now_ms: through.0, ..wire::Heartbeat::default() };
+        for body in [from_agent::Body::Heartbeat(heartbeat), from_agent::Body::Record(record)] {
+            self.outbox.send(wire::FromAgent { body: Some(body) }).await.unwrap();
+        }
+    }
+
     async fn send(&self, sequence: u64, monitor: &str, lines: u64) {
         let start = SystemClock.now().floor(Duration::from_secs(60));
         let delta = MonitorDelta {
@@ -68,7 +79,7 @@ impl Session {
     }
 
     /// The acknowledgement, or the status the session ended with.
-    async fn answer(&mut self) -> Result<u64, Status> {
+    pub(crate) async fn answer(&mut self) -> Result<u64, Status> {
         loop {
             match self.inbox.message().await?.expect("not the end").body {
                 Some(to_agent::Body::Ack(ack)) => return Ok(ack.sequence),

@@ -5,6 +5,7 @@ mod basic;
 mod csrf;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::RequestExt;
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
@@ -14,9 +15,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use nightjar_listener::Connection;
 use nightjar_model::identity::{Actor, Principal, Role};
 use nightjar_model::{ErrorKind, Secret};
 
+use crate::body::receive;
 use crate::client::Client;
 use crate::problem::{Answer, Failure};
 use crate::serve::Shared;
@@ -51,12 +54,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// Lets a request pass that its route's access allows, with the [`Caller`] it proved to be from.
-pub(crate) async fn guard(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
-    match admit(&shared, &mut request).await {
-        Ok(()) => next.run(request).await,
+/// What strangers may send: a name and a password.
+const OPEN_BODY_BYTES: usize = 8 << 10;
+const OPEN_BODY_WITHIN: Duration = Duration::from_secs(5);
+
+/// Lets a request pass that its route's access allows, with the [`Caller`] it proved to be from, and once all of
+/// it is there.
+pub(crate) async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let basic = matches!(request.uri().path(), "/docs" | "/metrics" | "/api/v1/openapi.json");
+    match pass(&shared, request, next).await {
+        Ok(response) => response,
         Err(failure) => {
-            let basic = matches!(request.uri().path(), "/docs" | "/metrics" | "/api/v1/openapi.json");
             let mut response = failure.into_response();
             if response.status() == StatusCode::UNAUTHORIZED {
                 metrics::counter!("nightjar_web_unauthenticated_total").increment(1);
@@ -70,16 +78,41 @@ pub(crate) async fn guard(State(shared): State<Arc<Shared>>, mut request: Reques
     }
 }
 
-async fn admit(shared: &Shared, request: &mut Request) -> Answer<()> {
+/// The order is what keeps one from standing in the way of others: nothing is read of somebody unknown, no
+/// place is held while a body is awaited, and what is open and reads nothing needs no place at all, so that
+/// the server can always say how it is.
+async fn pass(shared: &Shared, mut request: Request, next: Next) -> Answer {
     let access = match request.extensions().get::<MatchedPath>() {
         Some(path) => shared.access.of(request.method(), path.as_str())?,
         // No route: the console's own paths are open, for it shows the login; all else tells strangers nothing.
         None if crate::console::is_console_path(request.uri().path()) => Access::Open,
         None => Access::SignedIn,
     };
-    if access == Access::Open {
-        return Ok(());
+    let reads_nothing = is_safe(request.method());
+    if access == Access::Open && reads_nothing {
+        return Ok(next.run(request).await);
     }
+    let address = request.extensions().get::<Client>().and_then(|client| client.address);
+    let connection = request.extensions().get::<Arc<Connection>>().cloned();
+    let (_share, request) = if access == Access::Open {
+        let request = receive(request, OPEN_BODY_BYTES, OPEN_BODY_WITHIN).await?;
+        (shared.places.share(address)?, request)
+    } else {
+        let share = shared.places.share(address)?;
+        let work = shared.places.work()?;
+        admit(shared, access, &mut request).await?;
+        drop(work);
+        if !reads_nothing {
+            request = receive(request, shared.config.body_limit_bytes, shared.config.body_timeout.0).await?;
+        }
+        (share, request)
+    };
+    let _work = shared.places.work()?;
+    let _protected = connection.map(|connection| connection.protect());
+    Ok(next.run(request).await)
+}
+
+async fn admit(shared: &Shared, access: Access, request: &mut Request) -> Answer<()> {
     let (method, headers) = (request.method().clone(), request.headers().clone());
     if access == Access::Installer && is_installer(shared, &headers).await {
         return Ok(());
@@ -165,8 +198,11 @@ async fn basic_principal(shared: &Shared, credentials: &str, address: Option<&st
         return Err(Failure::of(StatusCode::UNAUTHORIZED, "The Basic credentials cannot be read."));
     };
     let now = shared.services.clock.now();
-    if let Some(principal) = shared.passwords.get(name, password, now) {
-        return Ok(principal);
+    if let Some(known) = shared.passwords.get(name, password, now) {
+        match shared.services.identities.renew(&known).await {
+            Err(error) if error.kind == ErrorKind::Unauthenticated => shared.passwords.forget(name, password),
+            renewed => return Ok(renewed?),
+        }
     }
     let password = Secret::new(password);
     match shared.services.identities.token(&password).await {

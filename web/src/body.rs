@@ -1,6 +1,7 @@
 //! Request bodies in and documents out, in JSON and YAML.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -122,8 +123,8 @@ pub(crate) fn typed(content_type: &'static str, body: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], body).into_response()
 }
 
-/// The body, if it is within the limit.
-async fn read(request: Request, limit: usize) -> Answer<Bytes> {
+/// The request with all of its body, if that is within the limit and comes in time.
+pub(crate) async fn receive(request: Request, limit: usize, within: Duration) -> Answer<Request> {
     let too_large =
         || Failure::of(StatusCode::PAYLOAD_TOO_LARGE, format!("A body may hold {limit} bytes; send less at a time."));
     let (parts, body) = request.into_parts();
@@ -132,10 +133,23 @@ async fn read(request: Request, limit: usize) -> Answer<Bytes> {
     if declared.is_some_and(|length| length > limit) {
         return Err(too_large());
     }
-    read_body(body, limit).await.map_err(|over| match over {
+    let read = tokio::time::timeout(within, read_body(body, limit)).await.map_err(|_elapsed| {
+        metrics::counter!("nightjar_web_slow_bodies_total").increment(1);
+        Failure::of(StatusCode::REQUEST_TIMEOUT, format!("The body did not come within {} s.", within.as_secs()))
+            .with_header(header::CONNECTION, HeaderValue::from_static("close"))
+    })?;
+    let bytes = read.map_err(|over| match over {
         true => too_large(),
         false => Failure::malformed("The body ended before it was complete."),
-    })
+    })?;
+    Ok(Request::from_parts(parts, Body::from(bytes)))
+}
+
+/// The body of a request that was received.
+async fn read(request: Request, limit: usize) -> Answer<Bytes> {
+    read_body(request.into_body(), limit)
+        .await
+        .map_err(|_over| Failure::malformed("The body ended before it was complete."))
 }
 
 /// `Err(true)` if it is longer than the limit.

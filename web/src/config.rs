@@ -32,8 +32,18 @@ pub struct WebConfig {
     pub request_timeout: Span,
     /// How long shutdown waits for requests under way.
     pub drain_timeout: Span,
+    /// A body that takes longer to come is given up.
+    pub body_timeout: Span,
     /// Requests worked on at once; more are refused with 503.
     pub max_requests: usize,
+    /// Requests of one address under way at once; more are refused with 429. A trusted proxy's clients count
+    /// each for themselves.
+    pub max_requests_per_address: usize,
+    /// Connections at once. For a further one the oldest that is not at work is closed, of the address that has
+    /// the most.
+    pub max_connections: usize,
+    /// Connections of one address at once; for a further one its oldest that is not at work is closed.
+    pub max_connections_per_address: usize,
     pub tls: Option<TlsFiles>,
 }
 
@@ -55,7 +65,11 @@ impl Default for WebConfig {
             body_limit_bytes: 1 << 20,
             request_timeout: Span::from_secs(60),
             drain_timeout: Span::from_secs(10),
+            body_timeout: Span::from_secs(30),
             max_requests: 512,
+            max_requests_per_address: 128,
+            max_connections: 4096,
+            max_connections_per_address: 256,
             tls: None,
         }
     }
@@ -79,8 +93,18 @@ impl WebConfig {
         if self.request_timeout.0.is_zero() {
             problems.add("request_timeout", "must be longer than nothing");
         }
-        if !(1..=100_000).contains(&self.max_requests) {
-            problems.add("max_requests", "must be from 1 to 100000");
+        if self.body_timeout.0.is_zero() {
+            problems.add("body_timeout", "must be longer than nothing");
+        }
+        for (path, value) in [
+            ("max_requests", self.max_requests),
+            ("max_requests_per_address", self.max_requests_per_address),
+            ("max_connections", self.max_connections),
+            ("max_connections_per_address", self.max_connections_per_address),
+        ] {
+            if !(1..=100_000).contains(&value) {
+                problems.add(path, "must be from 1 to 100000");
+            }
         }
         if let Some(tls) = &self.tls {
             problems.within("tls", |p| {

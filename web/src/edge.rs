@@ -25,8 +25,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'uns
     img-src 'self' data:; font-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; \
     frame-ancestors 'none'";
 
-/// Gives the request an id, a time limit and a place among those under way; answers with a problem
-/// document whatever goes wrong inside.
+/// Gives the request an id and a time limit; answers with a problem document whatever goes wrong inside.
 pub(crate) async fn edge(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let id = Uuid::now_v7().simple().to_string();
@@ -55,12 +54,6 @@ pub(crate) async fn edge(State(shared): State<Arc<Shared>>, request: Request, ne
 }
 
 async fn answer(shared: &Shared, request: Request, next: Next) -> Response {
-    let Ok(_permit) = shared.under_way.try_acquire() else {
-        metrics::counter!("nightjar_web_refused_total").increment(1);
-        return Failure::of(StatusCode::SERVICE_UNAVAILABLE, "Too many requests are under way; try again in a moment.")
-            .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
-            .into_response();
-    };
     let limit = shared.config.request_timeout;
     let work = AssertUnwindSafe(next.run(request)).catch_unwind();
     match tokio::time::timeout(limit.0, work).await {

@@ -134,6 +134,7 @@ fn describe(status: StatusCode) -> (&'static str, &'static str) {
         StatusCode::FORBIDDEN => ("forbidden", "Not allowed"),
         StatusCode::NOT_FOUND => ("not-found", "Not found"),
         StatusCode::METHOD_NOT_ALLOWED => ("method-not-allowed", "The method does not apply here"),
+        StatusCode::REQUEST_TIMEOUT => ("slow", "The request did not come in time"),
         StatusCode::CONFLICT => ("conflict", "The present state does not allow it"),
         StatusCode::PRECONDITION_FAILED => ("stale", "Changed by somebody else in the meantime"),
         StatusCode::PAYLOAD_TOO_LARGE => ("too-large", "The body is too large"),

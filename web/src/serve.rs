@@ -4,28 +4,24 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use axum::{Router, middleware};
 use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
-use hyper_util::rt::TokioTimer;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use nightjar_model::Error;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 
 use crate::auth::{AccessTable, VerifiedPasswords, guard};
 use crate::config::WebConfig;
+use crate::connection::{self, Gate};
 use crate::edge::edge;
 use crate::installer::AgentBinary;
+use crate::places::Places;
 use crate::services::Services;
 use crate::{api, console, openapi};
-
-/// A client that sends its headers slower than this is hung up on.
-const HEADERS_WITHIN: Duration = Duration::from_secs(15);
 
 #[derive(Debug, thiserror::Error)]
 pub enum WebError {
@@ -52,7 +48,7 @@ pub(crate) struct Shared {
     pub(crate) passwords: VerifiedPasswords,
     pub(crate) agent_binary: AgentBinary,
     pub(crate) openapi_json: Vec<u8>,
-    pub(crate) under_way: Semaphore,
+    pub(crate) places: Places,
     tls: AtomicBool,
 }
 
@@ -77,7 +73,7 @@ impl Web {
             passwords: VerifiedPasswords::new(),
             agent_binary: AgentBinary::new(config.agent_binary()),
             openapi_json: serde_json::to_vec(&document).unwrap_or_default(),
-            under_way: Semaphore::new(config.max_requests),
+            places: Places::new(config.max_requests, config.max_requests_per_address),
             tls: AtomicBool::new(false),
             config,
             services,
@@ -114,19 +110,16 @@ impl Web {
         let listener = listener.into_std().map_err(WebError::Serve)?;
         let handle = Handle::new();
         let app = self.router.clone().into_make_service_with_connect_info::<SocketAddr>();
+        let gate = Gate(connection::connections(&self.shared.config));
+        let mut server = axum_server::from_tcp(listener).map_err(WebError::Serve)?.handle(handle.clone());
+        connection::limit(server.http_builder());
         match tls {
             Some(tls) => {
-                let mut server = axum_server::from_tcp_rustls(listener, RustlsConfig::from_config(tls))
-                    .map_err(WebError::Serve)?
-                    .handle(handle.clone());
-                limit_slow_clients(server.http_builder());
-                self.drain_on(stop, handle, server.serve(app)).await
+                // Inside the gate: a handshake that does not come on is a connection on which nothing begins.
+                let tls = RustlsAcceptor::new(RustlsConfig::from_config(tls)).acceptor(gate);
+                self.drain_on(stop, handle, server.acceptor(tls).serve(app)).await
             }
-            None => {
-                let mut server = axum_server::from_tcp(listener).map_err(WebError::Serve)?.handle(handle.clone());
-                limit_slow_clients(server.http_builder());
-                self.drain_on(stop, handle, server.serve(app)).await
-            }
+            None => self.drain_on(stop, handle, server.acceptor(gate).serve(app)).await,
         }
     }
 
@@ -147,9 +140,4 @@ impl Web {
         };
         ended.map_err(WebError::Serve)
     }
-}
-
-fn limit_slow_clients(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEADERS_WITHIN).max_concurrent_streams(100);
 }

@@ -1,32 +1,62 @@
-//! Agents that are lost: one alert for each, whatever rules there are. Where an agent is lost, minutes
-//! stay partial and rules that wait for the truth are silent; so this is told, and told once, not by
-//! every rule.
+//! Agents that are lost or unwell: one alert for each, whatever rules there are. Where an agent does not come on,
+//! minutes stay partial and what waits for the truth about them is silent; so this is told, again and again.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use nightjar_model::agents::{AgentHealth, AgentView};
-use nightjar_model::alert::{AlertKeys, AlertState, Phase};
-use nightjar_model::kinds::Spec;
-use nightjar_model::kinds::alert_rule::AlertRuleSpec;
-use nightjar_model::kinds::contact::Language;
-use nightjar_model::names::AgentId;
+use nightjar_model::alert::{AlertKeys, AlertState};
+use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::Reconciler;
-use nightjar_model::{Error, Metadata, Resource, Result, Timestamp};
+use nightjar_model::{Result, Timestamp};
 
+use super::Evaluate;
 use super::memory::{Memory, RuleId};
-use super::record::Record;
-use super::{Evaluate, Subject};
-use crate::evaluation::{Change, Transition, Values, alert_id};
+use super::system::{AGENT_LOST, AGENT_UNWELL, Kind, News, concern, rules_of};
+use crate::definitions::Definitions;
+use crate::evaluation::Change;
 
-/// The name that such alerts have in place of a rule's. Users' names cannot start with `_`.
-pub(super) const RULE: &str = "_agent-lost";
+/// In place of a monitor's name.
 const MONITOR: &str = "_agents";
 /// The column that tells alerts apart; the other is for people.
 const AGENT: &str = "agent";
 const HOST: &str = "host";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Ailment {
+    /// Nothing is heard of it.
+    Lost,
+    /// It is heard, and its clock is wrong or it cannot do its work.
+    Unwell,
+}
+
+impl Ailment {
+    const ALL: [Self; 2] = [Self::Lost, Self::Unwell];
+
+    const fn kind(self) -> Kind {
+        match self {
+            Self::Lost => AGENT_LOST,
+            Self::Unwell => AGENT_UNWELL,
+        }
+    }
+
+    const fn is(self, health: AgentHealth) -> bool {
+        match self {
+            Self::Lost => matches!(health, AgentHealth::Lost),
+            Self::Unwell => matches!(health, AgentHealth::Abnormal | AgentHealth::ClockSkew),
+        }
+    }
+
+    /// Whether it is over. Of one that is lost nobody knows how it is otherwise.
+    const fn is_over(self, health: AgentHealth) -> bool {
+        match self {
+            Self::Lost => !matches!(health, AgentHealth::Lost),
+            Self::Unwell => matches!(health, AgentHealth::Healthy),
+        }
+    }
+}
 
 /// Hosts' names by agent, for people; where agents share one, with the beginning of the id.
 pub(super) fn hosts_of(agents: &[AgentView]) -> HashMap<AgentId, String> {
@@ -38,6 +68,23 @@ pub(super) fn hosts_of(agents: &[AgentView]) -> HashMap<AgentId, String> {
         if shared { format!("{host} ({})", agent.id.0.chars().take(8).collect::<String>()) } else { host.clone() }
     };
     agents.iter().map(|agent| (agent.id.clone(), name(agent))).collect()
+}
+
+/// What is wrong with an agent, in a few words; `None` where nothing is known to be.
+pub(super) fn complaint(agent: &AgentView) -> Option<String> {
+    match agent.health {
+        AgentHealth::Healthy => None,
+        AgentHealth::Lost => Some(match agent.last_seen_at {
+            Some(at) => format!("lost since {at}"),
+            None => "never heard of".to_owned(),
+        }),
+        AgentHealth::ClockSkew => {
+            let skew = agent.clock_skew_ms;
+            let way = if skew < 0 { "slow" } else { "fast" };
+            Some(format!("its clock is {} s {way}", skew.unsigned_abs().div_ceil(1000)))
+        }
+        AgentHealth::Abnormal => Some(agent.reasons.join("; ")),
+    }
 }
 
 impl Evaluate {
@@ -61,106 +108,130 @@ impl Evaluate {
     async fn watch_agents(&self) -> Result<()> {
         let definitions = self.definitions.current().await?;
         let now = self.clock.now();
+        let mut unwell = std::mem::take(&mut *self.unwell.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut still_unwell = HashMap::new();
         for workspace in definitions.workspaces() {
-            let resource = rule(workspace, &self.config)?;
-            let Spec::AlertRule(spec) = &resource.spec else { continue };
-            let subject = Subject {
-                id: RuleId::of(&resource),
-                uid: RULE,
-                resource: &resource,
-                rule: spec,
-                definitions: &definitions,
-            };
             let agents = self.fleet.agents(workspace).await?;
-            self.watch_agents_of(&subject, &agents, now).await?;
+            for ailment in Ailment::ALL {
+                for agent in agents.iter().filter(|agent| ailment.is(agent.health)) {
+                    let id = (agent.id.clone(), ailment);
+                    let since = unwell.remove(&id).unwrap_or(now);
+                    still_unwell.insert(id, since);
+                }
+                let id = RuleId { workspace: workspace.to_owned(), name: ailment.kind().name.to_owned() };
+                let mut memory = Memory::load(&self.alerts, &id, Duration::from_secs(60)).await?;
+                let news = self.compare(ailment, &memory, &agents, &still_unwell, &definitions, now);
+                self.tell_news(ailment.kind(), workspace, &definitions, &mut memory, news, now).await?;
+            }
         }
+        *self.unwell.lock().unwrap_or_else(PoisonError::into_inner) = still_unwell;
         Ok(())
     }
 
-    async fn watch_agents_of(&self, subject: &Subject<'_>, agents: &[AgentView], now: Timestamp) -> Result<()> {
-        let mut memory = Memory::load(&self.alerts, &subject.id).await?;
-        let transitions = self.compare(&memory, agents, now);
-        if transitions.is_empty() {
-            return Ok(());
-        }
-        let mut record = Record::default();
-        for transition in transitions {
-            self.record_transition(subject, &mut memory, now, now, &transition, &mut record).await?;
-            if transition.change == Change::Fired {
-                let (keys, alert) = (transition.keys, Some(transition.alert));
-                let state = AlertState {
-                    keys: keys.clone(),
-                    phase: Phase::Firing,
-                    checks: vec![],
-                    recovering: 0,
-                    alert,
-                    seen: now,
-                };
-                memory.states.insert(keys, state);
-            } else {
-                memory.states.remove(&transition.keys);
-            }
-        }
-        self.store(subject, &mut memory, record, true).await
-    }
-
-    fn compare(&self, memory: &Memory, agents: &[AgentView], now: Timestamp) -> Vec<Transition> {
-        let after = self.config.agent_lost_after;
-        // Nobody was there to hear of them before the start.
-        let unheard =
-            |agent: &AgentView| now.since(agent.last_seen_at.unwrap_or(agent.enrolled_at).max(self.started_at));
-        let is_lost = |agent: &AgentView| agent.health == AgentHealth::Lost && unheard(agent) >= after.0;
+    fn compare(
+        &self,
+        ailment: Ailment,
+        memory: &Memory,
+        agents: &[AgentView],
+        since: &HashMap<(AgentId, Ailment), Timestamp>,
+        definitions: &Definitions,
+        now: Timestamp,
+    ) -> Vec<News> {
         let known: HashMap<&str, &AgentView> = agents.iter().map(|agent| (agent.id.0.as_str(), agent)).collect();
         let firing: BTreeMap<&str, &AlertState> =
             memory.states.values().filter_map(|state| Some((state.keys.get(AGENT)?.as_str(), state))).collect();
-        let over = firing.iter().filter_map(|(id, state)| {
-            let (change, reason) = match known.get(id) {
-                None => (Change::Closed, "the agent was removed"),
-                Some(agent) if agent.health != AgentHealth::Lost => (Change::Recovered, "the agent is heard of again"),
+        let going_on = firing.iter().filter_map(|(id, state)| {
+            let agent = known.get(id).copied();
+            let (change, reason) = match agent {
+                None => (Change::Closed, "the agent was removed".to_owned()),
+                Some(agent) if ailment.is_over(agent.health) => (
+                    Change::Recovered,
+                    match ailment {
+                        Ailment::Lost => "the agent is heard of again".to_owned(),
+                        Ailment::Unwell => "the agent is well again".to_owned(),
+                    },
+                ),
+                Some(agent) if ailment.is(agent.health) && self.is_to_be_reminded(state, now) => {
+                    (Change::Reminded, self.reason(ailment, agent))
+                }
                 Some(_) => return None,
             };
-            let alert = state.alert.clone().unwrap_or_default();
-            Some(Transition {
-                change,
-                keys: state.keys.clone(),
-                alert,
-                reason: reason.to_owned(),
-                values: Values::new(),
-            })
+            Some(self.news(ailment, change, state.keys.clone(), reason, agent, definitions))
         });
-        let lost = agents
+        let fired = agents
             .iter()
-            .filter(|agent| !after.0.is_zero() && is_lost(agent) && !firing.contains_key(agent.id.0.as_str()));
-        let fired = lost.map(|agent| {
-            let keys: AlertKeys =
-                [(AGENT.to_owned(), agent.id.0.clone()), (HOST.to_owned(), agent.facts.hostname.clone())].into();
-            let reason = format!(
-                "nothing was heard of the agent on {} for {after}: what it reads stays partial, and rules that wait \
+            .filter(|agent| !firing.contains_key(agent.id.0.as_str()) && self.is_to_be_told(ailment, agent, since, now))
+            .map(|agent| {
+                let keys: AlertKeys =
+                    [(AGENT.to_owned(), agent.id.0.clone()), (HOST.to_owned(), agent.facts.hostname.clone())].into();
+                let reason = self.reason(ailment, agent);
+                self.news(ailment, Change::Fired, keys, reason, Some(agent), definitions)
+            });
+        going_on.chain(fired).collect()
+    }
+
+    fn is_to_be_told(
+        &self,
+        ailment: Ailment,
+        agent: &AgentView,
+        since: &HashMap<(AgentId, Ailment), Timestamp>,
+        now: Timestamp,
+    ) -> bool {
+        let (after, elapsed) = match ailment {
+            // Nobody was there to hear of them before the start.
+            Ailment::Lost => {
+                let heard = agent.last_seen_at.unwrap_or(agent.enrolled_at).max(self.started_at);
+                (self.config.agent_lost_after, now.since(heard))
+            }
+            Ailment::Unwell => {
+                let began = since.get(&(agent.id.clone(), ailment)).copied().unwrap_or(now);
+                (self.config.agent_unwell_after, now.since(began))
+            }
+        };
+        ailment.is(agent.health) && !after.0.is_zero() && elapsed >= after.0
+    }
+
+    fn reason(&self, ailment: Ailment, agent: &AgentView) -> String {
+        let host = &agent.facts.hostname;
+        match ailment {
+            Ailment::Lost => format!(
+                "nothing was heard of the agent on {host} for {}: what it reads stays partial, and rules that wait \
                  for complete data do not judge it; if it is gone for good, delete it",
-                agent.facts.hostname
-            );
-            let alert = alert_id(&format!("{RULE} {}", agent.workspace), &keys, now);
-            Transition { change: Change::Fired, keys, alert, reason, values: Values::new() }
-        });
-        over.chain(fired).collect()
+                self.config.agent_lost_after
+            ),
+            Ailment::Unwell => format!(
+                "the agent on {host} is not well: {}; what it reads may come late or not at all",
+                complaint(agent).unwrap_or_default()
+            ),
+        }
+    }
+
+    fn news(
+        &self,
+        ailment: Ailment,
+        change: Change,
+        keys: AlertKeys,
+        reason: String,
+        agent: Option<&AgentView>,
+        definitions: &Definitions,
+    ) -> News {
+        let level = match ailment {
+            Ailment::Lost => self.config.agent_lost_level,
+            Ailment::Unwell => self.config.agent_unwell_level,
+        };
+        let concerns = agent.map(|agent| concerns(agent, definitions)).unwrap_or_default();
+        News { change, keys, reason, concerns, monitor: MONITOR.to_owned(), folder: String::new(), level }
     }
 }
 
-/// What stands for the rule of such alerts.
-fn rule(workspace: &str, config: &crate::config::AlertingConfig) -> Result<Resource> {
-    let spec = serde_json::json!({ "monitor": MONITOR, "level": config.agent_lost_level, "conditions": [] });
-    let spec: AlertRuleSpec = serde_json::from_value(spec).map_err(|error| Error::internal(error.to_string()))?;
-    let title = match config.language {
-        Language::Chinese => "采集代理失联",
-        Language::English => "Agent lost",
+/// The rules whose figures the agent contributes to, as far as it is known to what it does.
+fn concerns(agent: &AgentView, definitions: &Definitions) -> Vec<crate::pipeline::Concern> {
+    let monitors: BTreeSet<&str> = agent.monitors.iter().map(|report| report.monitor.as_str()).collect();
+    let rules = |monitor: &&str| {
+        let key = MonitorKey::new(&agent.workspace, *monitor);
+        rules_of(definitions, &key).map(|(resource, rule)| concern(resource, rule)).collect::<Vec<_>>()
     };
-    let metadata = Metadata {
-        name: RULE.to_owned(),
-        workspace: workspace.to_owned(),
-        display_name: title.to_owned(),
-        ..Metadata::default()
-    };
-    Ok(Resource { metadata, spec: Spec::AlertRule(Box::new(spec)) })
+    monitors.iter().flat_map(rules).collect()
 }
 
 pub(crate) struct WatchAgents(pub(crate) Arc<Evaluate>);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use nightjar_model::alert::RuleState;
 use nightjar_model::kinds::Spec;
@@ -26,14 +27,14 @@ impl Evaluate {
         now: Timestamp,
     ) -> Result<()> {
         let mut record = Record::default();
-        for transition in evaluation::close_all(&memory.states, why) {
-            self.record_transition(subject, memory, now, now, &transition, &mut record).await?;
+        for transition in evaluation::close_all(&memory.states, now, why) {
+            self.record_transition(subject, memory, now, &transition, &mut record).await?;
         }
         *memory = Memory::of_new_rule(form);
         if record.is_empty() {
             return Ok(());
         }
-        memory.judged_through = Some(now.floor(subject.rule.every.0));
+        memory.taken_up = Some(now.floor(subject.rule.every.0));
         self.store(subject, memory, record, true).await
     }
 
@@ -45,7 +46,7 @@ impl Evaluate {
         }
         let mut failures = BTreeMap::new();
         for (workspace, name) in self.alerts.rules_with_state().await? {
-            if name == super::agents::RULE {
+            if super::system::is_system(&name) {
                 continue;
             }
             let id = RuleId { workspace, name };
@@ -78,16 +79,17 @@ impl Evaluate {
         reason: &str,
     ) -> Result<()> {
         self.lock_memories().remove(id);
-        let mut memory = Memory::load(&self.alerts, id).await?;
+        let every = rule.map_or(Duration::from_secs(60), |rule| rule.every.0);
+        let mut memory = Memory::load(&self.alerts, id, every).await?;
         let now = self.clock.now();
         let mut record = Record::default();
-        for transition in evaluation::close_all(&memory.states, reason) {
+        for transition in evaluation::close_all(&memory.states, now, reason) {
             if let Some(mut alert) = memory.alert(&self.alerts, &id.workspace, &transition.alert).await? {
-                self.tell(&mut alert, &transition, rule, definitions, now, now, &mut record);
+                self.tell(&mut alert, &transition, rule, &[], definitions, now, &mut record);
             }
         }
         if !record.is_empty() {
-            let state = RuleState { states: Vec::new(), ..memory.to_state() };
+            let state = RuleState { states: Vec::new(), ..memory.to_state(every) };
             self.commit(id, state, record).await?;
         }
         self.alerts.forget_rule(&id.workspace, &id.name).await

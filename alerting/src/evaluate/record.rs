@@ -8,7 +8,7 @@ use super::memory::{Memory, RuleId};
 use super::{Evaluate, Subject, WRITE_EVERY};
 use crate::definitions::Definitions;
 use crate::evaluation::{Change, Transition};
-use crate::pipeline::Occurrence;
+use crate::pipeline::{Concern, Occurrence};
 use crate::telemetry;
 
 /// Gathered during one check.
@@ -40,23 +40,23 @@ impl Evaluate {
         &self,
         subject: &Subject<'_>,
         memory: &mut Memory,
-        at: Timestamp,
         now: Timestamp,
         transition: &Transition,
         record: &mut Record,
     ) -> Result<()> {
         let alert = match transition.change {
-            Change::Fired => Some(new_alert(subject, at, transition)),
-            Change::Recovered | Change::Closed => {
+            Change::Fired => Some(new_alert(subject, transition)),
+            Change::Reminded | Change::Recovered | Change::Closed => {
                 memory.alert(&self.alerts, &subject.id.workspace, &transition.alert).await?
             }
         };
         let Some(mut alert) = alert else { return Ok(()) };
         match transition.change {
-            Change::Fired => memory.keep(alert.clone()),
+            Change::Fired | Change::Reminded => memory.keep(alert.clone()),
             Change::Recovered | Change::Closed => memory.drop_alert(&alert.id),
         }
-        self.tell(&mut alert, transition, Some(subject.rule), subject.definitions, at, now, record);
+        let rule = Some(subject.rule);
+        self.tell(&mut alert, transition, rule, subject.concerns, subject.definitions, now, record);
         Ok(())
     }
 
@@ -67,26 +67,36 @@ impl Evaluate {
         alert: &mut Alert,
         transition: &Transition,
         rule: Option<&AlertRuleSpec>,
+        concerns: &[Concern],
         definitions: &Definitions,
-        at: Timestamp,
         now: Timestamp,
         record: &mut Record,
     ) {
         let (status, outcome) = match transition.change {
             Change::Fired => (AlertStatus::Firing, "fired"),
+            Change::Reminded => (AlertStatus::Firing, "reminded"),
             Change::Recovered => (AlertStatus::Recovered, "recovered"),
             Change::Closed => (AlertStatus::Closed, "closed"),
         };
         alert.status = status;
-        if transition.change != Change::Fired {
+        let at = transition.at;
+        if status != AlertStatus::Firing {
             alert.ended_at = Some(at);
         }
         if !transition.values.is_empty() {
             alert.values = transition.values.clone();
         }
         record.events.push(event(now, alert.id.clone(), outcome, transition.reason.clone()));
-        let occurrence =
-            Occurrence { alert, change: transition.change, reason: &transition.reason, rule, at, now, definitions };
+        let occurrence = Occurrence {
+            alert,
+            change: transition.change,
+            reason: &transition.reason,
+            rule,
+            concerns,
+            at,
+            now,
+            definitions,
+        };
         let passage = self.pipeline.run(&occurrence);
         record.events.extend(passage.events);
         record.notifications.extend(passage.notifications);
@@ -107,7 +117,7 @@ impl Evaluate {
         if !changed && record.is_empty() && !due {
             return Ok(());
         }
-        self.commit(&subject.id, memory.to_state(), record).await?;
+        self.commit(&subject.id, memory.to_state(subject.rule.every.0), record).await?;
         memory.written = Some(now);
         Ok(())
     }
@@ -126,6 +136,7 @@ impl Evaluate {
         for change in record.changes {
             telemetry::alert(match change {
                 Change::Fired => "fired",
+                Change::Reminded => "reminded",
                 Change::Recovered => "recovered",
                 Change::Closed => "closed",
             });
@@ -137,7 +148,7 @@ impl Evaluate {
     }
 }
 
-fn new_alert(subject: &Subject<'_>, at: Timestamp, transition: &Transition) -> Alert {
+fn new_alert(subject: &Subject<'_>, transition: &Transition) -> Alert {
     Alert {
         id: transition.alert.clone(),
         workspace: subject.id.workspace.clone(),
@@ -148,7 +159,7 @@ fn new_alert(subject: &Subject<'_>, at: Timestamp, transition: &Transition) -> A
         keys: transition.keys.clone(),
         level: subject.rule.level,
         status: AlertStatus::Firing,
-        started_at: at,
+        started_at: transition.at,
         ended_at: None,
         summary: transition.reason.clone(),
         values: transition.values.clone(),

@@ -1,20 +1,20 @@
 //! The figures that conditions compare, merged from partials, and what may be said of them.
 //!
-//! Per key, a minute without a line is no data. For all keys together it is a count or sum of 0, once
-//! the minute is complete. Over several minutes: `sum` and `avg` of a count or sum treat a minute
-//! without a line as 0, `avg` being per minute; `avg` of an average is that of all lines; everything
-//! else is taken over the figures of the minutes that have one.
+//! A minute without a line is a count or sum of 0, once it is complete, and of everything else no figure.
+//! Over several minutes: `sum` and `avg` of a count or sum treat a minute without a line as 0, `avg` being
+//! per minute; `avg` of an average is that of all lines; everything else is taken over the figures of the
+//! minutes that have one. A rule that says what the absence of a key means is not told of zeros in its place.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use nightjar_model::Timestamp;
 use nightjar_model::delta::{LINES_FIELD, Partial};
-use nightjar_model::kinds::alert_rule::{Condition, Nothing, Op, Take};
+use nightjar_model::kinds::alert_rule::{Condition, NoData, Nothing, Op, Take};
 use nightjar_model::kinds::monitor::{Stat, StatFn};
-use nightjar_model::query::{Completeness, SeriesWindows};
+use nightjar_model::query::SeriesWindows;
 
-use super::{Check, Truth, Values};
+use super::coverage::Coverage;
+use super::{Check, Truth, Values, combine};
 use crate::error::AlertingError;
 
 /// A condition's figure for one key.
@@ -29,8 +29,17 @@ pub(super) struct Windows<'a> {
     check: &'a Check<'a>,
     width: Duration,
     lines: Option<usize>,
-    /// Start of the earliest window from which on nothing is missing; the check's time if the last is partial.
-    complete_from: Timestamp,
+}
+
+/// What is known of one key.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) series: Option<&'a SeriesWindows>,
+    /// All keys together: these are never absent.
+    pub(super) is_total: bool,
+    pub(super) coverage: &'a Coverage,
+    /// What is missing does not matter: the rule judges what there is.
+    pub(super) as_it_is: bool,
 }
 
 impl<'a> Windows<'a> {
@@ -41,57 +50,79 @@ impl<'a> Windows<'a> {
                 field: condition.field.clone(),
             })?;
         }
-        let width = check.monitor.width();
-        let reach = check.rule.reach().0;
-        let marks: HashMap<Timestamp, &Completeness> =
-            check.answer.completeness.iter().map(|mark| (mark.time, mark)).collect();
-        let mut complete_from = check.at;
-        while complete_from > check.at.saturating_sub(reach) {
-            let start = complete_from.saturating_sub(width);
-            // A minute from before the monitor began, or of its pause, is as unknown as one that is late.
-            if marks.get(&start).is_none_or(|mark| !mark.state.is_complete()) {
-                break;
-            }
-            complete_from = start;
-        }
         let lines = check.answer.fields.iter().position(|field| field == LINES_FIELD);
-        Ok(Self { check, width, lines, complete_from })
-    }
-
-    /// Whether every minute that the rule reads is complete.
-    pub(super) fn complete(&self) -> bool {
-        self.complete_from <= self.check.at.saturating_sub(self.check.rule.reach().0)
+        Ok(Self { check, width: check.monitor.width(), lines })
     }
 
     /// Of each statistic that no condition takes, what it is in the minute that is judged.
-    pub(super) fn others(&self, series: Option<&SeriesWindows>, is_total: bool) -> Values {
+    pub(super) fn others(&self, known: Known<'_>) -> Values {
         let taken = |name: &str| self.check.rule.conditions.iter().any(|condition| condition.field == name);
         let others = self.check.monitor.stats.iter().filter(|stat| !taken(&stat.name));
-        let value = |stat: &Stat| self.value(stat, &Take::Now(Nothing {}), series, is_total);
+        let value = |stat: &Stat| self.value(stat, &Take::Now(Nothing {}), known.series, known.is_total);
         others.map(|stat| (stat.name.clone(), value(stat))).collect()
     }
 
-    pub(super) fn figure(&self, condition: &Condition, series: Option<&SeriesWindows>, is_total: bool) -> Figure {
+    pub(super) fn figure(&self, condition: &Condition, known: Known<'_>) -> Figure {
         let Some(stat) = stat_of(self.check, condition) else {
             return Figure { value: None, truth: Truth::NoData };
         };
-        let value = self.value(stat, &condition.take, series, is_total);
+        let value = self.value(stat, &condition.take, known.series, known.is_total);
         let from = self.check.at.saturating_sub(self.span(&condition.take));
-        Figure { value, truth: self.truth(condition, stat, from, value) }
+        Figure { value, truth: truth(condition, stat, from, value, known) }
+    }
+
+    /// Whether the key has a line in what the rule reads.
+    pub(super) fn has_lines(&self, series: Option<&SeriesWindows>) -> bool {
+        let from = self.check.at.saturating_sub(self.check.rule.reach().0);
+        self.within(series, from).any(|partials| self.is_line(partials))
+    }
+
+    /// Whether the conditions hold of a key that has no line: then every key that was seen must be watched, for
+    /// it may go without another one.
+    pub(super) fn hold_of_nothing(&self) -> bool {
+        let truths = self.check.rule.conditions.iter().map(|condition| {
+            let stat = stat_of(self.check, condition);
+            let value = stat.and_then(|stat| self.value(stat, &condition.take, None, false));
+            match value.map(|value| condition.op.holds(value, condition.threshold)) {
+                Some(true) => Truth::Yes,
+                Some(false) => Truth::No,
+                None => Truth::NoData,
+            }
+        });
+        combine(self.check.rule.match_, truths) == Truth::Yes
+    }
+
+    /// Whether every condition is of a count or sum, which a minute without a line has, too.
+    pub(super) fn are_of_counts(&self) -> bool {
+        let mut stats = self.check.rule.conditions.iter().map(|condition| stat_of(self.check, condition));
+        self.check.rule.no_data == NoData::Keep && stats.all(|stat| stat.is_some_and(|stat| adds_up(stat)))
     }
 
     fn span(&self, take: &Take) -> Duration {
         take.span().map_or(self.width, |span| span.0)
     }
 
+    fn within<'w>(
+        &self,
+        series: Option<&'w SeriesWindows>,
+        from: Timestamp,
+    ) -> impl Iterator<Item = &'w Vec<Partial>> + use<'w> {
+        let until = self.check.at;
+        let windows = series.map_or(&[][..], |series| &series.windows);
+        windows.iter().filter(move |(time, _)| *time >= from && *time < until).map(|(_, partials)| partials)
+    }
+
+    fn is_line(&self, partials: &[Partial]) -> bool {
+        self.lines.is_none_or(|at| partials.get(at).is_some_and(|partial| partial.count() > 0))
+    }
+
     fn value(&self, stat: &Stat, how: &Take, series: Option<&SeriesWindows>, is_total: bool) -> Option<f64> {
         let span = self.span(how);
-        let from = self.check.at.saturating_sub(span);
-        let windows = series.map_or(&[][..], |series| &series.windows);
-        let windows: Vec<&Vec<Partial>> =
-            windows.iter().filter(|(time, _)| *time >= from && *time < self.check.at).map(|(_, p)| p).collect();
-        let has_lines =
-            windows.iter().any(|partials| self.lines.is_none_or(|i| partials.get(i).is_some_and(|p| p.count() > 0)));
+        let windows: Vec<&Vec<Partial>> = self.within(series, self.check.at.saturating_sub(span)).collect();
+        let absence_is_data = is_total || self.check.rule.no_data == NoData::Keep;
+        if !absence_is_data && !windows.iter().any(|partials| self.is_line(partials)) {
+            return None;
+        }
         let minutes = (span.as_millis() / self.width.as_millis().max(1)) as usize;
         let field = stat.field().unwrap_or(LINES_FIELD);
         let index = self.check.answer.fields.iter().position(|name| name == field);
@@ -99,22 +130,22 @@ impl<'a> Windows<'a> {
             .iter()
             .map(|partials| index.and_then(|i| partials.get(i)).cloned().unwrap_or(Partial::empty(stat.kind())))
             .collect();
-        (has_lines || is_total).then(|| take(stat, how, &partials, minutes)).flatten()
+        take(stat, how, &partials, minutes)
     }
+}
 
-    fn truth(&self, condition: &Condition, stat: &Stat, from: Timestamp, value: Option<f64>) -> Truth {
-        let holds = value.map(|value| condition.op.holds(value, condition.threshold));
-        if from >= self.complete_from || super::judges_partial(self.check) {
-            return match holds {
-                Some(true) => Truth::Yes,
-                Some(false) => Truth::No,
-                None => Truth::NoData,
-            };
-        }
-        match holds {
-            Some(true) if confirmed_by_less(stat, condition) => Truth::Yes,
-            _ => Truth::Unknown,
-        }
+fn truth(condition: &Condition, stat: &Stat, from: Timestamp, value: Option<f64>, known: Known<'_>) -> Truth {
+    let holds = value.map(|value| condition.op.holds(value, condition.threshold));
+    if from >= known.coverage.complete_from || known.as_it_is {
+        return match holds {
+            Some(true) => Truth::Yes,
+            Some(false) => Truth::No,
+            None => Truth::NoData,
+        };
+    }
+    match holds {
+        Some(true) if confirmed_by_less(stat, condition) => Truth::Yes,
+        _ => Truth::Unknown,
     }
 }
 
@@ -131,6 +162,11 @@ pub(crate) fn confirmed_by_less(stat: &Stat, condition: &Condition) -> bool {
     }
 }
 
+/// Whether a minute without a line has a figure of its own: 0.
+fn adds_up(stat: &Stat) -> bool {
+    matches!(stat.function, StatFn::Lines | StatFn::Sum | StatFn::Success | StatFn::Failure)
+}
+
 fn stat_of<'a>(check: &Check<'a>, condition: &Condition) -> Option<&'a Stat> {
     check.monitor.stats.iter().find(|stat| stat.name == condition.field)
 }
@@ -141,7 +177,7 @@ fn take(stat: &Stat, take: &Take, partials: &[Partial], minutes: usize) -> Optio
     for partial in partials {
         merged.merge(partial).ok()?;
     }
-    let adds_up = matches!(stat.function, StatFn::Lines | StatFn::Sum | StatFn::Success | StatFn::Failure);
+    let adds_up = adds_up(stat);
     let empty_minute = (adds_up && partials.len() < minutes).then_some(0.0);
     let each = || partials.iter().filter_map(|partial| stat.value(partial));
     match take {

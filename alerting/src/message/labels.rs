@@ -9,6 +9,7 @@ use crate::evaluation::Change;
 pub(super) struct Labels {
     language: &'static str,
     firing: &'static str,
+    reminded: &'static str,
     recovered: &'static str,
     closed: &'static str,
     rule: &'static str,
@@ -32,6 +33,7 @@ pub(super) struct Labels {
 static CHINESE: Labels = Labels {
     language: "zh-CN",
     firing: "告警",
+    reminded: "仍在告警",
     recovered: "恢复",
     closed: "关闭",
     rule: "规则",
@@ -55,6 +57,7 @@ static CHINESE: Labels = Labels {
 static ENGLISH: Labels = Labels {
     language: "en-US",
     firing: "Firing",
+    reminded: "Still firing",
     recovered: "Recovered",
     closed: "Closed",
     rule: "Rule",
@@ -86,6 +89,7 @@ impl Labels {
     pub(super) const fn status(&self, change: Change) -> &'static str {
         match change {
             Change::Fired => self.firing,
+            Change::Reminded => self.reminded,
             Change::Recovered => self.recovered,
             Change::Closed => self.closed,
         }

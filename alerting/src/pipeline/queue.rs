@@ -5,7 +5,7 @@ use nightjar_model::alert::{Notification, NotificationStatus};
 use sha2::{Digest, Sha256};
 
 use super::{Flow, Occurrence, Passage, Stage, channel_name};
-use crate::evaluation::stable_id;
+use crate::evaluation::{Change, stable_id};
 
 const STAGE: &str = "queue";
 
@@ -16,7 +16,11 @@ impl Stage for Queue {
         for draft in std::mem::take(&mut passage.drafts) {
             let Some(payload) = draft.payload else { continue };
             let channel = channel_name(draft.channel);
-            let change = payload.change.clone();
+            let change = match occurrence.change {
+                // Each reminder is a message of its own.
+                Change::Reminded => format!("{}@{}", payload.change, occurrence.at.millis()),
+                _ => payload.change.clone(),
+            };
             let dedup_key = format!("{}/{change}/{channel}/{}", occurrence.alert.id, draft.receiver);
             let id = stable_id(occurrence.now, &Sha256::digest(&dedup_key));
             let reason = format!("{channel} `{}` will be told", draft.receiver);

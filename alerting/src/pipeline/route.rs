@@ -9,7 +9,7 @@ use nightjar_model::kinds::Spec;
 use nightjar_model::kinds::contact::Language;
 use nightjar_model::kinds::subscription::{Levels, SubscriptionSpec, Target};
 
-use super::{Draft, Flow, Occurrence, Passage, Stage, channel_name};
+use super::{Concern, Draft, Flow, Occurrence, Passage, Stage, channel_name};
 
 const STAGE: &str = "route";
 /// Subscriptions that did not match and are named in the event; of more, only how many.
@@ -31,7 +31,7 @@ impl Stage for Route {
         let mut matched = false;
         for (resource, subscription) in occurrence.definitions.subscriptions(workspace) {
             let name = &resource.metadata.name;
-            match mismatch(subscription, occurrence) {
+            match hears(subscription, occurrence) {
                 Some(why) => passed_over.push(format!("`{name}` {why}")),
                 None => {
                     matched = true;
@@ -132,14 +132,26 @@ impl Route {
     }
 }
 
-/// Why a subscription does not match; `None` if it does.
-fn mismatch(subscription: &SubscriptionSpec, occurrence: &Occurrence<'_>) -> Option<String> {
+/// Why a subscription does not match; `None` if it does, for the alert itself or for a rule it is about.
+fn hears(subscription: &SubscriptionSpec, occurrence: &Occurrence<'_>) -> Option<String> {
     let alert = occurrence.alert;
+    let itself = Concern {
+        rule: alert.rule.clone(),
+        monitor: alert.monitor.clone(),
+        folder: alert.folder.clone(),
+        level: alert.level,
+    };
+    let why = mismatch(subscription, occurrence, &itself)?;
+    let is_heard = occurrence.concerns.iter().any(|about| mismatch(subscription, occurrence, about).is_none());
+    (!is_heard).then_some(why)
+}
+
+fn mismatch(subscription: &SubscriptionSpec, occurrence: &Occurrence<'_>, alert: &Concern) -> Option<String> {
+    let workspace = &occurrence.alert.workspace;
     if !subscription.enabled {
         return Some("is disabled".to_owned());
     }
-    let app =
-        || occurrence.definitions.monitor(&alert.workspace, &alert.monitor).and_then(|monitor| monitor.app.as_deref());
+    let app = || occurrence.definitions.monitor(workspace, &alert.monitor).and_then(|monitor| monitor.app.as_deref());
     let (matches, wanted) = match &subscription.target {
         Target::Monitor(name) => (*name == alert.monitor, format!("monitor `{name}`")),
         Target::Rule(name) => (*name == alert.rule, format!("rule `{name}`")),

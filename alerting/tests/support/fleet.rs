@@ -2,14 +2,17 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use nightjar_model::agents::{AgentFacts, AgentHealth, AgentSelf, AgentTask, AgentTaskResult, AgentView};
+use nightjar_model::agents::{
+    AgentFacts, AgentHealth, AgentSelf, AgentTask, AgentTaskResult, AgentView, MonitorReport,
+};
 use nightjar_model::names::AgentId;
 use nightjar_model::ports::Fleet;
 use nightjar_model::{Error, Result, Timestamp};
 
 use super::WORKSPACE;
 
-/// One workspace's agents, by host; an agent's id is `id-of-HOST`.
+/// One workspace's agents, by host; an agent's id is `id-of-HOST`, or the host's name if that starts with `agent-`.
+/// All contribute to the monitor `trade`.
 #[derive(Default)]
 pub(crate) struct MemoryFleet(Mutex<BTreeMap<String, (AgentHealth, Timestamp)>>);
 
@@ -32,17 +35,20 @@ impl Fleet for MemoryFleet {
     async fn agents(&self, workspace: &str) -> Result<Vec<AgentView>> {
         assert_eq!(workspace, WORKSPACE);
         let view = |(host, (health, last_seen_at)): (&String, &(AgentHealth, Timestamp))| AgentView {
-            id: AgentId(format!("id-of-{host}")),
+            id: AgentId(if host.starts_with("agent-") { host.clone() } else { format!("id-of-{host}") }),
             workspace: workspace.to_owned(),
             facts: AgentFacts { hostname: host.clone(), ..AgentFacts::default() },
             health: *health,
-            reasons: Vec::new(),
+            reasons: match health {
+                AgentHealth::Abnormal => vec!["its journal is full".to_owned()],
+                _ => Vec::new(),
+            },
             enrolled_at: Timestamp::default(),
             last_seen_at: Some(*last_seen_at),
-            clock_skew_ms: 0,
+            clock_skew_ms: if *health == AgentHealth::ClockSkew { -150_000 } else { 0 },
             config_applied: None,
             config_wanted: String::new(),
-            monitors: Vec::new(),
+            monitors: vec![MonitorReport { monitor: "trade".into(), ..MonitorReport::default() }],
             process: AgentSelf::default(),
         };
         Ok(self.0.lock().expect("no test panicked here").iter().map(view).collect())

@@ -7,8 +7,8 @@ use nightjar_model::delta::{LINES_FIELD, Number, Partial};
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::WindowReader;
 use nightjar_model::query::{
-    Completeness, CompletenessState, Contributor, InstanceCompleteness, Progress, SeriesWindows, SqlAnswer, SqlFormat,
-    WindowAnswer, WindowQuery,
+    Completeness, CompletenessRun, CompletenessState, Contributor, IncompleteReason, InstanceCompleteness, Progress,
+    SeriesWindows, SqlAnswer, SqlFormat, WindowAnswer, WindowQuery,
 };
 use nightjar_model::{Decimal, Error, Result, Timestamp};
 
@@ -16,7 +16,8 @@ use super::FakeClock;
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
-/// The windows of one monitor, grouped by `goods`, with the fields `*` and `cost`.
+/// The windows of one monitor, grouped by `goods`, with the fields `*` and `cost`. One agent contributes all of it;
+/// or, after [`hosts`](MemoryWindows::hosts), one agent to each of some goods.
 #[derive(Default)]
 pub(crate) struct MemoryWindows {
     kept: Mutex<Kept>,
@@ -26,17 +27,23 @@ pub(crate) struct MemoryWindows {
 struct Kept {
     windows: BTreeMap<(Timestamp, String), (u64, Number)>,
     complete_through: Option<Timestamp>,
-    /// Windows that stay partial whatever passes their end.
+    /// By goods: up to when its own agent has read.
+    hosts: BTreeMap<String, Option<Timestamp>>,
+    /// Windows that can never be complete.
     lost: BTreeSet<Timestamp>,
+    /// Counts changes of completeness.
+    revision: u64,
     broken: bool,
     /// While this key alone is read, so much time passes on the clock.
     slow: Option<(String, Arc<FakeClock>, Duration)>,
+    /// Times that were asked for.
+    reads: usize,
 }
 
 impl MemoryWindows {
     /// Counts one line of `goods` in the minute.
     pub(crate) fn line(&self, minute: Timestamp, goods: &str, cost: Option<&str>) {
-        let mut kept = self.kept.lock().expect("no test panicked here");
+        let mut kept = self.lock();
         let (lines, costs) = kept.windows.entry((minute, goods.to_owned())).or_default();
         *lines += 1;
         if let Some(cost) = cost {
@@ -45,40 +52,92 @@ impl MemoryWindows {
     }
 
     pub(crate) fn complete(&self, through: Timestamp) {
-        self.kept.lock().expect("no test panicked here").complete_through = Some(through);
+        let mut kept = self.change();
+        kept.complete_through = Some(through);
+        kept.hosts.values_mut().for_each(|host| *host = Some(through));
+    }
+
+    /// From now on each of these goods is some agent's own.
+    pub(crate) fn hosts(&self, goods: &[&str]) {
+        let mut kept = self.change();
+        kept.hosts = goods.iter().map(|goods| ((*goods).to_owned(), kept.complete_through)).collect();
+    }
+
+    /// All agents have read so far but that of these goods.
+    pub(crate) fn complete_but(&self, lost: &str, through: Timestamp) {
+        let mut kept = self.change();
+        kept.hosts.iter_mut().filter(|(goods, _)| *goods != lost).for_each(|(_, host)| *host = Some(through));
+    }
+
+    /// The agent of these goods was taken out.
+    pub(crate) fn remove_host(&self, goods: &str) {
+        self.change().hosts.remove(goods);
     }
 
     pub(crate) fn lose(&self, minute: Timestamp) {
-        self.kept.lock().expect("no test panicked here").lost.insert(minute);
+        self.change().lost.insert(minute);
     }
 
     pub(crate) fn delay(&self, goods: &str, clock: Arc<FakeClock>, by: Duration) {
-        self.kept.lock().expect("no test panicked here").slow = Some((goods.to_owned(), clock, by));
+        self.lock().slow = Some((goods.to_owned(), clock, by));
     }
 
     pub(crate) fn break_down(&self, broken: bool) {
-        self.kept.lock().expect("no test panicked here").broken = broken;
+        self.lock().broken = broken;
+    }
+
+    /// How often windows were read.
+    pub(crate) fn reads(&self) -> usize {
+        self.lock().reads
+    }
+
+    fn change(&self) -> std::sync::MutexGuard<'_, Kept> {
+        let mut kept = self.lock();
+        kept.revision += 1;
+        kept
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().expect("no test panicked here")
     }
 }
 
 impl Kept {
-    fn mark(&self, time: Timestamp) -> Completeness {
-        let passed = self.complete_through.is_some_and(|through| time.saturating_add(MINUTE) <= through);
-        let complete = passed && !self.lost.contains(&time);
-        Completeness {
-            time,
-            state: if complete { CompletenessState::Complete } else { CompletenessState::Partial },
-            reason: None,
-            missing: if complete { Vec::new() } else { vec![AgentId("agent-7".into())] },
-            missing_count: usize::from(!complete),
+    /// Up to when those agents have read that the goods are of; of which none is, nobody is expected.
+    fn through(&self, accepts: impl Fn(&str) -> bool) -> Option<Timestamp> {
+        if self.hosts.is_empty() {
+            return self.complete_through;
         }
+        self.hosts.iter().filter(|(goods, _)| accepts(goods)).map(|(_, through)| *through).min().flatten()
+    }
+
+    fn mark(&self, time: Timestamp, accepts: impl Fn(&str) -> bool) -> Completeness {
+        let through = self.through(&accepts);
+        let passed = through.is_some_and(|through| time.saturating_add(MINUTE) <= through);
+        let lost = self.lost.contains(&time);
+        let behind = |through: &Option<Timestamp>| through.is_none_or(|through| time.saturating_add(MINUTE) > through);
+        let missing: Vec<AgentId> = match (passed, lost, self.hosts.is_empty()) {
+            (true, false, _) => Vec::new(),
+            (_, _, true) => vec![AgentId("agent-7".into())],
+            _ => {
+                let away = self.hosts.iter().filter(|(goods, through)| accepts(goods) && behind(through));
+                away.map(|(goods, _)| AgentId(format!("agent-of-{goods}"))).collect()
+            }
+        };
+        let (state, reason) = match (passed, lost) {
+            (true, false) => (CompletenessState::Complete, None),
+            (true, true) => (CompletenessState::Never, Some(IncompleteReason::Left)),
+            _ => (CompletenessState::Partial, None),
+        };
+        Completeness { time, state, reason, missing_count: missing.len(), missing }
     }
 }
 
 #[async_trait]
 impl WindowReader for MemoryWindows {
     async fn windows(&self, query: WindowQuery) -> Result<WindowAnswer> {
-        let kept = self.kept.lock().expect("no test panicked here");
+        let mut kept = self.lock();
+        kept.reads += 1;
         if let Some((goods, clock, by)) = &kept.slow
             && query.filter.get("goods").is_some_and(|keys| keys.accepts(goods))
         {
@@ -102,11 +161,20 @@ impl WindowReader for MemoryWindows {
                 to.merge(&from).expect("of one kind");
             }
         }
-        let mut completeness = Vec::new();
-        let mut time = query.from;
-        while time < query.until {
-            completeness.push(kept.mark(time));
-            time = time.saturating_add(MINUTE);
+        let wanted = |goods: &str| query.filter.get("goods").is_none_or(|keys| keys.accepts(goods));
+        let minutes = || std::iter::successors(Some(query.from), |time| Some(time.saturating_add(MINUTE)));
+        let minutes = || minutes().take_while(|time| *time < query.until);
+        let completeness = minutes().map(|time| kept.mark(time, wanted)).collect();
+        let mut instances = InstanceCompleteness::default();
+        if !by.is_empty() && !kept.hosts.is_empty() {
+            instances.columns = vec![0];
+            for goods in kept.hosts.keys().filter(|goods| wanted(goods)) {
+                let run = |time: Timestamp| CompletenessRun {
+                    mark: kept.mark(time, |other| other == goods),
+                    until: time.saturating_add(MINUTE),
+                };
+                instances.runs.insert(vec![goods.clone()], minutes().map(run).collect());
+            }
         }
         Ok(WindowAnswer {
             by,
@@ -116,18 +184,20 @@ impl WindowReader for MemoryWindows {
                 .map(|(keys, windows)| SeriesWindows { keys, windows: windows.into_iter().collect() })
                 .collect(),
             completeness,
-            instances: InstanceCompleteness::default(),
+            instances,
         })
     }
 
     async fn progress(&self, _: &MonitorKey) -> Result<Progress> {
-        let through = self.kept.lock().expect("no test panicked here").complete_through;
+        let kept = self.lock();
+        let through = kept.through(|_| true);
+        let furthest = kept.hosts.values().copied().max().unwrap_or(through);
         Ok(Progress {
             complete_through: through,
             settled_through: through,
-            furthest: through,
-            expected: 1,
-            revision: through.map_or(0, |through| through.0.unsigned_abs()),
+            furthest,
+            expected: kept.hosts.len().max(1),
+            revision: kept.revision,
         })
     }
 

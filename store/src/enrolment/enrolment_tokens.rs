@@ -1,14 +1,17 @@
 //! Enrolment tokens: for one use, several or any number; a use is counted where the agent is made.
 
-use nightjar_model::identity::{Actor, EnrolmentToken, NewEnrolmentToken};
+use nightjar_model::identity::{Actor, EnrolmentToken, NewEnrolmentToken, Role};
 use nightjar_model::{Error, Problem, Secret, Timestamp};
-use sea_orm::sea_query::{Expr, ExprTrait as _};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use sea_orm::sea_query::{Expr, ExprTrait as _, SimpleExpr};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
+};
 use serde_json::json;
 
 use crate::audit::{self, Act};
 use crate::database::transaction;
 use crate::error::{Result, StoreError};
+use crate::people::owners;
 use crate::store::Shared;
 use crate::tables::enrolment_tokens::{self, Column, Model};
 use crate::{tokens, workspaces};
@@ -50,17 +53,23 @@ pub(super) async fn create(
         uses_left: new.uses.map(i64::from),
         used: 0,
         created_by: actor.name.clone(),
+        owner: None,
+        made_by: None,
         created_at: now.millis(),
         expires_at: new.expires_at.map(Timestamp::millis),
         last_used_at: None,
     };
-    transaction!(shared.database, "enrolment-token", |tx| {
+    let made = transaction!(shared.database, "enrolment-token", |tx| {
         workspaces::require(tx, workspace).await?;
+        let origin = owners::origin(tx, actor).await?;
+        origin.check_end(new.expires_at)?;
+        let row = Model { owner: Some(origin.owner), made_by: origin.made_by, ..row.clone() };
         enrolment_tokens::Entity::insert(row.clone().into_active_model()).exec_without_returning(tx).await?;
         let after = json!({ "note": row.note, "uses": row.uses_left, "expiresAt": row.expires_at.map(Timestamp) });
-        audit::record(tx, actor, now, act("create", &row, None, Some(after))).await
+        audit::record(tx, actor, now, act("create", &row, None, Some(after))).await?;
+        Ok(row)
     })?;
-    Ok((shown(&row), token))
+    Ok((shown(&made), token))
 }
 
 pub(super) async fn delete(shared: &Shared, actor: &Actor, workspace: &str, id: &str) -> Result<()> {
@@ -70,10 +79,32 @@ pub(super) async fn delete(shared: &Shared, actor: &Actor, workspace: &str, id: 
         let row = row.ok_or_else(|| {
             Error::not_found(format!("there is no enrolment token with id `{id}` in workspace `{workspace}`"))
         })?;
-        enrolment_tokens::Entity::delete_by_id(id).exec(tx).await?;
-        let before = json!({ "note": row.note, "used": row.used });
-        audit::record(tx, actor, now, act("delete", &row, Some(before), None)).await
+        delete_row(tx, actor, now, &row).await
     })
+}
+
+/// Deletes those that are meant, and tells of each.
+pub(crate) async fn delete_where(
+    db: &impl ConnectionTrait,
+    actor: &Actor,
+    now: Timestamp,
+    meant: SimpleExpr,
+) -> Result<()> {
+    for row in enrolment_tokens::Entity::find().filter(meant).order_by_asc(Column::Id).all(db).await? {
+        delete_row(db, actor, now, &row).await?;
+    }
+    Ok(())
+}
+
+async fn delete_row(db: &impl ConnectionTrait, actor: &Actor, now: Timestamp, row: &Model) -> Result<()> {
+    enrolment_tokens::Entity::delete_by_id(&row.id).exec(db).await?;
+    let before = json!({ "note": row.note, "used": row.used });
+    audit::record(db, actor, now, act("delete", row, Some(before), None)).await
+}
+
+/// How many are not accepted because nobody knows whose they are.
+pub(crate) async fn without_owner(db: &impl ConnectionTrait) -> Result<u64> {
+    Ok(enrolment_tokens::Entity::find().filter(Column::Owner.is_null()).count(db).await?)
 }
 
 /// The token's row, if it could be used now.
@@ -85,6 +116,12 @@ pub(super) async fn usable(db: &impl ConnectionTrait, token: &Secret, now: Times
     }
     if row.uses_left.is_some_and(|left| left <= 0) {
         return Err(Error::unauthenticated("the enrolment token is used up; make a new one").into());
+    }
+    // Who may not make such a token any more has none that works.
+    let owner = owners::rights(db, row.owner.as_deref()).await?;
+    if owner.and_then(|owner| owner.role_in(&row.workspace)) != Some(Role::Admin) {
+        let message = "whoever made the enrolment token may add no agents any more; ask an administrator for a new one";
+        return Err(Error::unauthenticated(message).into());
     }
     Ok(row)
 }
@@ -135,6 +172,7 @@ fn shown(row: &Model) -> EnrolmentToken {
         note: row.note.clone(),
         uses_left: row.uses_left.map(count),
         created_by: row.created_by.clone(),
+        owner: row.owner.clone(),
         created_at: Timestamp(row.created_at),
         expires_at: row.expires_at.map(Timestamp),
         used: count(row.used),

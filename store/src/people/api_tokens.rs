@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use nightjar_model::identity::{Actor, ApiToken, NewApiToken, Principal};
+use nightjar_model::identity::{Actor, ApiToken, NewApiToken, Principal, Rights};
 use nightjar_model::{Error, Problems, Secret, Timestamp};
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait as _, SimpleExpr};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
 use serde_json::{Value, json};
 
-use super::{check_roles, read_roles, refuse, users, write_roles};
+use super::owners::{self, Origin};
+use super::{check_roles, read_roles, refuse, write_roles};
 use crate::audit::{self, Act};
 use crate::database::transaction;
 use crate::error::{Result, StoreError};
@@ -18,9 +19,6 @@ use crate::tokens;
 
 /// The name of the token that the server's settings give.
 const BOOTSTRAP: &str = "bootstrap";
-
-/// How the actor who is a user is written.
-const USER: &str = "user:";
 
 /// `last_used_at` is this exact, so that using a token rarely writes.
 const USE_NOTED: Duration = Duration::from_secs(60);
@@ -33,13 +31,13 @@ pub(super) async fn find(shared: &Shared, token: &Secret) -> Result<Principal> {
     if row.expires_at.is_some_and(|at| at <= now.millis()) {
         return Err(Error::unauthenticated("the token has expired; make a new one").into());
     }
-    if let Some(maker) = row.created_by.strip_prefix(USER) {
-        let maker = users::find(shared.database.read(), maker).await?;
-        if maker.is_none_or(|maker| maker.disabled) {
-            let message = "the user who made the token is gone or disabled; ask an administrator for a new one";
-            return Err(Error::unauthenticated(message).into());
-        }
-    }
+    let Some(of_owner) = owners::rights(shared.database.read(), row.owner.as_deref()).await? else {
+        let message = match row.owner {
+            Some(_) => "the user whose token it is is gone or disabled; ask an administrator for a new one",
+            None => "nobody knows any more whose token it is; ask an administrator for a new one",
+        };
+        return Err(Error::unauthenticated(message).into());
+    };
     if row.last_used_at.is_none_or(|at| now.since(Timestamp(at)) >= USE_NOTED) {
         let noted: Result<()> = transaction!(shared.database, "token-used", |tx| {
             api_tokens::Entity::update_many()
@@ -54,9 +52,12 @@ pub(super) async fn find(shared: &Shared, token: &Secret) -> Result<Principal> {
             tracing::warn!(%error, token = row.name, "cannot note that a token was used");
         }
     }
+    let own = Rights { platform_admin: row.platform_admin, roles: read_roles(&row.name, &row.roles)? };
+    let rights = own.and(&of_owner);
     Ok(Principal {
-        roles: read_roles(&row.name, &row.roles)?,
-        platform_admin: row.platform_admin,
+        roles: rights.roles,
+        platform_admin: rights.platform_admin,
+        credential: None,
         actor: Actor { name: format!("token:{}", row.name), address: None },
     })
 }
@@ -88,18 +89,24 @@ pub(super) async fn create(shared: &Shared, actor: &Actor, new: NewApiToken) -> 
         platform_admin: new.platform_admin,
         roles: write_roles(&new.roles)?,
         created_by: actor.name.clone(),
+        owner: None,
+        made_by: None,
         created_at: now.millis(),
         expires_at: new.expires_at.map(Timestamp::millis),
         last_used_at: None,
         name: new.name,
     };
-    transaction!(shared.database, "token", |tx| {
+    let made = transaction!(shared.database, "token", |tx| {
+        let origin = owners::origin(tx, actor).await?;
+        origin.check_end(new.expires_at)?;
+        let row = of(&row, origin);
         if api_tokens::Entity::find().filter(Column::Name.eq(&row.name)).one(tx).await?.is_some() {
             return Err(Error::conflict(format!("there is a token `{}` already", row.name)).into());
         }
-        insert(tx, actor, now, &row).await
+        insert(tx, actor, now, &row).await?;
+        Ok(row)
     })?;
-    Ok((shown(&row)?, token))
+    Ok((shown(&made)?, token))
 }
 
 pub(super) async fn delete(shared: &Shared, actor: &Actor, id: &str) -> Result<()> {
@@ -107,23 +114,30 @@ pub(super) async fn delete(shared: &Shared, actor: &Actor, id: &str) -> Result<(
     transaction!(shared.database, "delete-token", |tx| {
         let row = api_tokens::Entity::find_by_id(id).one(tx).await?;
         let row = row.ok_or_else(|| Error::not_found(format!("there is no token with id `{id}`")))?;
-        api_tokens::Entity::delete_by_id(id).exec(tx).await?;
-        let before = Some(told(&row)?);
-        let act = Act { action: "delete", kind: "ApiToken", name: &row.name, workspace: None, before, after: None };
-        audit::record(tx, actor, now, act).await
+        delete_row(tx, actor, now, &row).await?;
+        owners::delete_made_by(tx, actor, now, id).await
     })
 }
 
-/// Deletes the tokens that a user made, who leaves: what they know of them must not outlast them.
-pub(super) async fn delete_of(db: &impl ConnectionTrait, actor: &Actor, now: Timestamp, user: &str) -> Result<()> {
-    let made = Column::CreatedBy.eq(format!("{USER}{user}"));
-    for row in api_tokens::Entity::find().filter(made).order_by_asc(Column::Name).all(db).await? {
-        api_tokens::Entity::delete_by_id(&row.id).exec(db).await?;
-        let before = Some(told(&row)?);
-        let act = Act { action: "delete", kind: "ApiToken", name: &row.name, workspace: None, before, after: None };
-        audit::record(db, actor, now, act).await?;
+/// Deletes those that are meant, and tells of each. Yields their ids.
+pub(super) async fn delete_where(
+    db: &impl ConnectionTrait,
+    actor: &Actor,
+    now: Timestamp,
+    meant: SimpleExpr,
+) -> Result<Vec<String>> {
+    let rows = api_tokens::Entity::find().filter(meant).order_by_asc(Column::Name).all(db).await?;
+    for row in &rows {
+        delete_row(db, actor, now, row).await?;
     }
-    Ok(())
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+async fn delete_row(db: &impl ConnectionTrait, actor: &Actor, now: Timestamp, row: &api_tokens::Model) -> Result<()> {
+    api_tokens::Entity::delete_by_id(&row.id).exec(db).await?;
+    let before = Some(told(row)?);
+    let act = Act { action: "delete", kind: "ApiToken", name: &row.name, workspace: None, before, after: None };
+    audit::record(db, actor, now, act).await
 }
 
 /// Makes the value an administrator's token, in place of the one that was given before.
@@ -140,23 +154,48 @@ pub(super) async fn bootstrap(shared: &Shared, token: &Secret) -> Result<()> {
         if found.is_some_and(|row| row.name == BOOTSTRAP && row.platform_admin && row.expires_at.is_none()) {
             return Ok(());
         }
-        api_tokens::Entity::delete_many()
-            .filter(sea_orm::Condition::any().add(Column::Name.eq(BOOTSTRAP)).add(Column::Hash.eq(&hash)))
-            .exec(tx)
-            .await?;
+        let system = Actor::system();
+        end_bootstrap(tx, now, Column::Name.eq(BOOTSTRAP).or(Column::Hash.eq(&hash))).await?;
         let row = api_tokens::Model {
             id: tokens::new_id(),
             name: BOOTSTRAP.to_owned(),
             hash: hash.clone(),
             platform_admin: true,
             roles: "{}".to_owned(),
-            created_by: "system".to_owned(),
+            created_by: owners::SYSTEM.to_owned(),
+            owner: Some(owners::SYSTEM.to_owned()),
+            made_by: None,
             created_at: now.millis(),
             expires_at: None,
             last_used_at: None,
         };
-        insert(tx, &Actor::system(), now, &row).await
+        insert(tx, &system, now, &row).await
     })
+}
+
+/// Deletes the token that the settings gave and give no more, with what it made.
+pub(super) async fn forget_bootstrap(shared: &Shared) -> Result<()> {
+    let now = shared.now();
+    transaction!(shared.database, "bootstrap-token", |tx| end_bootstrap(tx, now, Column::Name.eq(BOOTSTRAP)).await)
+}
+
+async fn end_bootstrap(db: &impl ConnectionTrait, now: Timestamp, meant: SimpleExpr) -> Result<()> {
+    let system = Actor::system();
+    for id in delete_where(db, &system, now, meant).await? {
+        tracing::warn!("the bootstrap token of before is no longer given: it and the tokens it made are deleted");
+        owners::delete_made_by(db, &system, now, &id).await?;
+    }
+    Ok(())
+}
+
+/// Names of tokens that are not accepted because nobody knows whose they are.
+pub(super) async fn without_owner(db: &impl ConnectionTrait) -> Result<Vec<String>> {
+    let rows = api_tokens::Entity::find().filter(Column::Owner.is_null()).order_by_asc(Column::Name).all(db).await?;
+    Ok(rows.into_iter().map(|row| row.name).collect())
+}
+
+fn of(row: &api_tokens::Model, origin: Origin) -> api_tokens::Model {
+    api_tokens::Model { owner: Some(origin.owner), made_by: origin.made_by, ..row.clone() }
 }
 
 /// Drops those that expired before `before`.
@@ -179,6 +218,7 @@ fn shown(row: &api_tokens::Model) -> Result<ApiToken> {
         platform_admin: row.platform_admin,
         roles: read_roles(&row.name, &row.roles)?,
         created_by: row.created_by.clone(),
+        owner: row.owner.clone(),
         created_at: Timestamp(row.created_at),
         expires_at: row.expires_at.map(Timestamp),
         last_used_at: row.last_used_at.map(Timestamp),
@@ -189,6 +229,7 @@ fn told(row: &api_tokens::Model) -> Result<Value> {
     let token = shown(row)?;
     Ok(json!({
         "id": token.id,
+        "owner": token.owner,
         "platformAdmin": token.platform_admin,
         "roles": token.roles,
         "expiresAt": token.expires_at,

@@ -7,6 +7,7 @@ use nightjar_model::{Error, Secret};
 use sea_orm::{EntityTrait, PaginatorTrait};
 
 use super::{api_tokens, users};
+use crate::enrolment::enrolment_tokens_without_owner;
 use crate::error::Result;
 use crate::store::Shared;
 use crate::tables::users as table;
@@ -20,7 +21,7 @@ const ADMIN: &str = "admin";
 pub struct Bootstrap {
     /// Of the user `admin`; without one, a random password is written to `initial-admin-password`.
     pub admin_password: Option<Secret>,
-    /// Becomes an administrator's API token.
+    /// Becomes an administrator's API token; without one, that of an earlier start ends.
     pub bootstrap_token: Option<Secret>,
     pub data_dir: PathBuf,
 }
@@ -39,10 +40,31 @@ pub(crate) async fn run(shared: &Shared, bootstrap: Bootstrap) -> Result<Bootstr
         0 => first_admin(shared, &bootstrap).await?,
         _ => Bootstrapped::default(),
     };
-    if let Some(token) = &bootstrap.bootstrap_token {
-        api_tokens::bootstrap(shared, token).await?;
+    match &bootstrap.bootstrap_token {
+        Some(token) => api_tokens::bootstrap(shared, token).await?,
+        None => api_tokens::forget_bootstrap(shared).await?,
     }
+    tell_of_ownerless(shared).await?;
     Ok(made)
+}
+
+/// Tokens of earlier versions whose maker is gone are not accepted; who runs the server must hear of it.
+async fn tell_of_ownerless(shared: &Shared) -> Result<()> {
+    let api = api_tokens::without_owner(shared.database.read()).await?;
+    let enrolment = enrolment_tokens_without_owner(shared.database.read()).await?;
+    if !api.is_empty() {
+        let names = api.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", ");
+        tracing::warn!(
+            "{} API tokens are not accepted, for nobody knows whose they are: {names}; make new ones and delete these",
+            api.len()
+        );
+    }
+    if enrolment > 0 {
+        tracing::warn!(
+            "{enrolment} enrolment tokens are not accepted, for nobody knows whose they are; make new ones and delete these"
+        );
+    }
+    Ok(())
 }
 
 async fn first_admin(shared: &Shared, bootstrap: &Bootstrap) -> Result<Bootstrapped> {

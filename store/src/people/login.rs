@@ -6,7 +6,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::EntityTrait;
 
 use super::passwords::Turn;
-use super::{passwords, read_roles, refuse, users};
+use super::{passwords, refuse, users};
 use crate::audit::{self, Act};
 use crate::database::transaction;
 use crate::error::{Result, StoreError};
@@ -51,7 +51,7 @@ pub(super) async fn login(shared: &Shared, name: &str, password: &Secret, addres
         table::Entity::update(seen).exec_without_returning(tx).await?;
         audit::record(tx, &actor, now, act("login", &row.name)).await
     })?;
-    Ok(Principal { roles: read_roles(&row.name, &row.roles)?, platform_admin: row.platform_admin, actor })
+    Ok(Principal { actor, ..users::principal(&row)? })
 }
 
 pub(super) async fn change_password(

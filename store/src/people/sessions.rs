@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use nightjar_model::identity::{Actor, Principal};
+use nightjar_model::identity::Principal;
 use nightjar_model::{Error, Secret, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::{read_roles, users};
+use super::{owners, users};
 use crate::database::transaction;
 use crate::error::{Result, StoreError};
 use crate::store::Shared;
@@ -21,7 +21,7 @@ const PER_USER: u64 = 20;
 const SLIDE: Duration = Duration::from_secs(300);
 
 pub(super) async fn start(shared: &Shared, principal: &Principal) -> Result<(Secret, Timestamp)> {
-    let Some(name) = principal.actor.name.strip_prefix("user:") else {
+    let Some(name) = principal.actor.name.strip_prefix(owners::USER) else {
         return Err(Error::forbidden("only a user can have a session; use the token itself").into());
     };
     let session = tokens::new_token(tokens::SESSION)?;
@@ -29,9 +29,8 @@ pub(super) async fn start(shared: &Shared, principal: &Principal) -> Result<(Sec
     let now = shared.now();
     let expires_at = expiry(shared, now, now);
     transaction!(shared.database, "session", |tx| {
-        if users::find(tx, name).await?.is_none_or(|user| user.disabled) {
-            return Err(ended());
-        }
+        // Between the proof and now they may have been disabled, or the password changed to shut out who knew it.
+        users::renew(tx, principal).await?;
         let row = sessions::ActiveModel {
             hash: Set(hash.clone()),
             user_name: Set(name.to_owned()),
@@ -80,11 +79,7 @@ pub(super) async fn find(shared: &Shared, session: &Secret) -> Result<Principal>
             Ok(())
         })?;
     }
-    Ok(Principal {
-        roles: read_roles(&user.name, &user.roles)?,
-        platform_admin: user.platform_admin,
-        actor: Actor { name: format!("user:{}", user.name), address: None },
-    })
+    users::principal(&user)
 }
 
 pub(super) async fn end(shared: &Shared, session: &Secret) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Users. There is always an administrator who can log in.
 
-use nightjar_model::identity::{Actor, User, UserChange};
+use nightjar_model::identity::{Actor, Principal, User, UserChange};
 use nightjar_model::{Error, Problem, Problems, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
@@ -8,8 +8,9 @@ use sea_orm::{
     QueryOrder,
 };
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
-use super::{api_tokens, check_roles, passwords, read_roles, refuse, sessions, write_roles};
+use super::{check_roles, owners, passwords, read_roles, refuse, sessions, write_roles};
 use crate::audit::{self, Act};
 use crate::database::transaction;
 use crate::error::Result;
@@ -18,6 +19,37 @@ use crate::tables::users::{self, Column};
 
 pub(super) async fn find(db: &impl ConnectionTrait, name: &str) -> Result<Option<users::Model>> {
     Ok(users::Entity::find_by_id(name).one(db).await?)
+}
+
+/// The user with the rights of now; how they were proved stays to be said.
+pub(super) fn principal(row: &users::Model) -> Result<Principal> {
+    Ok(Principal {
+        roles: read_roles(&row.name, &row.roles)?,
+        platform_admin: row.platform_admin,
+        credential: Some(credential(row)),
+        actor: Actor { name: format!("{}{}", owners::USER, row.name), address: None },
+    })
+}
+
+/// What tells one password of a user from the next. Hashes are salted, so the same password given again is another.
+pub(super) fn credential(row: &users::Model) -> String {
+    format!("{:x}", Sha256::digest(row.password_hash.as_bytes()))
+}
+
+/// Somebody proved before, as they are now.
+pub(super) async fn renew(db: &impl ConnectionTrait, known: &Principal) -> Result<Principal> {
+    let row = match known.actor.name.strip_prefix(owners::USER) {
+        Some(name) => find(db, name).await?,
+        None => None,
+    };
+    match row {
+        Some(row) if !row.disabled && known.credential.as_ref() == Some(&credential(&row)) => {
+            let mut renewed = principal(&row)?;
+            renewed.actor.address.clone_from(&known.actor.address);
+            Ok(renewed)
+        }
+        _ => Err(Error::unauthenticated("the name or the password is not right any more; log in again").into()),
+    }
 }
 
 pub(super) async fn all(db: &impl ConnectionTrait) -> Result<Vec<User>> {
@@ -97,7 +129,7 @@ pub(super) async fn delete(shared: &Shared, actor: &Actor, name: &str) -> Result
         if row.platform_admin && !row.disabled {
             require_admin(tx).await?;
         }
-        api_tokens::delete_of(tx, actor, now, name).await?;
+        owners::delete_all_of(tx, actor, now, name).await?;
         let before = Some(told(&row)?);
         let act = Act { action: "delete", kind: "User", name, workspace: None, before, after: None };
         audit::record(tx, actor, now, act).await

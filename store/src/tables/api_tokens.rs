@@ -13,6 +13,10 @@ pub struct Model {
     pub platform_admin: bool,
     pub roles: String,
     pub created_by: String,
+    /// `user:NAME` or `system`.
+    pub owner: Option<String>,
+    /// Id of the API token that made it.
+    pub made_by: Option<String>,
     pub created_at: i64,
     pub expires_at: Option<i64>,
     pub last_used_at: Option<i64>,

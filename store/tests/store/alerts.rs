@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use nightjar_model::alert::{
-    Alert, AlertCommit, AlertEvent, AlertQuery, AlertState, AlertStatus, Channel, EventQuery, Notification,
+    Alert, AlertCommit, AlertEvent, AlertQuery, AlertState, AlertStatus, Channel, EventQuery, Found, Notification,
     NotificationQuery, NotificationStatus, Phase, Receiver, RuleState, rule_timeline,
 };
 use nightjar_model::kinds::alert_rule::Level;
@@ -69,14 +69,11 @@ pub(crate) fn commit(alerts: Vec<Alert>, notifications: Vec<Notification>) -> Al
 }
 
 fn state(uid: &str) -> RuleState {
-    let one = AlertState {
-        keys: BTreeMap::from([("goods".into(), "苹果".into())]),
-        phase: Phase::Firing,
-        checks: vec![true, false, true],
-        recovering: 1,
-        alert: Some("a1".into()),
-        seen: minute(4),
-    };
+    let mut one = AlertState::new(BTreeMap::from([("goods".into(), "苹果".into())]));
+    one.phase = Phase::Firing;
+    one.found.insert(minute(3), Found { holds: true, recovers: Some(false) });
+    one.found.insert(minute(4), Found { holds: false, recovers: Some(true) });
+    (one.since, one.seen, one.alert) = (minute(2), minute(4), Some("a1".into()));
     RuleState { judged_through: Some(minute(5)), rule_uid: uid.into(), states: vec![one] }
 }
 

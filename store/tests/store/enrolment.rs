@@ -26,6 +26,7 @@ fn refused<T: std::fmt::Debug>(outcome: Result<T, Error>, kind: ErrorKind, part:
 }
 
 pub(crate) async fn agents_come_and_go(bed: Bed) {
+    bed.user("alice", "right password", true).await;
     let (_, value) = token(&bed, NewEnrolmentToken::default()).await;
     assert!(value.expose().starts_with("nje_"));
     let one = bed.store.enrol(&value, &facts("one"), Some("10.0.0.1")).await.unwrap();
@@ -69,6 +70,7 @@ pub(crate) async fn agents_come_and_go(bed: Bed) {
 }
 
 pub(crate) async fn tokens_run_out(bed: Bed) {
+    bed.user("alice", "right password", true).await;
     let create = async |new| bed.store.create_enrolment_token(&alice(), "default", new).await;
     let none = NewEnrolmentToken { uses: Some(0), ..NewEnrolmentToken::default() };
     check_problems(create(none).await, &[("uses", "must be at least 1")]);
@@ -100,6 +102,7 @@ pub(crate) async fn tokens_run_out(bed: Bed) {
 }
 
 pub(crate) async fn no_use_of_a_token_counts_twice(bed: Bed) {
+    bed.user("alice", "right password", true).await;
     let (_, value) = token(&bed, NewEnrolmentToken { uses: Some(3), ..NewEnrolmentToken::default() }).await;
     let agents = (0..12).map(|n| {
         let (store, value) = (bed.store.clone(), value.clone());

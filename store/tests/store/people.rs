@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use nightjar_model::identity::{Actor, NewApiToken, Role, UserChange};
-use nightjar_model::ports::Identities;
+use nightjar_model::agents::AgentFacts;
+use nightjar_model::identity::{Actor, NewApiToken, NewEnrolmentToken, Role, UserChange};
+use nightjar_model::ports::{AgentRegistry, Identities, ResourceStore};
 use nightjar_model::{Error, ErrorKind, Secret};
 use nightjar_store::{Bootstrap, Bootstrapped};
 
@@ -68,6 +69,19 @@ pub(crate) async fn the_bootstrap_token_is_an_administrator(bed: Bed) {
     assert_eq!(bed.store.api_tokens().await.unwrap().len(), 1);
     let created = bed.told().await.iter().filter(|told| *told == "create ApiToken bootstrap").count();
     assert_eq!(created, 2);
+
+    // Given no more, it ends, and so does what it made.
+    let bootstrap = Actor { name: "token:bootstrap".into(), address: None };
+    let new = NewApiToken { name: "made".into(), platform_admin: true, ..NewApiToken::default() };
+    let (shown, made) = bed.store.create_api_token(&bootstrap, new).await.unwrap();
+    assert_eq!(shown.owner.as_deref(), Some("system"));
+    assert!(bed.store.token(&made).await.unwrap().platform_admin);
+    let without = Bootstrap { data_dir: bed.directory.path().to_owned(), ..Bootstrap::default() };
+    bed.store.bootstrap(without).await.unwrap();
+    for token in [&secret("second-bootstrap-token"), &made] {
+        refused(bed.store.token(token).await, ErrorKind::Unauthenticated, "not known");
+    }
+    assert_eq!(bed.store.api_tokens().await.unwrap(), []);
 }
 
 pub(crate) async fn guessing_passwords_gets_slow(bed: Bed) {
@@ -274,6 +288,145 @@ pub(crate) async fn tokens_end_with_the_user_who_made_them(bed: Bed) {
     bed.user("carol", "another password", true).await;
     refused(bed.store.token(&theirs).await, ErrorKind::Unauthenticated, "not known");
     bed.store.token(&hers).await.unwrap();
+}
+
+/// A user's token, the token that it makes, and the enrolment token that this one makes.
+async fn three_generations(bed: &Bed, user: &str) -> (Secret, Secret, Secret) {
+    let new = |name: String| NewApiToken { name, platform_admin: true, ..NewApiToken::default() };
+    let actor = |name: String| Actor { name, address: None };
+    let (_, first) =
+        bed.store.create_api_token(&actor(format!("user:{user}")), new(format!("{user}-1"))).await.unwrap();
+    let (shown, second) =
+        bed.store.create_api_token(&actor(format!("token:{user}-1")), new(format!("{user}-2"))).await.unwrap();
+    assert_eq!(shown.owner.as_deref(), Some(format!("user:{user}").as_str()));
+    let (_, enrolment) = bed
+        .store
+        .create_enrolment_token(&actor(format!("token:{user}-2")), "default", NewEnrolmentToken::default())
+        .await
+        .unwrap();
+    (first, second, enrolment)
+}
+
+pub(crate) async fn tokens_may_what_their_owner_may(bed: Bed) {
+    bed.user("alice", "right password", true).await;
+    bed.user("carol", "right password", true).await;
+    bed.store.create_workspace(&alice(), "blue").await.unwrap();
+    let (first, second, enrolment) = three_generations(&bed, "carol").await;
+    let set = async |admin: bool, roles: &[(&str, Role)]| {
+        let roles = roles.iter().map(|(workspace, role)| ((*workspace).to_owned(), *role)).collect();
+        let change = UserChange { platform_admin: Some(admin), roles: Some(roles), ..UserChange::default() };
+        bed.store.put_user(&alice(), "carol", change).await.unwrap();
+    };
+    let rights = async || {
+        let (a, b) = (bed.store.token(&first).await.unwrap(), bed.store.token(&second).await.unwrap());
+        assert_eq!((a.platform_admin, &a.roles), (b.platform_admin, &b.roles));
+        (a.platform_admin, a.role_in("default"), a.role_in("blue"))
+    };
+    let enrols = async || bed.store.check_enrolment_token(&enrolment).await;
+
+    assert_eq!(rights().await, (true, Some(Role::Admin), Some(Role::Admin)));
+    enrols().await.unwrap();
+    set(false, &[("default", Role::Admin), ("blue", Role::Viewer)]).await;
+    assert_eq!(rights().await, (false, Some(Role::Admin), Some(Role::Viewer)));
+    enrols().await.unwrap();
+    // The role in one workspace is taken away.
+    set(false, &[("blue", Role::Viewer)]).await;
+    assert_eq!(rights().await, (false, None, Some(Role::Viewer)));
+    refused(enrols().await, ErrorKind::Unauthenticated, "may add no agents any more");
+    refused(
+        bed.store.enrol(&enrolment, &AgentFacts::default(), None).await,
+        ErrorKind::Unauthenticated,
+        "may add no agents any more",
+    );
+    set(false, &[]).await;
+    assert_eq!(rights().await, (false, None, None));
+    set(true, &[]).await;
+    assert_eq!(rights().await, (true, Some(Role::Admin), Some(Role::Admin)));
+    enrols().await.unwrap();
+}
+
+pub(crate) async fn a_user_takes_along_what_their_tokens_made(bed: Bed) {
+    bed.user("alice", "right password", true).await;
+    bed.user("carol", "right password", true).await;
+    let (first, second, enrolment) = three_generations(&bed, "carol").await;
+    let (hers, _, her_enrolment) = three_generations(&bed, "alice").await;
+    let agent = bed.store.enrol(&enrolment, &AgentFacts::default(), None).await.unwrap();
+
+    bed.store.delete_user(&alice(), "carol").await.unwrap();
+    for token in [&first, &second] {
+        refused(bed.store.token(token).await, ErrorKind::Unauthenticated, "not known");
+    }
+    refused(bed.store.check_enrolment_token(&enrolment).await, ErrorKind::Unauthenticated, "not known");
+    // What was enrolled stays, and what is another's.
+    bed.store.authenticate(&agent.id, &agent.key).await.unwrap();
+    bed.store.token(&hers).await.unwrap();
+    bed.store.check_enrolment_token(&her_enrolment).await.unwrap();
+    let told = bed.told().await;
+    for name in ["carol-1", "carol-2"] {
+        assert!(told.contains(&format!("delete ApiToken {name}")), "{told:?}");
+    }
+    assert_eq!(told.iter().filter(|told| told.starts_with("delete EnrolmentToken")).count(), 1);
+
+    // Nor do they make anything while they go: who asks must be there in the transaction itself.
+    let gone = Actor { name: "user:carol".into(), address: None };
+    let new = NewApiToken { name: "late".into(), platform_admin: true, ..NewApiToken::default() };
+    refused(
+        bed.store.create_api_token(&gone, new.clone()).await,
+        ErrorKind::Unauthenticated,
+        "not known here any more",
+    );
+    let gone = Actor { name: "token:carol-2".into(), address: None };
+    refused(bed.store.create_api_token(&gone, new).await, ErrorKind::Unauthenticated, "not known here any more");
+}
+
+pub(crate) async fn a_token_takes_along_what_it_made(bed: Bed) {
+    bed.user("alice", "right password", true).await;
+    let (first, second, enrolment) = three_generations(&bed, "alice").await;
+    let id = bed.store.api_tokens().await.unwrap().into_iter().find(|token| token.name == "alice-1").unwrap().id;
+    bed.store.delete_api_token(&alice(), &id).await.unwrap();
+    for token in [&first, &second] {
+        refused(bed.store.token(token).await, ErrorKind::Unauthenticated, "not known");
+    }
+    refused(bed.store.check_enrolment_token(&enrolment).await, ErrorKind::Unauthenticated, "not known");
+
+    // Nor can it make one that lasts longer.
+    let ends = START.saturating_add(HOUR);
+    let new = |name: &str, expires_at| NewApiToken {
+        name: name.into(),
+        platform_admin: true,
+        expires_at,
+        ..NewApiToken::default()
+    };
+    bed.store.create_api_token(&alice(), new("brief", Some(ends))).await.unwrap();
+    let brief = Actor { name: "token:brief".into(), address: None };
+    for expires_at in [None, Some(ends.saturating_add(HOUR))] {
+        let outcome = bed.store.create_api_token(&brief, new("longer", expires_at)).await;
+        check_problems(outcome, &[("expiresAt", "must be at most")]);
+        let longer = NewEnrolmentToken { expires_at, ..NewEnrolmentToken::default() };
+        let outcome = bed.store.create_enrolment_token(&brief, "default", longer).await;
+        check_problems(outcome, &[("expiresAt", "must be at most")]);
+    }
+    bed.store.create_api_token(&brief, new("as-brief", Some(ends))).await.unwrap();
+}
+
+pub(crate) async fn what_was_proved_holds_until_the_password_changes(bed: Bed) {
+    bed.user("alice", "right password", true).await;
+    bed.user("carol", "right password", false).await;
+    let proved = bed.store.login("carol", &secret("right password"), Some("192.0.2.7")).await.unwrap();
+    assert_eq!(bed.store.renew(&proved).await.unwrap(), proved);
+    let set = async |change: UserChange| bed.store.put_user(&alice(), "carol", change).await.unwrap();
+    let roles = BTreeMap::from([("default".to_owned(), Role::Editor)]);
+    set(UserChange { roles: Some(roles), ..UserChange::default() }).await;
+    assert_eq!(bed.store.renew(&proved).await.unwrap().role_in("default"), Some(Role::Editor));
+
+    // Proved before a change of the password, a session cannot begin after it; not even if it is the same again.
+    set(UserChange { password: Some(secret("right password")), ..UserChange::default() }).await;
+    refused(bed.store.start_session(&proved).await, ErrorKind::Unauthenticated, "log in again");
+    refused(bed.store.renew(&proved).await, ErrorKind::Unauthenticated, "log in again");
+    let proved = bed.store.login("carol", &secret("right password"), None).await.unwrap();
+    set(UserChange { disabled: Some(true), ..UserChange::default() }).await;
+    refused(bed.store.renew(&proved).await, ErrorKind::Unauthenticated, "log in again");
+    refused(bed.store.start_session(&proved).await, ErrorKind::Unauthenticated, "log in again");
 }
 
 pub(crate) async fn tokens_live_and_die(bed: Bed) {

@@ -20,6 +20,7 @@ pub(crate) async fn the_old_goes_and_the_new_stays(bed: Bed) {
     // A document that is never touched again, and one that is deleted.
     bed.apply(&[monitor("kept", &["count"]), monitor("gone", &["count"]), monitor("late", &["count"])]).await.unwrap();
     store.delete(&alice(), &key(Kind::Monitor, "gone"), WriteOptions::default()).await.unwrap();
+    bed.user("alice", "right password", true).await;
     bed.user("carol", "right password", false).await;
     let principal = store.login("carol", &Secret::new("right password"), None).await.unwrap();
     store.start_session(&principal).await.unwrap();

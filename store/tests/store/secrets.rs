@@ -125,6 +125,7 @@ pub(crate) async fn no_secret_lies_about(bed: Bed) {
     });
     let applied = bed.apply(&[robot("d", &url("hunter2-token"), "hunter2-secret"), webhook]).await.unwrap();
     bed.apply(&[robot("d", "***", "another")]).await.unwrap();
+    bed.user("alice", "hunter2-password", true).await;
     bed.user("carol", "hunter2-password", false).await;
     let carol = bed.store.login("carol", &Secret::new("hunter2-password"), None).await.unwrap();
     bed.store.login("carol", &Secret::new("hunter2-password-wrong"), None).await.unwrap_err();

@@ -1,6 +1,6 @@
 //! A monitor's figures as series, for charts and tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use nightjar_model::kinds::monitor::{Stat, StatFn};
 use nightjar_model::names::MonitorKey;
 use nightjar_model::query::{Completeness, CompletenessRun, SeriesWindows, WindowAnswer, WindowQuery};
 use nightjar_model::{Error, Kind, ResourceKey, Span, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -50,7 +50,8 @@ pub(crate) struct Windows {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Series {
     keys: BTreeMap<String, String>,
-    /// Windows that have data, by time.
+    /// By time: windows that have data, and unless `fill=none`, complete windows that have none, with their zeros. A
+    /// window that is in neither is not known.
     points: Vec<Point>,
     /// Where the series is of one agent or some, as by its `$host`: theirs. That of the whole counts where
     /// it is not given.
@@ -66,6 +67,15 @@ pub(crate) struct Point {
     values: BTreeMap<String, Option<f64>>,
 }
 
+/// What stands for windows without a line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Fill {
+    #[default]
+    Zero,
+    None,
+}
+
 /// A monitor's figures as series
 #[utoipa::path(get, path = "/api/v1/workspaces/{ws}/monitors/{name}/windows", tag = "figures", operation_id = "monitor_windows",
     params(("ws" = String, Path), ("name" = String, Path),
@@ -74,6 +84,9 @@ pub(crate) struct Point {
         ("step" = Option<Span>, Query, description = "Length of a window; as stored without it"),
         ("by" = Option<String>, Query, description = "Columns to keep apart, with commas; all without it, none if empty"),
         ("where.COLUMN" = Option<String>, Query, description = "Keys to keep, with commas"),
+        ("fill" = inline(Option<Fill>), Query, description = "`zero`, as without it: a complete window without a line is a point with \
+            counts and sums of 0 and no other figures, and without columns to keep apart there is a series even where no \
+            line ever came; `none`: only windows that have data"),
         ("limit" = Option<u32>, Query, description = "Series, from 1 to 500; 20 without it")),
     responses((status = 200, body = Windows)),
     extensions(("x-nightjar-access" = json!("viewer"))))]
@@ -94,6 +107,7 @@ async fn windows(
         params.refuse("step", format!("gives more than {MOST_WINDOWS} windows; take a longer one, or a shorter range"));
     }
     let limit = params.number("limit", 20, 500) as usize;
+    let fill = params.value::<Fill>("fill").unwrap_or_default();
     let by = params.raw("by").map(|text| list(&text));
     let filter =
         params.with_prefix("where.").into_iter().map(|(column, keys)| (column, KeyMatch::In(list(&keys)))).collect();
@@ -103,7 +117,7 @@ async fn windows(
     let query =
         WindowQuery { monitor: MonitorKey::new(ws, name), from, until, filter, by, step, max_series: MOST_SERIES_READ };
     let answer = shared.services.windows.windows(query).await?;
-    json(&shape(answer, &stats, limit))
+    json(&shape(answer, &stats, limit, fill))
 }
 
 /// The statistics that a monitor stores, and the length of its windows.
@@ -118,33 +132,32 @@ async fn stored(shared: &Shared, ws: &str, name: &str) -> Answer<(Vec<Stat>, Dur
     }
 }
 
-fn shape(answer: WindowAnswer, stats: &[Stat], limit: usize) -> Windows {
+fn shape(mut answer: WindowAnswer, stats: &[Stat], limit: usize, fill: Fill) -> Windows {
     let field_of = |stat: &Stat| answer.fields.iter().position(|field| field == stat.field().unwrap_or(LINES_FIELD));
     let fields: Vec<Option<usize>> = stats.iter().map(field_of).collect();
     let lines = |series: &SeriesWindows| -> u64 {
         series.windows.iter().filter_map(|(_, partials)| partials.first()).map(|partial| partial.count()).sum()
     };
+    if fill == Fill::Zero && answer.by.is_empty() && answer.series.is_empty() {
+        answer.series.push(SeriesWindows { keys: Vec::new(), windows: Vec::new() });
+    }
     let mut ranked: Vec<(u64, SeriesWindows)> =
-        answer.series.into_iter().map(|series| (lines(&series), series)).collect();
+        std::mem::take(&mut answer.series).into_iter().map(|series| (lines(&series), series)).collect();
     ranked.sort_by(|(a, left), (b, right)| b.cmp(a).then_with(|| left.keys.cmp(&right.keys)));
     let all = ranked.len();
-    let instances = answer.instances;
     let mut points = 0;
     let series: Vec<Series> = ranked
         .into_iter()
         .take(limit)
         .map_while(|(_, series)| {
-            points += series.windows.len();
-            let runs = instances.of(&series.keys).map(<[_]>::to_vec);
+            let windows = if fill == Fill::Zero { filled(&answer, &series) } else { series.windows };
+            points += windows.len();
+            let runs = answer.instances.of(&series.keys).map(<[_]>::to_vec);
             points += runs.as_ref().map_or(0, Vec::len);
             (points <= MOST_POINTS).then(|| Series {
                 completeness: runs,
                 keys: answer.by.iter().cloned().zip(series.keys).collect(),
-                points: series
-                    .windows
-                    .into_iter()
-                    .map(|(time, partials)| point(time, &partials, stats, &fields))
-                    .collect(),
+                points: windows.iter().map(|(time, partials)| point(*time, partials, stats, &fields)).collect(),
             })
         })
         .collect();
@@ -157,8 +170,23 @@ fn shape(answer: WindowAnswer, stats: &[Stat], limit: usize) -> Windows {
     }
 }
 
+/// The series' windows, and those without a line that are complete for its keys.
+fn filled(answer: &WindowAnswer, series: &SeriesWindows) -> Vec<(Timestamp, Vec<Partial>)> {
+    let known: BTreeSet<Timestamp> = series.windows.iter().map(|(time, _)| *time).collect();
+    let quiet = answer.completeness.iter().map(|mark| mark.time).filter(|time| {
+        !known.contains(time) && answer.mark(&series.keys, *time).is_some_and(|mark| mark.state.is_complete())
+    });
+    let mut windows: Vec<_> = quiet.map(|time| (time, Vec::new())).chain(series.windows.iter().cloned()).collect();
+    windows.sort_by_key(|(time, _)| *time);
+    windows
+}
+
 fn point(time: Timestamp, partials: &[Partial], stats: &[Stat], fields: &[Option<usize>]) -> Point {
-    let value = |stat: &Stat, field: &Option<usize>| field.and_then(|at| partials.get(at)).and_then(|p| stat.value(p));
+    // Of a window without a line there is no partial, nor of a field that nobody has sent yet.
+    let value = |stat: &Stat, field: &Option<usize>| match field.and_then(|at| partials.get(at)) {
+        Some(partial) => stat.value(partial),
+        None => stat.value(&Partial::empty(stat.kind())),
+    };
     Point {
         time,
         values: stats.iter().zip(fields).map(|(stat, field)| (stat.name.clone(), value(stat, field))).collect(),

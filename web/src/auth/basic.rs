@@ -12,8 +12,8 @@ use uuid::Uuid;
 const KEEP: Duration = Duration::from_secs(60);
 const CAPACITY: usize = 1024;
 
-/// Bounded and short-lived; holds hashes under a salt of this process, no password. Cleared whenever
-/// users change, so that a revoked password does not live on.
+/// Bounded and short-lived; holds hashes under a salt of this process, no password. It saves the proof, not
+/// the look at the user: what they may do is asked anew each time. Cleared whenever users change.
 pub(crate) struct VerifiedPasswords {
     salt: [u8; 32],
     kept: Mutex<Kept>,
@@ -39,6 +39,12 @@ impl VerifiedPasswords {
         let kept = self.lock();
         let (principal, until) = kept.entries.get(&key)?;
         (now < *until).then(|| principal.clone())
+    }
+
+    /// Forgets one that does not hold any more.
+    pub(crate) fn forget(&self, name: &str, password: &str) {
+        let key = self.key(name, password);
+        self.lock().entries.remove(&key);
     }
 
     pub(crate) fn generation(&self) -> u64 {
@@ -91,7 +97,7 @@ mod tests {
     use super::*;
 
     fn principal() -> Principal {
-        Principal { actor: Actor::system(), platform_admin: false, roles: BTreeMap::new() }
+        Principal { actor: Actor::system(), platform_admin: false, roles: BTreeMap::new(), credential: None }
     }
 
     #[test]

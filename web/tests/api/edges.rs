@@ -114,6 +114,39 @@ async fn a_stop_ends_the_serving_and_readiness() {
 #[tokio::test]
 async fn no_more_requests_at_once_than_configured() {
     let server = server_with(WebConfig { max_requests: 0, ..WebConfig::default() });
-    let answer = server.ask("GET", "/-/healthy", "", "").await;
-    assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "1"));
+    for (method, path, token) in [("GET", "/api/v1/auth/me", VIEWER), ("POST", "/api/v1/auth/login", "")] {
+        let answer = server.ask(method, path, token, "").await;
+        assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "1"), "{path}");
+    }
+    // However busy it is, it says how it is.
+    for path in ["/-/healthy", "/-/ready", "/"] {
+        assert_eq!(server.ask("GET", path, "", "").await.status, StatusCode::OK, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let server = server();
+    let post = async |path: &str, token: &str| {
+        let begun = tokio::time::Instant::now();
+        let first = futures::stream::iter([Ok::<_, std::io::Error>(b"{".to_vec())]);
+        let mut request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
+        if !token.is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let body = Body::from_stream(futures::StreamExt::chain(first, futures::stream::pending()));
+        let answer = server.send(request.body(body).expect("a request")).await;
+        (answer.status.as_u16(), begun.elapsed().as_secs())
+    };
+    assert_eq!(post("/api/v1/auth/login", "").await, (408, 5));
+    assert_eq!(post("/api/v1/workspaces/default/apply", EDITOR).await, (408, 30));
+    // Of who may not write here nothing is read at all.
+    assert_eq!(post("/api/v1/workspaces/default/apply", VIEWER).await, (403, 0));
+    assert_eq!(post("/api/v1/workspaces/default/apply", "").await, (401, 0));
+}
+
+#[tokio::test]
+async fn strangers_may_send_little() {
+    let login = format!(r#"{{"name": "ann", "password": "{}"}}"#, "x".repeat(9000));
+    assert_eq!(server().ask("POST", "/api/v1/auth/login", "", &login).await.status, StatusCode::PAYLOAD_TOO_LARGE);
 }

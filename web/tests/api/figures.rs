@@ -90,6 +90,29 @@ async fn the_largest_series_come_first_with_their_statistics() {
     );
 }
 
+/// A healthy zero: also where no line ever came. A minute that is not complete is none.
+#[tokio::test]
+async fn a_complete_minute_without_a_line_is_zero() {
+    let server = server();
+    let quiet = "/api/v1/workspaces/default/monitors/quiet";
+    let created = server.ask("PUT", quiet, EDITOR, &format!(r#"{{"spec": {SPEC}}}"#)).await;
+    assert_eq!(created.status, StatusCode::CREATED, "{}", created.text());
+    let series = async |query: &str| {
+        let answer = server.ask("GET", &format!("{quiet}/windows?{query}"), VIEWER, "").await;
+        answer.json()["series"].clone()
+    };
+    let zero = serde_json::json!([{ "keys": {}, "points": [
+        { "time": "2026-03-01T11:59:00Z", "values": { "count": 0.0, "cost_avg": null } },
+    ] }]);
+    assert_eq!(series("by=").await, zero);
+    assert_eq!(series("by=&fill=zero").await, zero);
+    assert_eq!(series("by=&fill=none").await, serde_json::json!([]));
+    // By a key that nobody has seen there is nothing to draw.
+    assert_eq!(series("").await, serde_json::json!([]));
+    let wrong = server.ask("GET", &format!("{quiet}/windows?fill=maybe"), VIEWER, "").await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
 #[tokio::test]
 async fn what_is_asked_for_reaches_the_engine() {
     let server = with_monitor().await;

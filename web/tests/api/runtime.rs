@@ -119,6 +119,7 @@ async fn an_enrolment_token_comes_with_its_command() {
           "note": "shop",
           "usesLeft": 3,
           "createdBy": "token:admin",
+          "owner": "token:admin",
           "createdAt": "2026-03-01T12:00:30Z",
           "expiresAt": null,
           "used": 0,

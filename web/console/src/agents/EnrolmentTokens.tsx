@@ -8,6 +8,7 @@ import { useDelete } from '@/documents/DeleteButton';
 import { Failure } from '@/parts/Failure';
 import { Nothing } from '@/parts/Page';
 import { TimeText } from '@/parts/TimeText';
+import { OwnerText } from '@/people/OwnerText';
 import { useSession } from '@/session';
 
 export function EnrolmentTokens() {
@@ -35,6 +36,7 @@ export function EnrolmentTokens() {
             { title: t('agent.used'), key: 'used', align: 'end', render: (_, token) => token.used },
             { title: t('agent.usesLeft'), key: 'left', align: 'end', render: (_, token) => token.usesLeft ?? '∞' },
             { title: t('token.expires'), key: 'expires', render: (_, token) => (token.expiresAt ? <TimeText value={token.expiresAt} /> : t('life.never')) },
+            { title: t('token.owner'), key: 'owner', render: (_, token) => <OwnerText owner={token.owner} /> },
             { title: t('token.createdBy'), key: 'by', render: (_, token) => token.createdBy },
             {
               key: 'actions',

@@ -33,6 +33,7 @@ export function outcomeColour(outcome: string): string {
     case 'recovered':
       return 'green';
     case 'fired':
+    case 'reminded':
     case 'failed':
       return 'red';
     case 'stopped':

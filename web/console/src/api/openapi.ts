@@ -1696,6 +1696,11 @@ export interface components {
                 [key: string]: components["schemas"]["Role"];
             };
             createdBy: string;
+            /**
+             * @description Whose token it is, `user:alice` or `system`: it may what its owner may at the time, at most, and ends
+             *     with the owner. Null for one of an earlier version whose owner is not known: it is not accepted.
+             */
+            owner?: string | null;
             createdAt: components["schemas"]["Timestamp"];
             expiresAt?: null | components["schemas"]["Timestamp"];
             lastUsedAt?: null | components["schemas"]["Timestamp"];
@@ -1922,6 +1927,11 @@ export interface components {
              */
             usesLeft?: number | null;
             createdBy: string;
+            /**
+             * @description Whose token it is, `user:alice` or `system`: it is accepted while its owner is an admin of the
+             *     workspace. Null for one of an earlier version whose owner is not known: it is not accepted.
+             */
+            owner?: string | null;
             createdAt: components["schemas"]["Timestamp"];
             expiresAt?: null | components["schemas"]["Timestamp"];
             /** Format: int32 */
@@ -2066,6 +2076,11 @@ export interface components {
                     [key: string]: components["schemas"]["Role"];
                 };
                 createdBy: string;
+                /**
+                 * @description Whose token it is, `user:alice` or `system`: it may what its owner may at the time, at most, and ends
+                 *     with the owner. Null for one of an earlier version whose owner is not known: it is not accepted.
+                 */
+                owner?: string | null;
                 createdAt: components["schemas"]["Timestamp"];
                 expiresAt?: null | components["schemas"]["Timestamp"];
                 lastUsedAt?: null | components["schemas"]["Timestamp"];
@@ -2106,6 +2121,11 @@ export interface components {
                  */
                 usesLeft?: number | null;
                 createdBy: string;
+                /**
+                 * @description Whose token it is, `user:alice` or `system`: it is accepted while its owner is an admin of the
+                 *     workspace. Null for one of an earlier version whose owner is not known: it is not accepted.
+                 */
+                owner?: string | null;
                 createdAt: components["schemas"]["Timestamp"];
                 expiresAt?: null | components["schemas"]["Timestamp"];
                 /** Format: int32 */

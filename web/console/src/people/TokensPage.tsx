@@ -10,6 +10,7 @@ import { CopyButton } from '@/parts/CopyButton';
 import { Failure } from '@/parts/Failure';
 import { Nothing, Page } from '@/parts/Page';
 import { TimeText } from '@/parts/TimeText';
+import { OwnerText } from './OwnerText';
 import { RolesInput, RolesText } from './RolesInput';
 
 const DAY = 86_400_000;
@@ -39,6 +40,7 @@ export function Component() {
               { title: t('role.role'), key: 'roles', render: (_, token) => <RolesText roles={token.roles} platformAdmin={token.platformAdmin} /> },
               { title: t('token.expires'), key: 'expires', render: (_, token) => (token.expiresAt ? <TimeText value={token.expiresAt} /> : t('life.never')) },
               { title: t('token.lastUsed'), key: 'used', render: (_, token) => <TimeText value={token.lastUsedAt} /> },
+              { title: t('token.owner'), key: 'owner', render: (_, token) => <OwnerText owner={token.owner} /> },
               { title: t('token.createdBy'), key: 'by', responsive: ['lg'], render: (_, token) => token.createdBy },
               {
                 key: 'actions',

@@ -1,0 +1,219 @@
+//! Strangers at both doors: whatever they send, or begin to send, the server says how it is and serves those
+//! who have business there.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use nightjar_model::protocol::wire;
+use nightjar_model::protocol::wire::agents_client::AgentsClient;
+use reqwest::StatusCode;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::harness::{Stand, wait_for};
+
+/// The attacker's, another user's, and the one the server is watched from.
+const ATTACKER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
+const USER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+
+fn many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
+}
+
+async fn connect(from: IpAddr, port: u16) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::new(from, 0))?;
+    socket.connect(SocketAddr::from(([127, 0, 0, 1], port))).await
+}
+
+/// Opens so many connections and sends `start` on each; what is answered is left alone.
+async fn begin(many: usize, port: u16, start: &'static [u8]) -> Vec<TcpStream> {
+    let mut opening = JoinSet::new();
+    for _ in 0..many {
+        opening.spawn(async move {
+            let mut stream = connect(ATTACKER, port).await?;
+            stream.write_all(start).await?;
+            Ok::<_, std::io::Error>(stream)
+        });
+    }
+    opening.join_all().await.into_iter().filter_map(Result::ok).collect()
+}
+
+fn client(from: IpAddr) -> reqwest::Client {
+    reqwest::Client::builder()
+        .local_address(from)
+        .timeout(Duration::from_secs(10))
+        // Each time as somebody new would.
+        .pool_max_idle_per_host(0)
+        .build()
+        .unwrap()
+}
+
+/// Health from the user's and from the attacker's own address within a second, and a user's login.
+async fn check_open(stand: &Stand, during: &str) {
+    for from in [USER, ATTACKER] {
+        let begun = Instant::now();
+        let url = format!("http://127.0.0.1:{}/-/healthy", stand.http);
+        let answer = client(from).get(url).send().await.unwrap_or_else(|error| panic!("{during}, {from}: {error:?}"));
+        assert_eq!(answer.status(), StatusCode::OK, "{during}, {from}");
+        assert!(begun.elapsed() < Duration::from_secs(1), "{during}, {from}: {:?}", begun.elapsed());
+    }
+    let url = format!("http://127.0.0.1:{}/api/v1/auth/login", stand.http);
+    let login = json!({ "name": "admin", "password": "correct horse" });
+    let answer = client(USER).post(url).json(&login).send().await.unwrap_or_else(|error| panic!("{during}: {error:?}"));
+    assert_eq!(answer.status(), StatusCode::OK, "{during}");
+}
+
+async fn check_for(stand: &Stand, during: &str, long: Duration) {
+    let until = Instant::now() + long;
+    while Instant::now() < until {
+        check_open(stand, during).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Reads to the end, however it comes.
+async fn ends(mut stream: TcpStream) -> Vec<u8> {
+    let mut answer = Vec::new();
+    // A reset is an end as well.
+    stream.read_to_end(&mut answer).await.ok();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_sent_requests_stop_nobody() {
+    many_files();
+    let stand = Stand::start().await;
+    const HALF_A_BODY: &[u8] = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+        Content-Length: 60\r\n\r\n{\"name\":";
+    const HALF_A_CHUNK: &[u8] = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+        Transfer-Encoding: chunked\r\n\r\n5\r\n{\"";
+    const HALF_A_HEAD: &[u8] = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nX-";
+    const HALF_A_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM";
+    const NOTHING: &[u8] = b"";
+    // As many as may be worked on at once, and more.
+    let bodies = begin(600, stand.http, HALF_A_BODY).await;
+    check_open(&stand, "half-sent bodies").await;
+    let last = bodies.into_iter().next_back().unwrap();
+    check_for(&stand, "half-sent bodies", Duration::from_secs(2)).await;
+    let answer = tokio::time::timeout(Duration::from_secs(10), ends(last)).await.expect("it is not waited for");
+    assert!(answer.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer));
+
+    let mut held = Vec::new();
+    for start in [HALF_A_CHUNK, HALF_A_HEAD, HALF_A_PREFACE, NOTHING] {
+        held.push(begin(300, stand.http, start).await);
+        check_open(&stand, &String::from_utf8_lossy(start)).await;
+    }
+    check_for(&stand, "all together", Duration::from_secs(3)).await;
+    // Drop by drop: headers without an end.
+    let mut dripping = begin(100, stand.http, HALF_A_HEAD).await;
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(5) {
+        for stream in &mut dripping {
+            stream.write_all(b"x").await.ok();
+        }
+        check_open(&stand, "headers without an end").await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    // None of them is kept for long.
+    let silent = held.pop().and_then(|mut held| held.pop()).unwrap();
+    tokio::time::timeout(Duration::from_secs(30), ends(silent)).await.expect("a silent connection ends");
+}
+
+/// One connection may hold many requests of HTTP/2.
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_without_an_end_stop_nobody() {
+    many_files();
+    let stand = Stand::start().await;
+    let mut streams = Vec::new();
+    let mut connections = JoinSet::new();
+    for _ in 0..20 {
+        let stream = connect(ATTACKER, stand.http).await.unwrap();
+        let (mut sender, connection) = h2::client::handshake(stream).await.unwrap();
+        connections.spawn(async move { connection.await.ok() });
+        for _ in 0..40 {
+            sender = sender.ready().await.unwrap();
+            let request = http::Request::post(format!("http://127.0.0.1:{}/api/v1/auth/login", stand.http))
+                .header("content-type", "application/json")
+                .body(())
+                .unwrap();
+            let (answer, mut body) = sender.send_request(request, false).unwrap();
+            body.send_data(b"{\"name\":"[..].into(), false).unwrap();
+            streams.push((answer, body));
+        }
+    }
+    check_for(&stand, "streams without an end", Duration::from_secs(4)).await;
+    let (answer, _body) = streams.pop().unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(10), answer).await.expect("an answer").unwrap();
+    assert_eq!(answer.status(), 408);
+    // Streams opened and reset at once, as fast as it goes.
+    let stream = connect(ATTACKER, stand.http).await.unwrap();
+    let (mut sender, connection) = h2::client::handshake(stream).await.unwrap();
+    connections.spawn(async move { connection.await.ok() });
+    for _ in 0..2000 {
+        let Ok(ready) = sender.ready().await else { break };
+        sender = ready;
+        let request = http::Request::get(format!("http://127.0.0.1:{}/-/healthy", stand.http)).body(()).unwrap();
+        let Ok((answer, mut body)) = sender.send_request(request, false) else { break };
+        body.send_reset(h2::Reason::CANCEL);
+        drop(answer);
+    }
+    check_open(&stand, "streams reset at once").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_agents_door_stays_open_too() {
+    many_files();
+    let mut stand = Stand::start().await;
+    let port = stand.agents_port;
+    let silent = begin(400, port, b"").await;
+    let preface = begin(400, port, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    // Enrolments that begin and do not go on.
+    let mut connections = JoinSet::new();
+    let mut streams = Vec::new();
+    for _ in 0..50 {
+        let (sender, connection) = h2::client::handshake(connect(ATTACKER, port).await.unwrap()).await.unwrap();
+        connections.spawn(async move { connection.await.ok() });
+        let mut sender = sender.ready().await.unwrap();
+        for _ in 0..10 {
+            let request = http::Request::post(format!("http://127.0.0.1:{port}/nightjar.agents.v1.Agents/Enrol"))
+                .header("content-type", "application/grpc")
+                .header("te", "trailers")
+                .header("authorization", "Bearer nje_made-up")
+                .body(())
+                .unwrap();
+            sender = sender.ready().await.unwrap();
+            let (answer, mut body) = sender.send_request(request, false).unwrap();
+            body.send_data(b"\0\0\0\x10\0half".to_vec().into(), false).unwrap();
+            streams.push((answer, body));
+        }
+    }
+    // Meanwhile an agent comes.
+    stand.start_agent("agent", &[]).await;
+    check_open(&stand, "strangers at the agents' port").await;
+
+    // A stranger may say a little, not megabytes.
+    let mut agents = AgentsClient::connect(format!("http://127.0.0.1:{port}")).await.unwrap();
+    let facts = wire::Facts { hostname: "h".repeat(4 << 20), ..wire::Facts::default() };
+    let mut request = tonic::Request::new(wire::EnrolRequest { facts: Some(facts) });
+    request.metadata_mut().insert("authorization", "Bearer nje_made-up".parse().unwrap());
+    let refused = agents.enrol(request).await.expect_err("it is too much");
+    assert!(!refused.message().contains("not known"), "it was read whole: {refused}");
+
+    // Those who say nothing are hung up on, and the agent is not.
+    for stream in [silent, preface].into_iter().filter_map(|mut of| of.pop()) {
+        tokio::time::timeout(Duration::from_secs(40), ends(stream)).await.expect("it is hung up on");
+    }
+    wait_for("the agent to be there still", Duration::from_secs(10), async || {
+        let agents = stand.get("workspaces/default/agents").await;
+        match agents["items"][0]["health"].as_str() {
+            Some("healthy") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+}
