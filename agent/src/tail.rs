@@ -1,7 +1,10 @@
 //! Reading log files as they grow, each line exactly once, through rotation and restarts.
 //!
 //! A **file** is one generation of an inode: what was written between two truncations. It is known
-//! by device, inode, a hash of its first bytes, and a hash of the bytes before each cursor. A
+//! by device, inode, a hash of its first bytes, a hash of the bytes before each cursor, and the **trail**
+//! of each: checksums of all that was read, run by run. Which lines are new is decided by content: where
+//! another file takes the place of one, or the content of one changes, reading goes on where what was read
+//! ends in it ([`kin`], [`succession`]). A
 //! **track** is a watched path and the file that stands there. When something else stands there
 //! (renamed away, copied and truncated, once or several times, just now or while the agent was not
 //! running) one routine, `turn_over`, finds what is left of the old file and the generations in
@@ -10,15 +13,26 @@
 //! The tailer is synchronous and owns no clock: who drives it says what time it is. Its positions
 //! are handed out as changes and belong into the same journal record as what was counted.
 
+mod cursor;
 mod discover;
+mod elsewhere;
 mod file;
 mod glob;
+mod kin;
 mod known;
 mod lines;
 mod positions;
+mod rest;
+mod room;
 mod siblings;
+mod succession;
+mod trail;
 mod turnover;
 
+#[cfg(test)]
+mod content_tests;
+#[cfg(test)]
+mod edit_tests;
 #[cfg(test)]
 mod race_tests;
 #[cfg(test)]
@@ -26,7 +40,6 @@ mod rotation_tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use nightjar_model::Timestamp;
 use nightjar_model::delta::FaultReason;
@@ -37,8 +50,10 @@ pub(crate) use self::glob::expand;
 use self::known::FileId;
 pub(crate) use self::known::open_regular;
 pub use self::positions::{
-    CopyPosition, CursorPosition, FileNo, FilePosition, Mark, PositionChanges, Positions, TrackPosition,
+    CopyPosition, CursorPosition, FileNo, FilePosition, FormerPosition, Mark, PositionChanges, Positions, TrackPosition,
 };
+use self::positions::{path_to_text, text_to_path};
+pub use self::trail::Trail;
 use crate::guard::Guard;
 
 /// The longest line; what is over it is cut off.
@@ -51,8 +66,6 @@ const TURN_BYTES: usize = 1 << 20;
 pub const MAX_FILES_PER_PATTERN: usize = 1000;
 /// Files kept open, so that what is in them can be read even after they are deleted.
 const MAX_OPEN: usize = 512;
-/// A line without an end is waited for so long; then its writer may be gone.
-const LINE_ENDS_WITHIN: Duration = Duration::from_secs(30);
 /// Lines with a time this near to the present may still be in the writer's buffer.
 pub const GRACE_MILLIS: i64 = 1000;
 
@@ -145,7 +158,7 @@ impl Tailer {
             next: positions.next,
             by_id: files.iter().map(|(no, file)| (file.id, *no)).collect(),
             files,
-            tracks: positions.tracks.iter().map(|(path, t)| (PathBuf::from(path), track(t))).collect(),
+            tracks: positions.tracks.iter().map(|(path, t)| (text_to_path(path), track(t))).collect(),
             primed: positions.primed.clone(),
             copies: positions.copies.clone(),
             begun: positions.begun.clone(),
@@ -227,6 +240,14 @@ impl Tailer {
                     Err(error) => tracing::debug!(path = %file.path.display(), %error, "cannot read"),
                 }
             }
+            if !file.closing && file.caught_up_at.is_some() && file.is_rest_due(now) {
+                if let Err(error) = file.hand_out_rest(&mut self.buffer, &slots, sink) {
+                    tracing::debug!(path = %file.path.display(), %error, "cannot read a line without an end");
+                }
+                if std::mem::take(&mut file.moved) {
+                    self.changed.files.insert(*no);
+                }
+            }
             if file.closing && file.caught_up_at.is_some() {
                 if let Err(error) = file.finish(&mut self.buffer, &slots, sink) {
                     tracing::debug!(path = %file.path.display(), %error, "cannot read the last line");
@@ -234,6 +255,7 @@ impl Tailer {
                 finished.push(*no);
             }
         }
+        self.tell_noted(now);
         finished.into_iter().for_each(|no| self.forget(no));
         more
     }
@@ -248,10 +270,12 @@ impl Tailer {
         for file in self.files.values() {
             for cursor in &file.cursors {
                 let Some(last_time) = cursor.monitors.get(monitor) else { continue };
-                let unended = file.unended.filter(|(_, since)| discovered.since(*since) < LINE_ENDS_WITHIN);
-                through = through.min(match (file.caught_up_at, file.place) {
+                let held = cursor.former.is_some() && cursor.offset < file.size;
+                through = through.min(match (file.caught_up_at.filter(|_| !held), file.place) {
                     // The line that is being written is of a time between the last one's and now.
-                    (Some(at), _) => unended.map_or(at, |(_, since)| last_time.map_or(since, |time| time.min(since))),
+                    (Some(at), _) => {
+                        file.waits_since(discovered).map_or(at, |since| last_time.map_or(since, |time| time.min(since)))
+                    }
                     // Of one that was not seen since the start nobody knows yet.
                     (None, Place::Missing(_)) if file.size <= cursor.offset && file.look.is_some() => through,
                     (None, _) => (*last_time)?,
@@ -276,7 +300,7 @@ impl Tailer {
             tracks: changed
                 .tracks
                 .into_iter()
-                .map(|path| (path.to_string_lossy().into_owned(), self.tracks.get(&path).map(track)))
+                .map(|path| (path_to_text(&path), self.tracks.get(&path).map(track)))
                 .collect(),
             primed: changed.primed.into_iter().map(|m| (m.clone(), self.primed.get(&m).cloned())).collect(),
             begun: changed.begun,

@@ -10,8 +10,9 @@ use nightjar_model::Timestamp;
 use nightjar_model::delta::FaultReason;
 use nightjar_model::kinds::monitor::{PathPattern, StartAt};
 
-use super::file::{Cursor, Place, TailFile};
-use super::glob::{is_rotated_name, name_of};
+use super::cursor::Cursor;
+use super::file::{Place, TailFile};
+use super::glob::{is_backup_name, is_rotated_name, name_of};
 use super::known::{FileId, Look, open_regular, regular};
 use super::positions::{CopyPosition, FileNo};
 use super::siblings::{births, siblings};
@@ -57,6 +58,8 @@ impl Tailer {
         self.attach_found(&mut pass, now);
         self.refresh_siblings(&pass, now);
         self.tend_unplaced(&mut pass, now);
+        self.settle_held(now);
+        self.tell_noted(now);
         self.close_idle();
         for file in self.files.values_mut() {
             let blank = file.is_blank() || std::mem::take(&mut file.captured_late);
@@ -138,6 +141,7 @@ impl Tailer {
         for path in pass.found.keys().cloned().collect::<Vec<_>>() {
             match path.metadata().and_then(|metadata| regular(&metadata).map(|()| Look::of(&metadata))) {
                 Ok(look) => {
+                    self.part_from_reused(look.id, look.born);
                     if let Some(found) = pass.found.get_mut(&path) {
                         found.look = Some(look);
                         for monitor in self.unreadable.get(&path).into_iter().flat_map(|u| &u.found_by) {
@@ -221,6 +225,7 @@ impl Tailer {
             };
             if file.path != *path || file.place != Place::Watched {
                 file.path.clone_from(path);
+                file.find_real();
                 file.place = Place::Watched;
                 file.closing = false;
                 self.changed.files.insert(*no);
@@ -229,7 +234,12 @@ impl Tailer {
             let unchanged = file.look.zip(look).is_some_and(|(before, now)| before.same_content(&now));
             if !unchanged {
                 match file.verify(path) {
-                    Ok(Some(true)) => file.changed_at = now,
+                    Ok(Some(true)) => {
+                        file.changed_at = now;
+                        if let Err(error) = file.spot_check() {
+                            tracing::debug!(path = %path.display(), %error, "cannot look at what was read");
+                        }
+                    }
                     Ok(Some(false)) => {
                         pass.turned.insert(*no);
                     }
@@ -240,6 +250,10 @@ impl Tailer {
             }
             if file.look.is_some() && file.size == file.scanned {
                 file.caught_up_at = Some(now);
+            }
+            if file.is_filled().unwrap_or(false) {
+                file.caught_up_at = None;
+                file.changed_at = now;
             }
         }
         for (path, error) in failed {
@@ -321,15 +335,23 @@ impl Tailer {
         monitors: &mut Vec<String>,
     ) -> io::Result<()> {
         let Some(name) = name_of(path) else { return Ok(()) };
-        let originals: Vec<FileNo> = self
+        let originals: Vec<(FileNo, bool)> = self
             .tracks
             .iter()
             .filter(|(base, _)| base.parent() == path.parent())
-            .filter(|(base, _)| name_of(base).is_some_and(|base| is_rotated_name(base, name)))
-            .filter_map(|(_, track)| track.current)
+            .filter_map(|(base, track)| Some((name_of(base)?, track.current?)))
+            .filter(|(base, _)| is_rotated_name(base, &name))
+            .map(|(base, no)| (no, is_backup_name(&base, &name)))
             .collect();
-        for no in originals {
+        for (no, is_backup) in originals {
             let Some(original) = self.files.get_mut(&no).filter(|file| file.id != look.id) else { continue };
+            // What an editor keeps of a log is never news to who reads that.
+            if is_backup {
+                let (out, rest) = std::mem::take(monitors).into_iter().partition(|monitor| original.has(monitor));
+                *monitors = rest;
+                self.leave_alone(look, out);
+                continue;
+            }
             let likeness = likeness(original, copy, look.size)?;
             if likeness == Likeness::Other {
                 continue;

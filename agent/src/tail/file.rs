@@ -3,20 +3,18 @@
 //! **Invariant**: a cursor's offset only moves over bytes that were handed out (or belong to a cut
 //! line), and each read first checks that the bytes before the offset are still the ones read.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use nightjar_model::Timestamp;
 
-use super::known::{FileId, HEAD_BYTES, Look, open_regular, read_full};
+use super::cursor::{Cursor, TAIL_BYTES, merge_cursors};
+use super::known::{FileId, HEAD_BYTES, Look, open_regular, read_full, without_trailing_nuls};
 use super::lines::cut_lines;
-use super::positions::{CursorPosition, FileNo, FilePosition, Mark};
+use super::positions::{FileNo, FilePosition, Mark, path_to_text, text_to_path};
+use super::room::{Room, nuls_until};
 use super::{LINE_LIMIT_BYTES, READ_BYTES, Sink};
-
-/// The bytes before a cursor, by which the place is known again.
-const TAIL_BYTES: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -31,8 +29,12 @@ pub(crate) enum Place {
 pub(crate) struct TailFile {
     pub(crate) no: FileNo,
     pub(crate) id: FileId,
+    /// When the inode was made; 0 where that is not known.
+    pub(crate) born: i64,
     pub(crate) path: PathBuf,
     pub(crate) origin: PathBuf,
+    /// By a path without links, as far as it is known.
+    pub(crate) real: PathBuf,
     pub(crate) head: Mark,
     pub(crate) cursors: Vec<Cursor>,
     pub(crate) handle: Option<File>,
@@ -55,15 +57,23 @@ pub(crate) struct TailFile {
     pub(crate) was_blank: bool,
     /// Its head was taken down after the files beside it: generations may have passed in between.
     pub(crate) captured_late: bool,
+    /// Where there are NULs, as far as was seen to the end: room for lines to come, or what a writer left
+    /// that goes on behind it.
+    pub(crate) room: Option<Room>,
+    /// It was written over before where it was read: it has several writers, or is edited in place.
+    pub(crate) contended: bool,
+    /// What was lost of it, to be told.
+    pub(crate) lost: Vec<Lost>,
+    /// So often a part of what was read was compared.
+    looks: u64,
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct Cursor {
-    pub(crate) offset: u64,
-    pub(crate) skipping: bool,
-    pub(crate) tail: Mark,
-    /// With the time of the last line each read here.
-    pub(crate) monitors: BTreeMap<String, Option<Timestamp>>,
+/// Bytes that were written and are not counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub(crate) monitors: Vec<String>,
+    pub(crate) bytes: u64,
+    pub(crate) example: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,49 +86,17 @@ pub(crate) enum Progress {
     Turned,
 }
 
-impl Cursor {
-    pub(crate) fn at_start(monitors: impl IntoIterator<Item = String>) -> Self {
-        let monitors = monitors.into_iter().map(|monitor| (monitor, None)).collect();
-        Self { offset: 0, skipping: false, tail: Mark::default(), monitors }
-    }
-
-    /// Behind the last line end of `file`, so that the line being written is still read whole.
-    pub(crate) fn at_end(file: &File, size: u64) -> io::Result<Self> {
-        let mut block = vec![0; (64 << 10).min(size as usize)];
-        let from = size - block.len() as u64;
-        let got = read_full(file, &mut block, from)?;
-        let block = &block[..got];
-        let (kept, skipping) = match memchr::memrchr(b'\n', block) {
-            Some(at) => (at + 1, false),
-            None if from == 0 => (0, false),
-            None => (got, true),
-        };
-        let tail = Mark::of(&block[kept.saturating_sub(TAIL_BYTES)..kept]);
-        Ok(Self { offset: from + kept as u64, skipping, tail, monitors: BTreeMap::new() })
-    }
-
-    /// Whether the bytes before it are in `file`.
-    pub(crate) fn stands_in(&self, file: &File) -> io::Result<bool> {
-        let length = self.tail.length;
-        Ok(length == 0 || Mark::read(file, self.offset - u64::from(length), length)? == self.tail)
-    }
-}
-
 impl TailFile {
     pub(crate) fn from_position(no: FileNo, position: &FilePosition, now: Timestamp) -> Self {
-        let cursor = |c: &CursorPosition| Cursor {
-            offset: c.offset,
-            skipping: c.skipping,
-            tail: c.tail,
-            monitors: c.monitors.iter().map(|monitor| (monitor.clone(), None)).collect(),
-        };
         Self {
             no,
             id: FileId { device: position.device, inode: position.inode },
-            path: position.path.clone().into(),
-            origin: position.origin.clone().into(),
+            born: position.born,
+            path: text_to_path(&position.path),
+            origin: text_to_path(&position.origin),
+            real: text_to_path(if position.real.is_empty() { &position.path } else { &position.real }),
             head: position.head,
-            cursors: position.cursors.iter().map(cursor).collect(),
+            cursors: position.cursors.iter().map(|cursor| Cursor::from_position(cursor, now)).collect(),
             handle: None,
             look: None,
             size: position.size,
@@ -131,6 +109,10 @@ impl TailFile {
             moved: false,
             was_blank: position.blank,
             captured_late: false,
+            room: None,
+            contended: false,
+            lost: Vec::new(),
+            looks: 0,
         }
     }
 
@@ -139,8 +121,10 @@ impl TailFile {
         Self {
             no,
             id,
+            born: 0,
             path: path.to_path_buf(),
             origin: origin.to_path_buf(),
+            real: real_path(&handle).unwrap_or_else(|| path.to_path_buf()),
             head: Mark::default(),
             cursors: Vec::new(),
             handle: Some(handle),
@@ -155,6 +139,10 @@ impl TailFile {
             moved: false,
             was_blank: false,
             captured_late: false,
+            room: None,
+            contended: false,
+            lost: Vec::new(),
+            looks: 0,
         }
     }
 
@@ -164,8 +152,10 @@ impl TailFile {
         Self {
             no: self.no,
             id: self.id,
+            born: self.born,
             path: self.path.clone(),
             origin: self.origin.clone(),
+            real: self.real.clone(),
             head: std::mem::take(&mut self.head),
             cursors: std::mem::take(&mut self.cursors),
             handle: None,
@@ -180,26 +170,26 @@ impl TailFile {
             moved: false,
             was_blank: false,
             captured_late: false,
+            room: self.room.take(),
+            contended: self.contended,
+            lost: Vec::new(),
+            looks: 0,
         }
     }
 
     pub(crate) fn position(&self) -> FilePosition {
-        let cursor = |c: &Cursor| CursorPosition {
-            offset: c.offset,
-            skipping: c.skipping,
-            tail: c.tail,
-            monitors: c.monitors.keys().cloned().collect(),
-        };
         FilePosition {
-            path: self.path.to_string_lossy().into_owned(),
-            origin: self.origin.to_string_lossy().into_owned(),
+            path: path_to_text(&self.path),
+            origin: path_to_text(&self.origin),
+            real: if self.real == self.path { String::new() } else { path_to_text(&self.real) },
             device: self.id.device,
             inode: self.id.inode,
+            born: self.born,
             head: self.head,
             size: self.size,
             retired: self.place != Place::Watched,
             blank: self.was_blank || self.is_blank(),
-            cursors: self.cursors.iter().map(cursor).collect(),
+            cursors: self.cursors.iter().map(Cursor::position).collect(),
         }
     }
 
@@ -232,7 +222,15 @@ impl TailFile {
     /// Goes on with this handle on its inode, if the content is still this generation's.
     pub(crate) fn reopen(&mut self, file: File) -> io::Result<bool> {
         self.handle = Some(file);
+        self.find_real();
         self.is_unturned(true)
+    }
+
+    /// Takes down where it is by now.
+    pub(crate) fn find_real(&mut self) {
+        if let Some(real) = self.handle.as_ref().and_then(real_path) {
+            self.real = real;
+        }
     }
 
     fn is_unturned(&mut self, opened: bool) -> io::Result<bool> {
@@ -247,6 +245,7 @@ impl TailFile {
         if !standing {
             return Ok(false);
         }
+        // Up to where there is room for lines to come, no head is known.
         let wanted = look.size.min(HEAD_BYTES) as u32;
         if self.head.length < wanted {
             match self.head.grown(file, wanted)? {
@@ -258,6 +257,7 @@ impl TailFile {
             self.caught_up_at = None;
         }
         self.size = look.size;
+        self.born = look.born;
         self.look = Some(look);
         Ok(true)
     }
@@ -309,12 +309,17 @@ impl TailFile {
         slots: &dyn Fn(&str) -> Option<usize>,
         sink: &mut dyn Sink,
     ) -> io::Result<Progress> {
-        let Some(file) = &self.handle else { return Ok(Progress::Turned) };
         let mut used = 0;
+        self.room = self.room.take().filter(|room| room.until <= self.size);
         loop {
+            let Some(file) = &self.handle else { return Ok(Progress::Turned) };
             merge_cursors(&mut self.cursors);
-            let next = self.cursors.get(1).map(|cursor| cursor.offset);
-            let Some(cursor) = self.cursors.first_mut() else { return Ok(Progress::CaughtUp) };
+            // What may only be the content again that was read is left alone until that is known.
+            let next = self.cursors.get(1).filter(|cursor| cursor.former.is_none()).map(|cursor| cursor.offset);
+            let Some(cursor) = self.cursors.first_mut().filter(|cursor| cursor.former.is_none()) else {
+                self.scanned = self.size;
+                return Ok(Progress::CaughtUp);
+            };
             let overlap = cursor.tail.length as usize;
             let got = read_full(file, buffer, cursor.offset - overlap as u64)?;
             if got < overlap || Mark::of(&buffer[..overlap]) != cursor.tail {
@@ -327,12 +332,16 @@ impl TailFile {
                     return Ok(Progress::Turned);
                 }
                 // What was blank when it was last looked at is known again by what is read of it.
+                let start = without_trailing_nuls(start);
                 if start.len() > self.head.length as usize {
                     self.head = Mark::of(start);
                 }
             }
-            let at_end = got < buffer.len();
-            let data = &buffer[overlap..got];
+            let window_end = cursor.offset + (got - overlap) as u64;
+            let whole = &buffer[overlap..got];
+            let data = without_trailing_nuls(whole);
+            let ends_in_nuls = data.len() < whole.len();
+            let at_end = got < buffer.len() || ends_in_nuls;
             let monitors: Vec<usize> = cursor.monitors.keys().filter_map(|name| slots(name)).collect();
             let path = &self.path;
             let mut hand_out = |line: &[u8], cut: bool| sink.line(&monitors, line, cut, path);
@@ -350,23 +359,44 @@ impl TailFile {
             let consumed = cutting.consumed;
             if consumed > 0 {
                 self.moved = true;
+                if cursor.skipping && cursor.early {
+                    let rest = memchr::memchr(b'\n', data).unwrap_or(consumed);
+                    self.lost.extend(Lost::rest_of_line(path, &data[..rest], cursor));
+                }
                 let end = overlap + consumed;
                 cursor.offset += consumed as u64;
                 cursor.skipping = cutting.skipping;
+                cursor.early &= cutting.skipping;
                 cursor.tail = Mark::of(&buffer[end.saturating_sub(TAIL_BYTES)..end]);
+                cursor.trail.push(&data[..consumed]);
                 for (name, time) in &mut cursor.monitors {
                     if let Some(slot) = slots(name) {
                         *time = sink.take_last_time(slot).or(*time);
                     }
                 }
             }
-            self.scanned = cursor.offset - consumed as u64 + (got - overlap) as u64;
             used += consumed;
-            if at_end && (consumed == 0 || self.cursors.len() == 1) {
+            self.scanned = window_end;
+            if ends_in_nuls && consumed == 0 {
+                let from = cursor.offset + data.len() as u64;
+                let known = self.room.filter(|room| room.from == from).map_or(from, |room| room.until);
+                let (until, found) = nuls_until(file, known.max(window_end), &mut used, budget)?;
+                self.room = Some(Room { from, until });
+                self.scanned = until;
+                if found {
+                    // Its writer went on behind them: what is before them has no end.
+                    self.pass_over_room(until, &monitors, sink)?;
+                    continue;
+                }
+                shrink(buffer);
+                return Ok(if used < budget { Progress::CaughtUp } else { Progress::More });
+            }
+            self.room = None;
+            if at_end && !ends_in_nuls && (consumed == 0 || self.cursors.len() == 1) {
                 shrink(buffer);
                 return Ok(Progress::CaughtUp);
             }
-            if consumed == 0 {
+            if consumed == 0 && got == buffer.len() {
                 // A line longer than the buffer: make room for the longest that is not cut.
                 buffer.resize(LINE_LIMIT_BYTES + TAIL_BYTES + 1, 0);
             } else if used >= budget {
@@ -376,56 +406,30 @@ impl TailFile {
         }
     }
 
-    /// There is nothing more to read but, perhaps, the beginning of a line.
-    pub(crate) fn catch_up(&mut self, now: Timestamp) {
-        self.caught_up_at = Some(now);
-        let begin = self.furthest();
-        let known = self.unended.filter(|(known, _)| *known == begin);
-        self.unended = (self.scanned > begin).then(|| known.unwrap_or((begin, now)));
-    }
-
-    /// Hands out what stands after the last line end: nothing will follow it.
-    pub(crate) fn finish(
-        &mut self,
-        buffer: &mut Vec<u8>,
-        slots: &dyn Fn(&str) -> Option<usize>,
-        sink: &mut dyn Sink,
-    ) -> io::Result<()> {
+    /// Compares one part of what was read with what stands there now.
+    pub(crate) fn spot_check(&mut self) -> io::Result<()> {
         let Some(file) = &self.handle else { return Ok(()) };
-        for cursor in self.cursors.iter().filter(|cursor| !cursor.skipping) {
-            buffer.resize(LINE_LIMIT_BYTES + TAIL_BYTES + 1, 0);
-            let got = read_full(file, &mut buffer[..LINE_LIMIT_BYTES], cursor.offset)?;
-            if buffer[..got].iter().any(|b| *b != 0) {
-                let monitors: Vec<usize> = cursor.monitors.keys().filter_map(|name| slots(name)).collect();
-                sink.line(&monitors, &buffer[..got], false, &self.path);
-                // It says nothing about the file that is read next.
-                for monitor in monitors {
-                    sink.take_last_time(monitor);
-                }
+        self.looks += 1;
+        for cursor in self.cursors.iter_mut().filter(|cursor| cursor.former.is_none()) {
+            if let Some(bytes) = cursor.trail.spot_check(file, self.looks)? {
+                self.contended = true;
+                self.moved = true;
+                self.lost.push(Lost::written_over(&self.path, bytes, cursor));
             }
         }
-        shrink(buffer);
         Ok(())
     }
 }
 
-fn shrink(buffer: &mut Vec<u8>) {
-    buffer.truncate(READ_BYTES);
-    buffer.shrink_to(READ_BYTES);
+/// Where an open file is, by a path without links; `None` where it is nowhere any more.
+fn real_path(file: &File) -> Option<PathBuf> {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
+    (!path.as_os_str().as_bytes().ends_with(b" (deleted)")).then_some(path)
 }
 
-/// Cursors at one place become one, so that what follows is read once.
-fn merge_cursors(cursors: &mut Vec<Cursor>) {
-    if cursors.len() < 2 {
-        return;
-    }
-    cursors.retain(|cursor| !cursor.monitors.is_empty());
-    cursors.sort_by_key(|cursor| (cursor.offset, cursor.skipping));
-    cursors.dedup_by(|later, earlier| {
-        let same = later.offset == earlier.offset && later.skipping == earlier.skipping;
-        if same {
-            earlier.monitors.append(&mut later.monitors);
-        }
-        same
-    });
+pub(super) fn shrink(buffer: &mut Vec<u8>) {
+    buffer.truncate(READ_BYTES);
+    buffer.shrink_to(READ_BYTES);
 }

@@ -1,5 +1,7 @@
 //! Path patterns: `*`, `?` and `[…]` within one level, `**` across levels.
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -95,14 +97,15 @@ impl Walk {
                 return;
             }
             let name = entry.file_name();
-            let Some(name) = name.to_str() else { continue };
+            // What is not UTF-8 in it stands for any character.
+            let name = name.to_string_lossy();
             let Ok(kind) = entry.file_type() else { continue };
             if *part == "**" {
                 // Links to directories are not followed here: they could lead back up.
                 if kind.is_dir() && !name.starts_with('.') {
                     self.descend(entry.path(), pattern, depth + 1);
                 }
-            } else if (part.starts_with('.') || !name.starts_with('.')) && matches_name(part, name) {
+            } else if (part.starts_with('.') || !name.starts_with('.')) && matches_name(part, &name) {
                 if !rest.is_empty() {
                     self.descend(entry.path(), rest, depth + 1);
                 } else if !kind.is_dir() {
@@ -183,7 +186,7 @@ pub(crate) fn is_rotated_name(base: &str, name: &str) -> bool {
         mark.starts_with(['.', '-', '_'])
             && mark.bytes().any(|b| b.is_ascii_digit())
             && mark.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_' | b':' | b'T'))
-            || matches!(mark, ".old" | ".bak" | "~")
+            || matches!(mark, ".old" | ".bak" | ".orig" | "~")
     };
     if let Some(mark) = name.strip_prefix(base) {
         return counts(mark);
@@ -193,9 +196,19 @@ pub(crate) fn is_rotated_name(base: &str, name: &str) -> bool {
     mark.is_some_and(counts)
 }
 
-/// The name of a path as text, if it has one.
-pub(crate) fn name_of(path: &Path) -> Option<&str> {
-    path.file_name()?.to_str()
+/// Whether `name` is what editors, and tools that edit, call the file that `base` was before.
+pub(crate) fn is_backup_name(base: &str, name: &str) -> bool {
+    name.strip_prefix(base).is_some_and(|mark| matches!(mark, "~" | ".bak" | ".orig"))
+}
+
+/// The same of paths.
+pub(crate) fn is_backup(base: &Path, path: &Path) -> bool {
+    name_of(base).zip(name_of(path)).is_some_and(|(base, name)| is_backup_name(&base, &name))
+}
+
+/// The name of a path as text, if it has one; what is not UTF-8 in it is replaced.
+pub(crate) fn name_of(path: &Path) -> Option<Cow<'_, str>> {
+    path.file_name().map(OsStr::to_string_lossy)
 }
 
 /// Whether a rotated name cannot well be that of another log: `server_8081.log` is hardly what

@@ -4,10 +4,11 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
 
-use super::positions::Mark;
+use super::positions::{FileNo, Mark};
 
 /// A file's first bytes, by which a generation is known again.
 pub(crate) const HEAD_BYTES: u64 = 1024;
@@ -17,6 +18,13 @@ pub(crate) struct FileId {
     pub(crate) inode: u64,
 }
 
+impl FileId {
+    /// Of a file whose inode is another's by now.
+    pub(crate) fn nowhere(no: FileNo) -> Self {
+        Self { device: u64::MAX, inode: no }
+    }
+}
+
 /// What `stat` says; equal looks mean that nothing was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Look {
@@ -24,6 +32,9 @@ pub(crate) struct Look {
     pub(crate) size: u64,
     pub(crate) modified: (i64, i64),
     changed: (i64, i64),
+    /// When the inode was made, in nanoseconds since the epoch: with it an inode is never another file's. 0
+    /// where the file system does not tell.
+    pub(crate) born: i64,
 }
 
 /// Opens a regular file without ever blocking.
@@ -51,11 +62,13 @@ pub(crate) fn regular(metadata: &Metadata) -> io::Result<()> {
 
 impl Look {
     pub(crate) fn of(metadata: &Metadata) -> Self {
+        let created = metadata.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
         Self {
             id: FileId { device: metadata.dev(), inode: metadata.ino() },
             size: metadata.len(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
+            born: created.map_or(0, |at| at.as_nanos() as i64),
         }
     }
 
@@ -84,13 +97,22 @@ impl Mark {
 }
 
 impl Mark {
-    /// The mark of more bytes from the start of `file`, if the first are still those of this one.
+    /// The mark of more bytes from the start of `file`, if the first are still those of this one. What is
+    /// NUL to its end is not written yet.
     pub(super) fn grown(&self, file: &File, length: u32) -> io::Result<Option<Self>> {
         let mut bytes = [0; HEAD_BYTES as usize];
         let got = read_full(file, &mut bytes[..length as usize], 0)?;
         let known = bytes[..got].get(..self.length as usize).map(Self::of);
-        Ok((known == Some(*self)).then(|| Self::of(&bytes[..got])))
+        let written = without_trailing_nuls(&bytes[..got]);
+        let same = known == Some(*self);
+        Ok(same.then(|| if written.len() > self.length as usize { Self::of(written) } else { *self }))
     }
+}
+
+/// Without what may be room that was made for bytes to come.
+pub(crate) fn without_trailing_nuls(bytes: &[u8]) -> &[u8] {
+    let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+    &bytes[..written]
 }
 
 /// Reads until `into` is full or the file ends.

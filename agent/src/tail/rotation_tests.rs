@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
 
 pub(super) struct Rig {
-    dir: tempfile::TempDir,
+    pub(super) dir: tempfile::TempDir,
     watches: Vec<Watch>,
-    tailer: Tailer,
+    pub(super) tailer: Tailer,
     pub(super) now: Timestamp,
     /// What a journal would hold.
-    journalled: Positions,
+    pub(super) journalled: Positions,
     kept: Seen,
     /// Read, but not yet journalled.
     fresh: Seen,
@@ -51,7 +52,7 @@ impl Sink for Seen {
 }
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(super) enum Step {
     Write(u8),
     /// Begins a line; the next write ends it.
     WritePart,
@@ -79,7 +80,7 @@ impl Rig {
         Self::with(StartAt::End, patterns, |_| {})
     }
 
-    fn with(start: StartAt, patterns: &[&str], prepare: impl Fn(&Path)) -> Self {
+    pub(super) fn with(start: StartAt, patterns: &[&str], prepare: impl Fn(&Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         prepare(dir.path());
         let pattern = |text: &&str| {
@@ -111,7 +112,7 @@ impl Rig {
         self.dir.path().join(format!("trade.log{suffix}"))
     }
 
-    fn step(&mut self, step: &Step) {
+    pub(super) fn step(&mut self, step: &Step) {
         match step {
             Step::Write(lines) => {
                 for _ in 0..*lines {
@@ -225,7 +226,13 @@ impl Rig {
         names
     }
 
-    fn faults(&self) -> BTreeMap<FaultReason, u64> {
+    /// How often each line was counted for a monitor.
+    pub(super) fn lines_of(&self, slot: usize) -> BTreeMap<String, u32> {
+        let own = self.kept.lines.iter().filter(|((monitor, line), _)| *monitor == slot && !line.is_empty());
+        own.map(|((_, line), count)| (line.clone(), *count)).collect()
+    }
+
+    pub(super) fn faults(&self) -> BTreeMap<FaultReason, u64> {
         self.kept.faults.clone()
     }
 }

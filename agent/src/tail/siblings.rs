@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use super::glob::{is_rotated_name, name_of};
 use super::known::{FileId, Look, open_regular};
@@ -24,17 +23,15 @@ pub(crate) struct Sibling {
     pub(crate) id: FileId,
     pub(crate) size: u64,
     /// Nanoseconds since the epoch; 0 where the file system does not tell.
-    born: i64,
+    pub(super) born: i64,
     modified: (i64, i64),
     handle: Option<File>,
 }
 
 impl Sibling {
     fn new(path: PathBuf, metadata: &Metadata, handle: Option<File>) -> Self {
-        let created = metadata.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
         let look = Look::of(metadata);
-        let born = created.map_or(0, |at| at.as_nanos() as i64);
-        Self { path, id: look.id, size: look.size, born, modified: look.modified, handle }
+        Self { path, id: look.id, size: look.size, born: look.born, modified: look.modified, handle }
     }
 
     /// Milliseconds since the epoch, by the file system's clock.
@@ -63,7 +60,7 @@ pub(crate) fn siblings(path: &Path) -> io::Result<Vec<Sibling>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(parent)? {
         let entry = entry?;
-        if !entry.file_name().to_str().is_some_and(|other| is_rotated_name(name, other)) {
+        if !is_rotated_name(&name, &entry.file_name().to_string_lossy()) {
             continue;
         }
         let Ok(metadata) = entry.metadata() else { continue };

@@ -11,9 +11,10 @@ use std::time::Duration;
 use nightjar_model::Timestamp;
 use nightjar_model::delta::FaultReason;
 
+use super::cursor::Cursor;
 use super::discover::Pass;
-use super::file::{Cursor, Place, TailFile};
-use super::glob::{is_plainly_rotated, name_of};
+use super::file::{Place, TailFile};
+use super::glob::{is_backup, is_plainly_rotated, name_of};
 use super::known::{Look, open_regular};
 use super::positions::{FileNo, Mark};
 use super::siblings::{Birth, Sibling, births, is_news, open_siblings, siblings};
@@ -21,9 +22,6 @@ use super::{TailFault, Tailer};
 
 /// A file that left its path is read on until its writer has been silent for so long.
 const LINGER: Duration = Duration::from_secs(300);
-/// A file that cannot be found is forgotten, and what was unread of it counted as lost, after this.
-const MISSING_FOR: Duration = Duration::from_secs(60);
-
 /// How much older than the last pass a generation may seem that came since: clocks of file systems differ.
 const WRITTEN_LATE: Duration = Duration::from_secs(60);
 /// After so long without a change, a directory's time of change tells it from its later states.
@@ -138,6 +136,16 @@ fn origin_of<'a>(
     Ok(if same_now { Origin::Unclear } else { Origin::Generation })
 }
 
+/// The largest of the siblings that `may` be one which holds what `ghost` was.
+fn copy_of<'a>(ghost: &TailFile, listing: &'a [Sibling], may: impl Fn(&Sibling) -> bool) -> Option<&'a Sibling> {
+    let holds = |sibling: &&Sibling| {
+        sibling.id != ghost.id
+            && may(sibling)
+            && sibling.open().and_then(|(copy, size)| ghost.continues_in(&copy, size)).unwrap_or(false)
+    };
+    listing.iter().filter(holds).max_by_key(|sibling| sibling.size)
+}
+
 impl Tailer {
     pub(super) fn follow_tracks(&mut self, pass: &mut Pass, now: Timestamp) {
         let paths: Vec<_> = pass.found.iter().filter_map(|(path, f)| f.look.map(|look| (path.clone(), look))).collect();
@@ -180,8 +188,14 @@ impl Tailer {
                 ghosts.extend(self.settle_turned(no, &listing, pass, now));
             }
         }
+        ghosts.extend(self.recognise(&listing, pass, now));
         if let Some(old) = old.filter(|old| standing != Some(*old) && !pass.turned.contains(old)) {
             ghosts.extend(self.follow_away(old, &listing, pass, now));
+        }
+        // Unless what is left of it is in a copy.
+        let is_read = |no: &FileNo| self.files.get(no).is_some_and(|file| !file.cursors.is_empty());
+        if let Some(old) = old.filter(|old| standing != Some(*old) && is_read(old)) {
+            self.go_on_in_successor(path, old, &listing, pass, now);
         }
         let between = Between { path, old, ghosts: &ghosts, listing: &listing, unannounced: false };
         let seen = self.take_generations_between(&between, present.as_mut(), pass, now);
@@ -238,12 +252,15 @@ impl Tailer {
         let settled: Vec<String> = pass.found.get(path).map(|found| found.settled().collect()).unwrap_or_default();
         let Some(track) = self.tracks.get(path) else { return seen };
         let since = self.discovered_at;
+        let present_stands = present.is_some();
         let is_new = |sibling: &&Sibling| {
             sibling.size > 0
                 && is_news(&track.seen, sibling)
+                // What an editor keeps of a log was read.
+                && !(present_stands && is_backup(path, &sibling.path))
                 // Unpacked again, or copied with its times: it was written before the last pass.
                 && since.is_none_or(|since| sibling.modified_at() >= since.0 - WRITTEN_LATE.as_millis() as i64)
-                && (!unannounced || name_of(path).is_none_or(|base| is_plainly_rotated(base, &sibling.path)))
+                && (!unannounced || name_of(path).is_none_or(|base| is_plainly_rotated(&base, &sibling.path)))
         };
         let news: Vec<&Sibling> = listing.iter().filter(is_new).collect();
         for sibling in news {
@@ -309,23 +326,30 @@ impl Tailer {
 
     /// Moves the cursors of a generation whose content is gone from its inode to the copy that was
     /// made of it; what no copy holds is lost, and counted. Returns what it was.
-    fn settle_turned(&mut self, no: FileNo, listing: &[Sibling], pass: &Pass, now: Timestamp) -> Option<TailFile> {
+    pub(super) fn settle_turned(
+        &mut self,
+        no: FileNo,
+        listing: &[Sibling],
+        pass: &Pass,
+        now: Timestamp,
+    ) -> Option<TailFile> {
         let file = self.files.get_mut(&no)?;
         let ghost = file.take_generation();
         self.changed.files.insert(no);
-        if !pass.at.contains_key(&ghost.id) {
+        let watched = pass.at.contains_key(&ghost.id);
+        // A copy with a rotated name says that it begins anew, unless all that was read is still there.
+        let copy = copy_of(&ghost, listing, |sibling| !is_backup(&ghost.real, &sibling.path));
+        if self.go_on_in_place(no, &ghost, copy.is_some(), watched, now) {
+            return Some(ghost);
+        }
+        if !watched {
             self.forget(no);
         }
-        self.give_to_copy(&ghost, listing, pass, now);
+        self.give_to_copy(&ghost, copy.or_else(|| copy_of(&ghost, listing, |_| true)), pass, now);
         Some(ghost)
     }
 
-    fn give_to_copy(&mut self, ghost: &TailFile, listing: &[Sibling], pass: &Pass, now: Timestamp) {
-        let holds = |sibling: &&Sibling| {
-            sibling.id != ghost.id
-                && sibling.open().and_then(|(copy, size)| ghost.continues_in(&copy, size)).unwrap_or(false)
-        };
-        let copy = listing.iter().filter(holds).max_by_key(|sibling| sibling.size);
+    fn give_to_copy(&mut self, ghost: &TailFile, copy: Option<&Sibling>, pass: &Pass, now: Timestamp) {
         let given = copy.map(|sibling| {
             for cursor in &ghost.cursors {
                 let (copy, path) = (sibling.open()?.0, &sibling.path);
@@ -344,90 +368,6 @@ impl Tailer {
             }
             None => self.count_lost(ghost, now),
         }
-    }
-
-    /// Of a file that was not seen again after a start: nobody knows how much was written to it meanwhile.
-    fn tell_unfound(&mut self, ghost: &TailFile, since: Timestamp) {
-        for cursor in &ghost.cursors {
-            let count = ghost.size.saturating_sub(cursor.offset).max(1);
-            let example = format!(
-                "{}: it went while the agent was not running; what came after its first {} bytes is not counted",
-                ghost.path.display(),
-                cursor.offset
-            );
-            self.faults.extend(cursor.monitors.keys().map(|monitor| TailFault {
-                monitor: monitor.clone(),
-                reason: FaultReason::BytesLost,
-                count,
-                example: example.clone(),
-                gap: Some(since),
-            }));
-        }
-    }
-
-    fn count_lost(&mut self, ghost: &TailFile, since: Timestamp) {
-        for cursor in &ghost.cursors {
-            let lost = ghost.size.saturating_sub(cursor.offset);
-            if lost > 0 {
-                let example = format!("{}: {lost} bytes were gone before they were read", ghost.path.display());
-                self.faults.extend(cursor.monitors.keys().map(|monitor| TailFault {
-                    monitor: monitor.clone(),
-                    reason: FaultReason::BytesLost,
-                    count: lost,
-                    example: example.clone(),
-                    gap: Some(since),
-                }));
-            }
-        }
-    }
-
-    /// Looks for a file without a handle that is not at a watched path: under its last name, under
-    /// another name beside its origin, or in a copy. Returns what it was if a copy has it now.
-    fn find_elsewhere(&mut self, no: FileNo, listing: &[Sibling], pass: &Pass, now: Timestamp) -> Option<TailFile> {
-        let file = self.files.get_mut(&no)?;
-        let elsewhere = listing.iter().find(|sibling| sibling.id == file.id);
-        let found = match file.verify(&file.path.clone()) {
-            Ok(Some(same)) => Some((file.path.clone(), same)),
-            // Opened as they were listed, whatever their names are by now.
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::debug!(path = %file.path.display(), %error, "cannot look at a file that was read");
-                file.place = Place::Missing(now);
-                return None;
-            }
-            Ok(None) | Err(_) => elsewhere.and_then(|sibling| {
-                let (handle, _) = sibling.open().ok()?;
-                Some((sibling.path.clone(), file.reopen(handle).ok()?))
-            }),
-        };
-        match found {
-            Some((name, true)) => {
-                file.path = name;
-                file.place = Place::Retired;
-                file.changed_at = now;
-                self.changed.files.insert(no);
-                return None;
-            }
-            Some((_, false)) => return self.settle_turned(no, listing, pass, now),
-            None => {}
-        }
-        let in_copy = listing
-            .iter()
-            .filter(|sibling| sibling.id != file.id)
-            .any(|sibling| sibling.open().and_then(|(copy, size)| file.continues_in(&copy, size)).unwrap_or(false));
-        if in_copy {
-            return self.settle_turned(no, listing, pass, now);
-        }
-        match file.place {
-            Place::Missing(since) if now.since(since) >= MISSING_FOR => {
-                let unseen = file.look.is_none();
-                let ghost = file.take_generation();
-                self.forget(no);
-                if unseen { self.tell_unfound(&ghost, since) } else { self.count_lost(&ghost, since) }
-            }
-            Place::Missing(_) => {}
-            Place::Watched | Place::Retired => file.place = Place::Missing(now),
-        }
-        None
     }
 
     /// Looks after the files that are at no watched path.
@@ -494,7 +434,8 @@ impl Tailer {
             }
             let seen = if passable {
                 // Written, rotated away and empty or absent again since the last look: it only seems unchanged.
-                let between = Between { path, old: current, ghosts: &[], listing: &listing, unannounced: true };
+                let ghosts = self.recognise(&listing, pass, now);
+                let between = Between { path, old: current, ghosts: &ghosts, listing: &listing, unannounced: true };
                 self.take_generations_between(&between, look_at_present(path).as_mut(), pass, now)
             } else {
                 births(&listing)
