@@ -38,6 +38,12 @@ const MAX_PENDING_KEYS: usize = 20_000;
 const MANY_UNACKED: u64 = 256;
 const SLOW_FLUSH: Duration = Duration::from_secs(15);
 const MINUTE: Duration = Duration::from_secs(60);
+/// Between two flushes of an agent that has just begun or is behind, at least.
+const QUICK_FLUSH: Duration = Duration::from_millis(100);
+/// Flushes come this much rarer than an agent has lived.
+const FLUSH_SHARE: u32 = 8;
+/// As [`BUDGET_BYTES`], as long as an agent has not caught up yet.
+const FIRST_BUDGET_BYTES: usize = 1 << 20;
 
 pub(crate) struct Gatherer {
     shared: Arc<Shared>,
@@ -56,6 +62,9 @@ pub(crate) struct Gatherer {
     /// To be told once the positions it begins with are in the journal.
     applying: Option<Applied>,
     last_flush: Timestamp,
+    begun: Timestamp,
+    /// All that was there at the beginning has been read, and is in the journal.
+    caught_up: bool,
     last_discovery: Instant,
     /// Whether it is known who wants which lines: until then none is read, it would be nobody's.
     configured: bool,
@@ -86,6 +95,8 @@ impl Gatherer {
             gathered: Gathered::default(),
             applying: None,
             last_flush: now,
+            begun: now,
+            caught_up: false,
             last_discovery: Instant::now(),
             configured: false,
             closed: closed_window(now, MINUTE),
@@ -117,7 +128,7 @@ impl Gatherer {
         loop {
             let now = self.shared.clock.now();
             let more = !self.is_paused() && self.read(now);
-            self.flush_if_due(now);
+            self.flush_if_due(now, more);
             if !more || self.shared.is_stopping() {
                 break;
             }
@@ -152,7 +163,8 @@ impl Gatherer {
             return false;
         }
         let mut feed = Feed { monitors: &mut self.monitors, now };
-        self.tailer.read(BUDGET_BYTES, now, &mut feed)
+        let budget = if self.caught_up { BUDGET_BYTES } else { FIRST_BUDGET_BYTES };
+        self.tailer.read(budget, now, &mut feed)
     }
 
     fn is_paused(&mut self) -> bool {
@@ -169,14 +181,25 @@ impl Gatherer {
         paused
     }
 
-    fn flush_if_due(&mut self, now: Timestamp) {
+    /// How long what was read may wait for its record. An agent that has just begun may not live long (it
+    /// is killed for want of memory, again and again): what it has caught up with must not be lost with
+    /// it, or the next one begins where it began. So records come at once at first, then ever rarer.
+    fn flush_every(&self, now: Timestamp) -> Duration {
+        let many = self.shared.journal().stats().unacked_records >= MANY_UNACKED;
+        let longest = if many { self.flush_interval.max(SLOW_FLUSH) } else { self.flush_interval };
+        let lived = if self.caught_up { now.since(self.begun) } else { Duration::ZERO };
+        (lived / FLUSH_SHARE).max(QUICK_FLUSH).min(longest)
+    }
+
+    /// `more`: there is more to be read.
+    fn flush_if_due(&mut self, now: Timestamp, more: bool) {
         let closed = closed_window(now, self.narrowest());
         let window_over = closed > self.closed;
         let pending: usize = self.monitors.iter().flatten().map(|m| m.pipeline.pending_keys()).sum();
-        let many = self.shared.journal().stats().unacked_records >= MANY_UNACKED;
-        let interval = if many { self.flush_interval.max(SLOW_FLUSH) } else { self.flush_interval };
         // A clock that was set back must not stop the flushes.
-        let due = now.since(self.last_flush) >= interval || now < self.last_flush;
+        let first = self.configured && !self.caught_up && !more;
+        self.caught_up |= first;
+        let due = first || now.since(self.last_flush) >= self.flush_every(now) || now < self.last_flush;
         if window_over || due || pending >= MAX_PENDING_KEYS || self.gathered.is_stuck() || self.applying.is_some() {
             self.flush(now);
             if window_over || closed < self.closed {

@@ -272,6 +272,25 @@ fn killed_at_any_time_it_counts_each_line_once() {
 }
 
 #[test]
+fn what_is_read_after_a_start_is_in_the_journal_at_once_and_later_after_the_interval() {
+    let mut rig = Rig::new();
+    let spec = rig.spec("a.log");
+    rig.apply("1", &[("m", spec)]);
+    rig.write("a.log", "2026-11-20 12:00:00,x,2\n");
+    rig.at(10);
+    assert_eq!(rig.count_of("m"), 1);
+    rig.write("a.log", "2026-11-20 12:00:00,x,2\n");
+    rig.at(500);
+    assert_eq!(rig.count_of("m"), 1);
+    rig.at(20_000);
+    rig.write("a.log", "2026-11-20 12:00:20,x,2\n");
+    rig.at(20_500);
+    assert_eq!(rig.count_of("m"), 0);
+    rig.at(22_100);
+    assert_eq!(rig.count_of("m"), 1);
+}
+
+#[test]
 fn with_the_journal_full_the_files_wait() {
     let dir = tempfile::tempdir().unwrap();
     let mut rig = Rig::in_dir(dir, NOON, 64 << 10);
