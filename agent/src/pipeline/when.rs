@@ -19,6 +19,7 @@ use nightjar_model::Timestamp;
 use nightjar_model::kinds::monitor::{Strftime, TimeFormat};
 
 use self::cursor::Cursor;
+pub(crate) use self::head::Forms;
 use self::head::{Form, Found, Head, Place, Wanted};
 use self::tail::Said;
 use crate::zone::{Local, Zone};
@@ -62,7 +63,9 @@ pub(crate) struct TimeReader {
     /// The zone was named for this source: abbreviations that several zones share are its own.
     zone_is_named: bool,
     minute: Minute,
+    /// Of the time read last.
     form: Form,
+    seen: Forms,
 }
 
 /// What is not looked for by its form.
@@ -110,7 +113,32 @@ impl TimeReader {
             _ => None,
         };
         let wanted = Wanted::of(format);
-        Self { wanted, other, zone, zone_is_named: named, minute: Minute::none(), form: Form::Normal }
+        Self {
+            wanted,
+            other,
+            zone,
+            zone_is_named: named,
+            minute: Minute::none(),
+            form: Form::Normal,
+            seen: Forms::default(),
+        }
+    }
+
+    /// Times that name no zone are in this one from now on, unless one was named for the source.
+    pub(crate) fn host_zone_is(&mut self, zone: Option<Zone>) {
+        if !self.zone_is_named {
+            (self.zone, self.minute) = (zone, Minute::none());
+        }
+    }
+
+    /// The forms of all times read so far.
+    pub(crate) fn seen(&self) -> Forms {
+        self.seen
+    }
+
+    /// Others were read elsewhere for the same source.
+    pub(crate) fn saw(&mut self, forms: Forms) {
+        self.seen = self.seen.join(forms);
     }
 
     /// The name of the format that the time read last was in.
@@ -135,11 +163,18 @@ impl TimeReader {
         self.search(text, now)
     }
 
+    #[inline]
+    fn found(&mut self, form: Form, time: Timestamp) -> Tried {
+        self.form = form;
+        self.seen.put(form);
+        Tried::Read(time)
+    }
+
     #[inline(never)]
     fn search(&mut self, text: &[u8], now: Now) -> Option<Timestamp> {
         match &self.other {
             Some(Other::Arrival) => {
-                self.form = Form::Arrival;
+                self.found(Form::Arrival, now.at);
                 return Some(now.at);
             }
             Some(Other::Pattern(_)) => return self.search_pattern(text, now),
@@ -178,10 +213,7 @@ impl TimeReader {
         match head::find(place, self.wanted) {
             Found::Nothing => Tried::NotHere,
             Found::Unclear => Tried::Unreadable,
-            Found::Instant(form, ms) => {
-                self.form = form;
-                Tried::Read(Timestamp(ms))
-            }
+            Found::Instant(form, ms) => self.found(form, Timestamp(ms)),
             Found::Head(head) if head.form == Form::TimeOfDay => self.time_of_day(place, head, now),
             Found::Head(head) => {
                 let Some(minute) = self.minute_of(place, &head, now) else { return Tried::Unreadable };
@@ -229,11 +261,11 @@ impl TimeReader {
         let Some((millis, rest)) = fraction(rest, self.minute.form) else { return Tried::NotHere };
         // A leap second stays in its minute.
         let within_ms = i64::from(seconds.min(59)) * 1000 + millis;
-        self.form = self.minute.form;
-        if tail::is_plain(rest, self.form == Form::MonthFirst)
+        let form = self.minute.form;
+        if tail::is_plain(rest, form == Form::MonthFirst)
             && let Some(utc_ms) = self.minute.utc_ms
         {
-            return Tried::Read(Timestamp(utc_ms + within_ms));
+            return self.found(form, Timestamp(utc_ms + within_ms));
         }
         self.finish(self.minute.naive_ms + within_ms, rest, now)
     }
@@ -251,9 +283,10 @@ impl TimeReader {
     /// A time behind which more may stand that says which it is.
     #[inline(never)]
     fn finish(&mut self, mut naive_ms: i64, rest: &[u8], now: Now) -> Tried {
-        let tail = tail::read(rest, self.form == Form::MonthFirst);
+        let mut form = self.minute.form;
+        let tail = tail::read(rest, form == Form::MonthFirst);
         if let Some(year) = tail.year {
-            self.form = Form::Asctime;
+            form = Form::Asctime;
             let Some(in_year) = with_year(naive_ms, year.cast_signed()) else { return Tried::Unreadable };
             naive_ms = in_year;
         }
@@ -262,7 +295,10 @@ impl TimeReader {
             let Some(meant) = half.hour(hour as u32) else { return Tried::Unreadable };
             naive_ms += (i64::from(meant) - hour) * 3_600_000;
         }
-        self.settle(naive_ms, tail.zone, now).map_or(Tried::Unreadable, Tried::Read)
+        match self.settle(naive_ms, tail.zone, now) {
+            Some(time) => self.found(form, time),
+            None => Tried::Unreadable,
+        }
     }
 
     /// A local time in UTC, by what the line says of its zone.
@@ -301,8 +337,13 @@ impl TimeReader {
 
     fn search_pattern(&mut self, text: &[u8], now: Now) -> Option<Timestamp> {
         let Some(Other::Pattern(pattern)) = &self.other else { return None };
+        let time = self.by_pattern(pattern, text, now)?;
+        self.found(Form::Pattern, time);
+        Some(time)
+    }
+
+    fn by_pattern(&self, pattern: &Strftime, text: &[u8], now: Now) -> Option<Timestamp> {
         let found = (0..=SEARCHED_BYTES.min(text.len())).find_map(|at| pattern::find(pattern, text, at))?;
-        self.form = Form::Pattern;
         if let Some(epoch_ms) = found.epoch_ms {
             return Some(Timestamp(epoch_ms));
         }

@@ -31,7 +31,57 @@ pub(crate) enum Form {
     Arrival,
 }
 
+/// Several of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Forms(u32);
+
+impl Forms {
+    #[inline]
+    pub(super) fn put(&mut self, form: Form) {
+        self.0 |= form.bit();
+    }
+
+    pub(super) fn join(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    fn has(self, form: Form) -> bool {
+        self.0 & form.bit() != 0
+    }
+
+    /// Of the formats that read them.
+    pub(crate) fn names(self) -> Vec<&'static str> {
+        let mut names: Vec<&str> = Form::ALL.into_iter().filter(|form| self.has(*form)).map(Form::name).collect();
+        names.dedup();
+        names
+    }
+}
+
 impl Form {
+    const ALL: [Self; 21] = [
+        Self::Normal,
+        Self::Iso8601,
+        Self::Nginx,
+        Self::Apache,
+        Self::MonthFirst,
+        Self::Asctime,
+        Self::MonthFirstYear,
+        Self::Revert,
+        Self::DayFirst,
+        Self::Tomcat,
+        Self::Redis,
+        Self::Klog,
+        Self::Compact,
+        Self::Chinese,
+        Self::Seconds,
+        Self::Millis,
+        Self::Micros,
+        Self::Nanos,
+        Self::TimeOfDay,
+        Self::Pattern,
+        Self::Arrival,
+    ];
+
     /// The name of the format that reads it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -66,7 +116,7 @@ impl Form {
 /// Which forms are looked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted {
-    forms: u32,
+    forms: Forms,
     /// Whatever is there: then what may as well be another form, or no time at all, is not read.
     pub(super) auto: bool,
 }
@@ -76,7 +126,7 @@ impl Wanted {
         let (forms, auto): (&[Form], bool) = match format {
             TimeFormat::Auto => {
                 let but = Form::TimeOfDay.bit() | Form::Pattern.bit() | Form::Arrival.bit();
-                return Self { forms: !but, auto: true };
+                return Self { forms: Forms(!but), auto: true };
             }
             TimeFormat::Normal => (&[Form::Normal], false),
             TimeFormat::Iso8601 => (&[Form::Iso8601], false),
@@ -98,11 +148,11 @@ impl Wanted {
             TimeFormat::TimeOfDay => (&[Form::TimeOfDay], false),
             TimeFormat::Strftime(_) | TimeFormat::Arrival => (&[], false),
         };
-        Self { forms: forms.iter().fold(0, |bits, form| bits | form.bit()), auto }
+        Self { forms: Forms(forms.iter().fold(0, |bits, form| bits | form.bit())), auto }
     }
 
     pub(super) fn has(self, form: Form) -> bool {
-        self.forms & form.bit() != 0
+        self.forms.has(form)
     }
 }
 
