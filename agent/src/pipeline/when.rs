@@ -64,7 +64,7 @@ pub(crate) struct TimeReader {
     zone_is_named: bool,
     minute: Minute,
     /// Of the time read last.
-    form: Form,
+    form: Option<Form>,
     seen: Forms,
 }
 
@@ -78,11 +78,13 @@ enum Other {
 /// The minute read last.
 #[derive(Debug)]
 struct Minute {
-    /// What stands before its seconds: first this much, all of which is there whatever the length,
-    start: [u8; MINUTE_BYTES],
+    /// What stands before its seconds.
     text: [u8; HEAD_BYTES],
-    /// and of `text` this much; 0 where no minute is remembered.
+    /// Of `text`; 0 where no minute is remembered.
     length: usize,
+    /// The text is `start` and a colon, and says the year.
+    is_usual: bool,
+    start: [u8; MINUTE_BYTES],
     form: Form,
     /// Only where nothing stands before it.
     first: bool,
@@ -113,15 +115,7 @@ impl TimeReader {
             _ => None,
         };
         let wanted = Wanted::of(format);
-        Self {
-            wanted,
-            other,
-            zone,
-            zone_is_named: named,
-            minute: Minute::none(),
-            form: Form::Normal,
-            seen: Forms::default(),
-        }
+        Self { wanted, other, zone, zone_is_named: named, minute: Minute::none(), form: None, seen: Forms::default() }
     }
 
     /// Times that name no zone are in this one from now on, unless one was named for the source.
@@ -143,7 +137,7 @@ impl TimeReader {
 
     /// The name of the format that the time read last was in.
     pub(crate) fn format_name(&self) -> &'static str {
-        self.form.name()
+        self.form.map_or("auto", Form::name)
     }
 
     /// The first time in `text`. A local time that occurs twice, when clocks go back, is taken as the
@@ -151,11 +145,10 @@ impl TimeReader {
     #[inline]
     pub(crate) fn read(&mut self, text: &[u8], now: Now) -> Option<Timestamp> {
         // What most lines have: the minute of the line before, in sixteen bytes.
-        if self.minute.length == MINUTE_BYTES + 1
+        if self.minute.is_usual
             && let Some((start, rest)) = text.split_first_chunk::<MINUTE_BYTES>()
             && *start == self.minute.start
             && let Some((b':', rest)) = rest.split_first()
-            && self.minute.holds(now.at)
             && let Tried::Read(time) = self.within(rest, now)
         {
             return Some(time);
@@ -165,8 +158,10 @@ impl TimeReader {
 
     #[inline]
     fn found(&mut self, form: Form, time: Timestamp) -> Tried {
-        self.form = form;
-        self.seen.put(form);
+        if self.form != Some(form) {
+            self.form = Some(form);
+            self.seen.put(form);
+        }
         Tried::Read(time)
     }
 
@@ -362,9 +357,10 @@ impl TimeReader {
 impl Minute {
     const fn none() -> Self {
         Self {
-            start: [0; MINUTE_BYTES],
             text: [0; HEAD_BYTES],
             length: 0,
+            is_usual: false,
+            start: [0; MINUTE_BYTES],
             form: Form::Normal,
             first: false,
             from_ms: i64::MIN,
@@ -378,8 +374,9 @@ impl Minute {
         if let Some(place) = self.text.get_mut(..text.len()) {
             place.copy_from_slice(text);
             self.length = text.len();
-            if let Some(start) = self.text.first_chunk() {
+            if let Some((start, b":")) = text.split_first_chunk() {
                 self.start = *start;
+                self.is_usual = self.until_ms == i64::MAX;
             }
         }
     }
