@@ -86,8 +86,6 @@ struct Minute {
     is_usual: bool,
     start: [u8; MINUTE_BYTES],
     form: Form,
-    /// Only where nothing stands before it.
-    first: bool,
     /// The year, which the text does not say, holds while the present is within these.
     from_ms: i64,
     until_ms: i64,
@@ -203,7 +201,10 @@ impl TimeReader {
     fn read_at(&mut self, place: Place<'_>, now: Now) -> Tried {
         let rest = &place.text[place.at..];
         if self.minute.begins(rest, place) && self.minute.holds(now.at) {
-            return self.within(&rest[self.minute.length..], now);
+            match self.within(&rest[self.minute.length..], now) {
+                Tried::NotHere => {}
+                tried => return tried,
+            }
         }
         match head::find(place, self.wanted) {
             Found::Nothing => Tried::NotHere,
@@ -231,9 +232,11 @@ impl TimeReader {
         let utc_ms = offset(naive_ms)
             .filter(|first| offset(naive_ms + 59_000) == Some(*first))
             .map(|offset| naive_ms - i64::from(offset) * 1000);
-        let mut minute =
-            Minute { form: head.form, first: head.first, from_ms, until_ms, naive_ms, utc_ms, ..Minute::none() };
-        minute.remember(&place.text[place.at..head.end]);
+        let mut minute = Minute { form: head.form, from_ms, until_ms, naive_ms, utc_ms, ..Minute::none() };
+        // Numbers without colons mean a time by how many digits follow, not by how they begin.
+        if head.form != Form::Compact {
+            minute.remember(&place.text[place.at..head.end]);
+        }
         Some(minute)
     }
 
@@ -250,10 +253,10 @@ impl TimeReader {
 
     #[inline]
     fn with_seconds(&mut self, seconds: u32, rest: &[u8], now: Now) -> Tried {
+        let Some((millis, rest)) = fraction(rest, self.minute.form) else { return Tried::NotHere };
         if seconds > 60 {
             return Tried::Unreadable;
         }
-        let Some((millis, rest)) = fraction(rest, self.minute.form) else { return Tried::NotHere };
         // A leap second stays in its minute.
         let within_ms = i64::from(seconds.min(59)) * 1000 + millis;
         let form = self.minute.form;
@@ -265,11 +268,13 @@ impl TimeReader {
         self.finish(self.minute.naive_ms + within_ms, rest, now)
     }
 
-    /// Seconds of one digit, which only Chinese writes.
+    /// Seconds of one digit, which only Chinese writes: `9时5分3秒`.
     #[cold]
     fn within_with_odd_second(&mut self, text: &[u8], now: Now) -> Tried {
         let mut c = Cursor::new(text, 0);
-        match c.number(1, 2).filter(|_| self.minute.form == Form::Chinese) {
+        // Behind 分 only: a colon is followed by two digits also there.
+        let minute = self.minute.text.get(..self.minute.length).unwrap_or_default();
+        match c.number(1, 2).filter(|_| minute.ends_with("分".as_bytes())) {
             Some(seconds) => self.with_seconds(seconds, c.rest(), now),
             None => Tried::NotHere,
         }
@@ -362,7 +367,6 @@ impl Minute {
             is_usual: false,
             start: [0; MINUTE_BYTES],
             form: Form::Normal,
-            first: false,
             from_ms: i64::MIN,
             until_ms: i64::MAX,
             naive_ms: 0,
@@ -385,7 +389,6 @@ impl Minute {
     fn begins(&self, rest: &[u8], place: Place<'_>) -> bool {
         let year_first = matches!(self.form, Form::Normal | Form::Iso8601 | Form::Nginx | Form::Chinese);
         self.length > 0
-            && (place.first || !self.first)
             && (!place.glued || year_first)
             && self.text.get(..self.length).is_some_and(|text| rest.starts_with(text))
     }

@@ -178,8 +178,6 @@ pub(super) struct Head {
     pub(super) minute: u32,
     /// Where the seconds begin.
     pub(super) end: usize,
-    /// It was read only because it is the first of its line.
-    pub(super) first: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -237,7 +235,7 @@ fn year_first(mut c: Cursor<'_>, wanted: Wanted) -> Option<Head> {
     // What is only nearly a named format is that of `auto` alone.
     let exact = separator != b'.' && matches!(between, b' ' | b'T' | b't');
     (exact || wanted.auto).then_some(())?;
-    Some(Head { form, year: Some(year), month, day, hour, minute, end: c.at, first: false })
+    Some(Head { form, year: Some(year), month, day, hour, minute, end: c.at })
 }
 
 fn chinese(mut c: Cursor<'_>, year: u32) -> Option<Head> {
@@ -270,7 +268,7 @@ fn chinese(mut c: Cursor<'_>, year: u32) -> Option<Head> {
             (half.map_or(Some(hour), |half| half.hour(hour)).unwrap_or(99), minute)
         }
     };
-    Some(Head { form: Form::Chinese, year: Some(year), month, day, hour, minute, end: c.at, first: false })
+    Some(Head { form: Form::Chinese, year: Some(year), month, day, hour, minute, end: c.at })
 }
 
 /// What begins with one or two digits: a day, a month, an hour, or seconds as a power of ten.
@@ -314,7 +312,7 @@ fn day_month_year(mut c: Cursor<'_>, separator: u8, day: u32, month: u32) -> Opt
     (c.eat(b":") || c.blanks() > 0).then_some(())?;
     let (hour, minute) = c.clock()?;
     let form = if separator == b'/' { Form::Apache } else { Form::Tomcat };
-    Some(Head { form, year: Some(year), month, day, hour, minute, end: c.at, first: false })
+    Some(Head { form, year: Some(year), month, day, hour, minute, end: c.at })
 }
 
 /// `27 Nov 2026 10:00:`, or without the year, from behind the day.
@@ -327,7 +325,7 @@ fn day_month(mut c: Cursor<'_>, day: u32) -> Option<Head> {
     (c.blanks() > 0).then_some(())?;
     let year = year_between(&mut c);
     let (hour, minute) = c.clock()?;
-    Some(Head { form: Form::Redis, year, month, day, hour, minute, end: c.at, first: false })
+    Some(Head { form: Form::Redis, year, month, day, hour, minute, end: c.at })
 }
 
 /// `2026 ` or `2026, `, before a time.
@@ -351,7 +349,7 @@ fn month_first(mut c: Cursor<'_>) -> Option<Head> {
     let year = year_between(&mut c);
     let (hour, minute) = c.clock()?;
     let form = if year.is_some() { Form::MonthFirstYear } else { Form::MonthFirst };
-    Some(Head { form, year, month, day, hour, minute, end: c.at, first: false })
+    Some(Head { form, year, month, day, hour, minute, end: c.at })
 }
 
 /// `05-25-2017 18:28:`, from behind the first separator. Which number is the month is said by the format, or by
@@ -380,7 +378,7 @@ fn numeric(mut c: Cursor<'_>, separator: u8, one: u32, wanted: Wanted) -> Found 
     if !wanted.has(form) {
         return Found::Nothing;
     }
-    Found::Head(Head { form, year: Some(year), month, day, hour, minute, end: c.at, first: false })
+    Found::Head(Head { form, year: Some(year), month, day, hour, minute, end: c.at })
 }
 
 /// `I1127 10:00:`, `I20261127 10:00:`
@@ -394,7 +392,7 @@ fn klog(mut c: Cursor<'_>) -> Option<Head> {
     let (month, day) = (c.digits(2)?, c.digits(2)?);
     (c.blanks() > 0).then_some(())?;
     let (hour, minute) = c.clock()?;
-    Some(Head { form: Form::Klog, year, month, day, hour, minute, end: c.at, first: false })
+    Some(Head { form: Form::Klog, year, month, day, hour, minute, end: c.at })
 }
 
 /// A date that a number of eight digits may be.
@@ -408,20 +406,20 @@ fn compact(mut c: Cursor<'_>, place: Place<'_>, wanted: Wanted) -> Option<Head> 
     let (year, month, day) = compact_date(&mut c)?;
     let between = c.eat_one_of(b" Tt-_:")?;
     let mut with_colons = c;
-    let (hour, minute, first) = match with_colons.clock() {
+    let (hour, minute) = match with_colons.clock() {
         Some((hour, minute)) => {
             c = with_colons;
-            (hour, minute, false)
+            (hour, minute)
         }
         None => {
             // Two numbers, which only stand for a time where one is looked for.
             let sure = matches!(between, b'T' | b't');
             (sure || place.first || !wanted.auto).then_some(())?;
             matches!(c.run(), 6 | 9 | 12).then_some(())?;
-            (c.digits(2)?, c.digits(2)?, !sure)
+            (c.digits(2)?, c.digits(2)?)
         }
     };
-    Some(Head { form: Form::Compact, year: Some(year), month, day, hour, minute, end: c.at, first })
+    Some(Head { form: Form::Compact, year: Some(year), month, day, hour, minute, end: c.at })
 }
 
 /// `202611271000` before seconds, and milliseconds or less.
@@ -430,13 +428,13 @@ fn compact_run(mut c: Cursor<'_>, place: Place<'_>, wanted: Wanted) -> Option<He
     let (year, month, day) = compact_date(&mut c)?;
     let (hour, minute) = (c.digits(2)?, c.digits(2)?);
     (hour < 24 && minute < 60).then_some(())?;
-    Some(Head { form: Form::Compact, year: Some(year), month, day, hour, minute, end: c.at, first: true })
+    Some(Head { form: Form::Compact, year: Some(year), month, day, hour, minute, end: c.at })
 }
 
 /// `10:00:`
 fn time_of_day(mut c: Cursor<'_>) -> Option<Head> {
     let (hour, minute) = c.clock()?;
-    Some(Head { form: Form::TimeOfDay, year: None, month: 0, day: 0, hour, minute, end: c.at, first: true })
+    Some(Head { form: Form::TimeOfDay, year: None, month: 0, day: 0, hour, minute, end: c.at })
 }
 
 /// A number since 1970, its unit told by its digits: those of the years 2001 to 2286.
@@ -451,14 +449,15 @@ fn epoch(mut c: Cursor<'_>, place: Place<'_>, wanted: Wanted) -> Found {
     if !wanted.has(form) || c.peek() == b'0' || !alone || (wanted.auto && !place.first) {
         return Found::Nothing;
     }
-    let value = c.rest()[..digits].iter().fold(0i64, |sum, b| sum * 10 + i64::from(b - b'0'));
+    let value = c.rest()[..digits].iter().fold(0u64, |sum, b| sum * 10 + u64::from(b - b'0'));
     c.at += digits;
-    let mut ms = match form {
+    let ms = match form {
         Form::Seconds => value * 1000,
         Form::Millis => value,
         Form::Micros => value / 1000,
         _ => value / 1_000_000,
     };
+    let mut ms = ms.cast_signed();
     if c.peek() == b'.' && c.ahead(1).is_ascii_digit() {
         c.at += 1;
         let run = c.rest().iter().take_while(|b| b.is_ascii_digit()).count();
