@@ -24,6 +24,7 @@ use crate::guard::Guard;
 use crate::pipeline::{HostFacts, Pipeline};
 use crate::shared::{Applied, Reports, Shared};
 use crate::tail::{GRACE_MILLIS, Sink, Tailer};
+use crate::zone::HostZone;
 
 /// Between two looks at the files.
 const POLL_EVERY: Duration = Duration::from_millis(400);
@@ -71,6 +72,10 @@ pub(crate) struct Gatherer {
     /// Start of the last window of the narrowest monitor, or minute, after which all was flushed at once.
     closed: Timestamp,
     paused: bool,
+    /// Says what the host's zone is.
+    find_zone: fn() -> HostZone,
+    /// The minute in which it was last asked.
+    zone_asked: Timestamp,
 }
 
 impl Gatherer {
@@ -101,6 +106,8 @@ impl Gatherer {
             configured: false,
             closed: closed_window(now, MINUTE),
             paused: false,
+            find_zone: HostZone::of_this_machine,
+            zone_asked: now.floor(MINUTE),
         }
     }
 
@@ -124,6 +131,7 @@ impl Gatherer {
 
     /// Looks at the files, reads what is new, flushes if it is time; says how long there is nothing to do.
     fn round(&mut self) -> Duration {
+        self.look_at_zone();
         let cost = self.discover();
         loop {
             let now = self.shared.clock.now();
@@ -213,6 +221,28 @@ impl Gatherer {
     /// faults have windows of a minute.
     fn narrowest(&self) -> Duration {
         self.monitors.iter().flatten().map(Running::width).min().unwrap_or(MINUTE).min(MINUTE)
+    }
+
+    /// Once a minute: the host's zone may be changed while the agent runs.
+    fn look_at_zone(&mut self) {
+        let minute = self.shared.clock.now().floor(MINUTE);
+        if minute == self.zone_asked {
+            return;
+        }
+        self.zone_asked = minute;
+        let zone = (self.find_zone)();
+        if zone == self.host.zone {
+            return;
+        }
+        match zone.problem() {
+            None => tracing::info!(zone = zone.name, "the host has another time zone"),
+            Some(problem) => tracing::warn!(%problem, "the host's time zone is not known any more"),
+        }
+        for running in self.monitors.iter_mut().flatten() {
+            running.pipeline.host_zone_is(&zone);
+        }
+        self.host.zone = zone.clone();
+        self.shared.zone.send_replace(Some(zone));
     }
 
     fn publish(&mut self) {

@@ -8,6 +8,7 @@ use nightjar_model::agents::{AgentFacts, AgentSelf};
 
 use crate::journal::JournalStats;
 use crate::pipeline::HostFacts;
+use crate::zone::HostZone;
 
 /// Ticks a second in `/proc/self/stat`, which Linux fixes for everything it shows to users.
 const TICKS_PER_SECOND: u64 = 100;
@@ -20,16 +21,22 @@ pub(crate) fn host_facts(labels: &BTreeMap<String, String>, server: Option<Socke
 }
 
 pub(crate) fn agent_facts(host: &HostFacts) -> AgentFacts {
-    AgentFacts {
+    let mut facts = AgentFacts {
         hostname: host.hostname.clone(),
         ip: host.ip.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         os: os_name().unwrap_or_else(|| std::env::consts::OS.to_owned()),
         arch: std::env::consts::ARCH.to_owned(),
-        timezone: host.zone.name.clone(),
-        timezone_problem: host.zone.problem().unwrap_or_default().to_owned(),
         labels: host.labels.clone(),
-    }
+        ..AgentFacts::default()
+    };
+    put_zone(&mut facts, &host.zone);
+    facts
+}
+
+pub(crate) fn put_zone(facts: &mut AgentFacts, zone: &HostZone) {
+    facts.timezone = zone.name.clone();
+    facts.timezone_problem = zone.problem().unwrap_or_default().to_owned();
 }
 
 /// The address that packets to `server` leave from. Sends none.

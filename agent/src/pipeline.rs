@@ -285,6 +285,16 @@ impl Pipeline {
         (outcome, self.counter.picked(text))
     }
 
+    /// From now on the host's zone is this one.
+    pub(crate) fn host_zone_is(&mut self, zone: &HostZone) {
+        self.counter.time.host_zone_is(zone.zone.clone().ok());
+    }
+
+    /// The names of the formats that times were in so far.
+    pub(crate) fn time_formats(&self) -> Vec<&'static str> {
+        self.counter.time.seen().names()
+    }
+
     /// The name of the format that the time read last was in.
     pub(crate) fn time_format(&self) -> &'static str {
         self.counter.time.format_name()

@@ -55,6 +55,8 @@ pub struct Scanned {
     /// By time, then keys; `None` where no line counted.
     pub figures: Option<MonitorDelta>,
     pub counters: PipelineCounters,
+    /// The names of the formats that times were found in.
+    pub time_formats: Vec<&'static str>,
     pub bytes: u64,
 }
 
@@ -106,7 +108,7 @@ pub fn scan(
     if let Some(delta) = &mut figures {
         delta.windows.sort_unstable_by(|a, b| (a.start, &a.keys).cmp(&(b.start, &b.keys)));
     }
-    Ok(Scanned { figures, counters: whole.counters().clone(), bytes })
+    Ok(Scanned { figures, counters: whole.counters().clone(), time_formats: whole.time_formats(), bytes })
 }
 
 /// Reads the Monitor of a file, `-` being the standard input; documents of other kinds in it are passed over. Where it holds several,

@@ -32,7 +32,7 @@ use self::outbox::Outbox;
 pub(crate) use self::tasks::TaskRunner;
 use crate::durable::write_whole;
 use crate::error::AgentError;
-use crate::host::self_report;
+use crate::host::{put_zone, self_report};
 use crate::identity::Identity;
 use crate::journal::{JournalError, Resume};
 use crate::shared::{Applied, Configuration, Shared};
@@ -144,7 +144,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 enum End {
     /// Asked to stop, and the rest was sent.
     Drained,
-    /// To begin anew with the present incarnation.
+    /// To begin anew with the present incarnation, and what is now known of the host.
     Again,
 }
 
@@ -226,8 +226,12 @@ impl Session {
             let journal = self.shared.journal();
             (journal.incarnation(), journal.last_sequence())
         };
+        let mut facts = self.facts.clone();
+        if let Some(zone) = &*self.shared.zone.borrow() {
+            put_zone(&mut facts, zone);
+        }
         wire::Hello {
-            facts: Some((&self.facts).into()),
+            facts: Some((&facts).into()),
             incarnation,
             last_sequence,
             config_version: self.shared.applied.borrow().version.clone(),
@@ -279,6 +283,7 @@ impl Conversation<'_> {
         let mut keep = interval(KEEP_ACKNOWLEDGED_EVERY);
         keep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut deadline = None;
+        let mut zone = shared.zone.subscribe();
         loop {
             self.pump()?;
             if deadline.is_some() && shared.journal().stats().unacked_records == 0 {
@@ -294,6 +299,8 @@ impl Conversation<'_> {
                 () = sleep_until(held.unwrap_or_else(Instant::now)), if held.is_some() => {}
                 _ = heartbeat.tick() => self.heartbeat(),
                 _ = keep.tick() => shared.journal().keep_acknowledged(),
+                // What the server knows of the host it is told at the beginning of a session.
+                Ok(()) = zone.changed() => return Ok(End::Again),
                 Ok(()) = applied.changed() => self.acknowledge_config(&applied.borrow_and_update()),
                 () = drain.cancelled(), if deadline.is_none() => deadline = Some(Instant::now() + DRAIN_WITHIN),
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {

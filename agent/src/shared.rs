@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 
 use crate::journal::Journal;
+use crate::zone::HostZone;
 
 /// What the server wants collected, as it came and as it is kept over restarts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +62,8 @@ pub(crate) struct Shared {
     inbox: Mutex<Inbox>,
     woken: Condvar,
     pub(crate) applied: watch::Sender<Applied>,
+    /// The host's zone, once it is another than at the start.
+    pub(crate) zone: watch::Sender<Option<HostZone>>,
     reports: Mutex<Reports>,
 }
 
@@ -82,6 +85,7 @@ impl Shared {
             inbox: Mutex::default(),
             woken: Condvar::new(),
             applied: watch::Sender::new(Applied::default()),
+            zone: watch::Sender::new(None),
             reports: Mutex::default(),
         }
     }

@@ -14,10 +14,10 @@ pub(crate) use abbreviations::{Abbreviation, MAX_LETTERS as MAX_ABBREVIATION_LET
 pub use host::HostZone;
 
 /// The rules of a zone.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zone(Rules);
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Rules {
     Iana(Tz),
     /// Of a file or a rule of the host's.

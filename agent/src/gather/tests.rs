@@ -11,7 +11,6 @@ use nightjar_model::protocol::decode_gathered;
 use super::*;
 use crate::journal::Journal;
 use crate::shared::Configuration;
-use crate::zone::HostZone;
 
 /// 2026-11-20T12:00:00Z
 const NOON: i64 = 1_795_176_000_000;
@@ -48,7 +47,8 @@ impl Rig {
             labels: BTreeMap::new(),
             zone: HostZone::named("UTC"),
         };
-        let gatherer = Gatherer::new(shared.clone(), "w".into(), host, Span::from_secs(2), Guard::default());
+        let mut gatherer = Gatherer::new(shared.clone(), "w".into(), host, Span::from_secs(2), Guard::default());
+        gatherer.find_zone = || HostZone::named("UTC");
         Self { dir, clock, shared, gatherer, taken: 0 }
     }
 
@@ -131,6 +131,33 @@ fn counts_and_says_when_a_minute_is_complete() {
     let (deltas, watermarks) = rig.records();
     assert_eq!((deltas.len(), watermarks.len()), (0, 1));
     assert!(watermarks[0].through >= Timestamp(NOON + 60_000));
+}
+
+#[test]
+fn another_zone_of_the_host_is_noticed_within_a_minute() {
+    let mut rig = Rig::new();
+    let spec = rig.spec("a.log");
+    rig.apply("1", &[("m", spec)]);
+    rig.write("a.log", "2026-11-20 12:00:05,x,1\n");
+    rig.at(6_000);
+    rig.gatherer.find_zone = || HostZone::named("Asia/Shanghai");
+    rig.write("a.log", "2026-11-20 12:00:09,x,1\n");
+    rig.at(10_000);
+    rig.write("a.log", "2026-11-20 20:01:02,x,1\n");
+    rig.at(63_000);
+    let (deltas, _) = rig.records();
+    let counted: Vec<_> =
+        deltas.iter().flat_map(|d| &d.windows).map(|w| (w.start.0 - NOON, w.partials[0].count())).collect();
+    assert_eq!(counted, [(0, 1), (0, 1), (60_000, 1)]);
+    assert_eq!(rig.shared.zone.borrow().as_ref().map(|zone| zone.name.clone()).as_deref(), Some("Asia/Shanghai"));
+    // Not known any more: what names no zone is not counted.
+    rig.gatherer.find_zone = || HostZone { name: String::new(), zone: Err("gone".into()) };
+    rig.write("a.log", "2026-11-20 20:02:02,x,1\n2026-11-20 12:02:03 UTC,x,1\n");
+    rig.at(123_000);
+    let (deltas, _) = rig.records();
+    let counted: Vec<_> =
+        deltas.iter().flat_map(|d| &d.windows).map(|w| (w.keys.join("/"), w.partials[0].count())).collect();
+    assert_eq!(counted, [("x".to_owned(), 1), ("m/time_unreadable/h1".to_owned(), 1)]);
 }
 
 #[test]

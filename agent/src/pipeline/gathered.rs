@@ -2,6 +2,7 @@
 
 use nightjar_model::delta::FaultReason;
 
+use super::when::Forms;
 use super::windows::Windows;
 use super::{Pipeline, PipelineCounters};
 
@@ -10,6 +11,7 @@ use super::{Pipeline, PipelineCounters};
 pub(crate) struct Gathered {
     windows: Windows,
     counters: PipelineCounters,
+    times: Forms,
 }
 
 impl Pipeline {
@@ -25,13 +27,14 @@ impl Pipeline {
         let mut windows = spare.map_or_else(|| self.counter.windows.sibling(usize::MAX), |spare| spare.windows);
         windows.clear();
         let windows = std::mem::replace(&mut self.counter.windows, windows);
-        Gathered { windows, counters: self.tally.take() }
+        Gathered { windows, counters: self.tally.take(), times: self.counter.time.seen() }
     }
 
     /// Adds what a part gathered. Pieces have to come in their order.
     pub(crate) fn absorb(&mut self, gathered: &Gathered) {
         let over_limit = self.counter.windows.merge(&gathered.windows);
         self.tally.absorb(&gathered.counters);
+        self.counter.time.saw(gathered.times);
         self.tally.add(FaultReason::KeyOverLimit, over_limit);
     }
 }

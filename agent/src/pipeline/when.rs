@@ -19,6 +19,7 @@ use nightjar_model::Timestamp;
 use nightjar_model::kinds::monitor::{Strftime, TimeFormat};
 
 use self::cursor::Cursor;
+pub(crate) use self::head::Forms;
 use self::head::{Form, Found, Head, Place, Wanted};
 use self::tail::Said;
 use crate::zone::{Local, Zone};
@@ -62,7 +63,9 @@ pub(crate) struct TimeReader {
     /// The zone was named for this source: abbreviations that several zones share are its own.
     zone_is_named: bool,
     minute: Minute,
-    form: Form,
+    /// Of the time read last.
+    form: Option<Form>,
+    seen: Forms,
 }
 
 /// What is not looked for by its form.
@@ -75,14 +78,14 @@ enum Other {
 /// The minute read last.
 #[derive(Debug)]
 struct Minute {
-    /// What stands before its seconds: first this much, all of which is there whatever the length,
-    start: [u8; MINUTE_BYTES],
+    /// What stands before its seconds.
     text: [u8; HEAD_BYTES],
-    /// and of `text` this much; 0 where no minute is remembered.
+    /// Of `text`; 0 where no minute is remembered.
     length: usize,
+    /// The text is `start` and a colon, and says the year.
+    is_usual: bool,
+    start: [u8; MINUTE_BYTES],
     form: Form,
-    /// Only where nothing stands before it.
-    first: bool,
     /// The year, which the text does not say, holds while the present is within these.
     from_ms: i64,
     until_ms: i64,
@@ -110,12 +113,29 @@ impl TimeReader {
             _ => None,
         };
         let wanted = Wanted::of(format);
-        Self { wanted, other, zone, zone_is_named: named, minute: Minute::none(), form: Form::Normal }
+        Self { wanted, other, zone, zone_is_named: named, minute: Minute::none(), form: None, seen: Forms::default() }
+    }
+
+    /// Times that name no zone are in this one from now on, unless one was named for the source.
+    pub(crate) fn host_zone_is(&mut self, zone: Option<Zone>) {
+        if !self.zone_is_named {
+            (self.zone, self.minute) = (zone, Minute::none());
+        }
+    }
+
+    /// The forms of all times read so far.
+    pub(crate) fn seen(&self) -> Forms {
+        self.seen
+    }
+
+    /// Others were read elsewhere for the same source.
+    pub(crate) fn saw(&mut self, forms: Forms) {
+        self.seen = self.seen.join(forms);
     }
 
     /// The name of the format that the time read last was in.
     pub(crate) fn format_name(&self) -> &'static str {
-        self.form.name()
+        self.form.map_or("auto", Form::name)
     }
 
     /// The first time in `text`. A local time that occurs twice, when clocks go back, is taken as the
@@ -123,11 +143,10 @@ impl TimeReader {
     #[inline]
     pub(crate) fn read(&mut self, text: &[u8], now: Now) -> Option<Timestamp> {
         // What most lines have: the minute of the line before, in sixteen bytes.
-        if self.minute.length == MINUTE_BYTES + 1
+        if self.minute.is_usual
             && let Some((start, rest)) = text.split_first_chunk::<MINUTE_BYTES>()
             && *start == self.minute.start
             && let Some((b':', rest)) = rest.split_first()
-            && self.minute.holds(now.at)
             && let Tried::Read(time) = self.within(rest, now)
         {
             return Some(time);
@@ -135,11 +154,20 @@ impl TimeReader {
         self.search(text, now)
     }
 
+    #[inline]
+    fn found(&mut self, form: Form, time: Timestamp) -> Tried {
+        if self.form != Some(form) {
+            self.form = Some(form);
+            self.seen.put(form);
+        }
+        Tried::Read(time)
+    }
+
     #[inline(never)]
     fn search(&mut self, text: &[u8], now: Now) -> Option<Timestamp> {
         match &self.other {
             Some(Other::Arrival) => {
-                self.form = Form::Arrival;
+                self.found(Form::Arrival, now.at);
                 return Some(now.at);
             }
             Some(Other::Pattern(_)) => return self.search_pattern(text, now),
@@ -173,15 +201,15 @@ impl TimeReader {
     fn read_at(&mut self, place: Place<'_>, now: Now) -> Tried {
         let rest = &place.text[place.at..];
         if self.minute.begins(rest, place) && self.minute.holds(now.at) {
-            return self.within(&rest[self.minute.length..], now);
+            match self.within(&rest[self.minute.length..], now) {
+                Tried::NotHere => {}
+                tried => return tried,
+            }
         }
         match head::find(place, self.wanted) {
             Found::Nothing => Tried::NotHere,
             Found::Unclear => Tried::Unreadable,
-            Found::Instant(form, ms) => {
-                self.form = form;
-                Tried::Read(Timestamp(ms))
-            }
+            Found::Instant(form, ms) => self.found(form, Timestamp(ms)),
             Found::Head(head) if head.form == Form::TimeOfDay => self.time_of_day(place, head, now),
             Found::Head(head) => {
                 let Some(minute) = self.minute_of(place, &head, now) else { return Tried::Unreadable };
@@ -204,9 +232,11 @@ impl TimeReader {
         let utc_ms = offset(naive_ms)
             .filter(|first| offset(naive_ms + 59_000) == Some(*first))
             .map(|offset| naive_ms - i64::from(offset) * 1000);
-        let mut minute =
-            Minute { form: head.form, first: head.first, from_ms, until_ms, naive_ms, utc_ms, ..Minute::none() };
-        minute.remember(&place.text[place.at..head.end]);
+        let mut minute = Minute { form: head.form, from_ms, until_ms, naive_ms, utc_ms, ..Minute::none() };
+        // Numbers without colons mean a time by how many digits follow, not by how they begin.
+        if head.form != Form::Compact {
+            minute.remember(&place.text[place.at..head.end]);
+        }
         Some(minute)
     }
 
@@ -223,26 +253,28 @@ impl TimeReader {
 
     #[inline]
     fn with_seconds(&mut self, seconds: u32, rest: &[u8], now: Now) -> Tried {
+        let Some((millis, rest)) = fraction(rest, self.minute.form) else { return Tried::NotHere };
         if seconds > 60 {
             return Tried::Unreadable;
         }
-        let Some((millis, rest)) = fraction(rest, self.minute.form) else { return Tried::NotHere };
         // A leap second stays in its minute.
         let within_ms = i64::from(seconds.min(59)) * 1000 + millis;
-        self.form = self.minute.form;
-        if tail::is_plain(rest, self.form == Form::MonthFirst)
+        let form = self.minute.form;
+        if tail::is_plain(rest, form == Form::MonthFirst)
             && let Some(utc_ms) = self.minute.utc_ms
         {
-            return Tried::Read(Timestamp(utc_ms + within_ms));
+            return self.found(form, Timestamp(utc_ms + within_ms));
         }
         self.finish(self.minute.naive_ms + within_ms, rest, now)
     }
 
-    /// Seconds of one digit, which only Chinese writes.
+    /// Seconds of one digit, which only Chinese writes: `9时5分3秒`.
     #[cold]
     fn within_with_odd_second(&mut self, text: &[u8], now: Now) -> Tried {
         let mut c = Cursor::new(text, 0);
-        match c.number(1, 2).filter(|_| self.minute.form == Form::Chinese) {
+        // Behind 分 only: a colon is followed by two digits also there.
+        let minute = self.minute.text.get(..self.minute.length).unwrap_or_default();
+        match c.number(1, 2).filter(|_| minute.ends_with("分".as_bytes())) {
             Some(seconds) => self.with_seconds(seconds, c.rest(), now),
             None => Tried::NotHere,
         }
@@ -251,9 +283,10 @@ impl TimeReader {
     /// A time behind which more may stand that says which it is.
     #[inline(never)]
     fn finish(&mut self, mut naive_ms: i64, rest: &[u8], now: Now) -> Tried {
-        let tail = tail::read(rest, self.form == Form::MonthFirst);
+        let mut form = self.minute.form;
+        let tail = tail::read(rest, form == Form::MonthFirst);
         if let Some(year) = tail.year {
-            self.form = Form::Asctime;
+            form = Form::Asctime;
             let Some(in_year) = with_year(naive_ms, year.cast_signed()) else { return Tried::Unreadable };
             naive_ms = in_year;
         }
@@ -262,7 +295,10 @@ impl TimeReader {
             let Some(meant) = half.hour(hour as u32) else { return Tried::Unreadable };
             naive_ms += (i64::from(meant) - hour) * 3_600_000;
         }
-        self.settle(naive_ms, tail.zone, now).map_or(Tried::Unreadable, Tried::Read)
+        match self.settle(naive_ms, tail.zone, now) {
+            Some(time) => self.found(form, time),
+            None => Tried::Unreadable,
+        }
     }
 
     /// A local time in UTC, by what the line says of its zone.
@@ -301,8 +337,13 @@ impl TimeReader {
 
     fn search_pattern(&mut self, text: &[u8], now: Now) -> Option<Timestamp> {
         let Some(Other::Pattern(pattern)) = &self.other else { return None };
+        let time = self.by_pattern(pattern, text, now)?;
+        self.found(Form::Pattern, time);
+        Some(time)
+    }
+
+    fn by_pattern(&self, pattern: &Strftime, text: &[u8], now: Now) -> Option<Timestamp> {
         let found = (0..=SEARCHED_BYTES.min(text.len())).find_map(|at| pattern::find(pattern, text, at))?;
-        self.form = Form::Pattern;
         if let Some(epoch_ms) = found.epoch_ms {
             return Some(Timestamp(epoch_ms));
         }
@@ -321,11 +362,11 @@ impl TimeReader {
 impl Minute {
     const fn none() -> Self {
         Self {
-            start: [0; MINUTE_BYTES],
             text: [0; HEAD_BYTES],
             length: 0,
+            is_usual: false,
+            start: [0; MINUTE_BYTES],
             form: Form::Normal,
-            first: false,
             from_ms: i64::MIN,
             until_ms: i64::MAX,
             naive_ms: 0,
@@ -337,8 +378,9 @@ impl Minute {
         if let Some(place) = self.text.get_mut(..text.len()) {
             place.copy_from_slice(text);
             self.length = text.len();
-            if let Some(start) = self.text.first_chunk() {
+            if let Some((start, b":")) = text.split_first_chunk() {
                 self.start = *start;
+                self.is_usual = self.until_ms == i64::MAX;
             }
         }
     }
@@ -347,7 +389,6 @@ impl Minute {
     fn begins(&self, rest: &[u8], place: Place<'_>) -> bool {
         let year_first = matches!(self.form, Form::Normal | Form::Iso8601 | Form::Nginx | Form::Chinese);
         self.length > 0
-            && (place.first || !self.first)
             && (!place.glued || year_first)
             && self.text.get(..self.length).is_some_and(|text| rest.starts_with(text))
     }

@@ -112,6 +112,9 @@ pub(super) fn summary(scanned: &Scanned, elapsed: Duration, out: &mut dyn Write)
         scanned.bytes as f64 / 1e6,
         counters.lines as f64 / seconds / 1e6,
     );
+    if !scanned.time_formats.is_empty() {
+        text.push_str(&format!("time format: {}\n", scanned.time_formats.join(", ")));
+    }
     for (reason, count) in &counters.faults {
         let example = counters.examples.get(reason).map_or(String::new(), |example| format!("  e.g. {example}"));
         text.push_str(&format!("{}: {count}{example}\n", reason.name()));

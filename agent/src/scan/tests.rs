@@ -119,6 +119,7 @@ fn prints_rows() {
     let summary = String::from_utf8(summary).expect("UTF-8").replace(&*directory.path().to_string_lossy(), "");
     expect![[r#"
         5 lines, 0.0 MB in 0.500 s (0.0 million lines/s): 3 rows
+        time format: normal
         time_unreadable: 1  e.g. /x.log: nonsense
         not_a_number: 2  e.g. /x.log: 2026-11-20 12:00:30,衣"服,x
     "#]]

@@ -21,6 +21,7 @@ use crate::guard::Guard;
 use crate::pipeline::HostFacts;
 use crate::tail::{MAX_FILES_PER_PATTERN, expand, open_regular};
 use crate::trial;
+use crate::zone::HostZone;
 
 const AT_ONCE: usize = 4;
 const MAX_ENTRIES: usize = 5000;
@@ -106,7 +107,9 @@ fn perform(guard: &Guard, host: &HostFacts, task: &AgentTask) -> Result<AgentTas
         }
         AgentTask::TryMonitor { spec, lines } => {
             let lines = lines_for(guard, spec, (*lines as usize).min(MAX_LINES))?;
-            trial::try_lines_on(host, spec, &lines).map(AgentTaskResult::Trial).map_err(|error| error.to_string())
+            // The zone may have been changed since the agent started.
+            let host = HostFacts { zone: HostZone::of_this_machine(), ..host.clone() };
+            trial::try_lines_on(&host, spec, &lines).map(AgentTaskResult::Trial).map_err(|error| error.to_string())
         }
     }
 }

@@ -122,7 +122,7 @@ pub(crate) fn written_out(text: &[u8]) -> Option<(Abbreviation, usize)> {
     let name = &text[..text.iter().take(MAX_NAME_BYTES).take_while(part).count()];
     let end = |end: &&str| Some(memchr::memmem::find(name, end.as_bytes())? + end.len());
     if !name.starts_with(b" ")
-        && let Some(length) = ENDS.iter().filter_map(|name| end(&name)).min()
+        && let Some(length) = ENDS.iter().filter_map(end).min()
     {
         return Some((AMBIGUOUS, length));
     }

@@ -28,7 +28,7 @@ const UTC_NAMES: [&str; 11] =
 const DEFAULT_RULES: &str = ",M3.2.0,M11.1.0";
 
 /// The zone of times that name none.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostZone {
     /// As the host names it; empty where it is not known.
     pub name: String,

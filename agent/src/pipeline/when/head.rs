@@ -31,7 +31,57 @@ pub(crate) enum Form {
     Arrival,
 }
 
+/// Several of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Forms(u32);
+
+impl Forms {
+    #[inline]
+    pub(super) fn put(&mut self, form: Form) {
+        self.0 |= form.bit();
+    }
+
+    pub(super) fn join(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    fn has(self, form: Form) -> bool {
+        self.0 & form.bit() != 0
+    }
+
+    /// Of the formats that read them.
+    pub(crate) fn names(self) -> Vec<&'static str> {
+        let mut names: Vec<&str> = Form::ALL.into_iter().filter(|form| self.has(*form)).map(Form::name).collect();
+        names.dedup();
+        names
+    }
+}
+
 impl Form {
+    const ALL: [Self; 21] = [
+        Self::Normal,
+        Self::Iso8601,
+        Self::Nginx,
+        Self::Apache,
+        Self::MonthFirst,
+        Self::Asctime,
+        Self::MonthFirstYear,
+        Self::Revert,
+        Self::DayFirst,
+        Self::Tomcat,
+        Self::Redis,
+        Self::Klog,
+        Self::Compact,
+        Self::Chinese,
+        Self::Seconds,
+        Self::Millis,
+        Self::Micros,
+        Self::Nanos,
+        Self::TimeOfDay,
+        Self::Pattern,
+        Self::Arrival,
+    ];
+
     /// The name of the format that reads it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -66,7 +116,7 @@ impl Form {
 /// Which forms are looked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted {
-    forms: u32,
+    forms: Forms,
     /// Whatever is there: then what may as well be another form, or no time at all, is not read.
     pub(super) auto: bool,
 }
@@ -76,7 +126,7 @@ impl Wanted {
         let (forms, auto): (&[Form], bool) = match format {
             TimeFormat::Auto => {
                 let but = Form::TimeOfDay.bit() | Form::Pattern.bit() | Form::Arrival.bit();
-                return Self { forms: !but, auto: true };
+                return Self { forms: Forms(!but), auto: true };
             }
             TimeFormat::Normal => (&[Form::Normal], false),
             TimeFormat::Iso8601 => (&[Form::Iso8601], false),
@@ -98,11 +148,11 @@ impl Wanted {
             TimeFormat::TimeOfDay => (&[Form::TimeOfDay], false),
             TimeFormat::Strftime(_) | TimeFormat::Arrival => (&[], false),
         };
-        Self { forms: forms.iter().fold(0, |bits, form| bits | form.bit()), auto }
+        Self { forms: Forms(forms.iter().fold(0, |bits, form| bits | form.bit())), auto }
     }
 
     pub(super) fn has(self, form: Form) -> bool {
-        self.forms & form.bit() != 0
+        self.forms.has(form)
     }
 }
 
@@ -128,8 +178,6 @@ pub(super) struct Head {
     pub(super) minute: u32,
     /// Where the seconds begin.
     pub(super) end: usize,
-    /// It was read only because it is the first of its line.
-    pub(super) first: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,7 +235,7 @@ fn year_first(mut c: Cursor<'_>, wanted: Wanted) -> Option<Head> {
     // What is only nearly a named format is that of `auto` alone.
     let exact = separator != b'.' && matches!(between, b' ' | b'T' | b't');
     (exact || wanted.auto).then_some(())?;
-    Some(Head { form, year: Some(year), month, day, hour, minute, end: c.at, first: false })
+    Some(Head { form, year: Some(year), month, day, hour, minute, end: c.at })
 }
 
 fn chinese(mut c: Cursor<'_>, year: u32) -> Option<Head> {
@@ -220,7 +268,7 @@ fn chinese(mut c: Cursor<'_>, year: u32) -> Option<Head> {
             (half.map_or(Some(hour), |half| half.hour(hour)).unwrap_or(99), minute)
         }
     };
-    Some(Head { form: Form::Chinese, year: Some(year), month, day, hour, minute, end: c.at, first: false })
+    Some(Head { form: Form::Chinese, year: Some(year), month, day, hour, minute, end: c.at })
 }
 
 /// What begins with one or two digits: a day, a month, an hour, or seconds as a power of ten.
@@ -264,7 +312,7 @@ fn day_month_year(mut c: Cursor<'_>, separator: u8, day: u32, month: u32) -> Opt
     (c.eat(b":") || c.blanks() > 0).then_some(())?;
     let (hour, minute) = c.clock()?;
     let form = if separator == b'/' { Form::Apache } else { Form::Tomcat };
-    Some(Head { form, year: Some(year), month, day, hour, minute, end: c.at, first: false })
+    Some(Head { form, year: Some(year), month, day, hour, minute, end: c.at })
 }
 
 /// `27 Nov 2026 10:00:`, or without the year, from behind the day.
@@ -277,7 +325,7 @@ fn day_month(mut c: Cursor<'_>, day: u32) -> Option<Head> {
     (c.blanks() > 0).then_some(())?;
     let year = year_between(&mut c);
     let (hour, minute) = c.clock()?;
-    Some(Head { form: Form::Redis, year, month, day, hour, minute, end: c.at, first: false })
+    Some(Head { form: Form::Redis, year, month, day, hour, minute, end: c.at })
 }
 
 /// `2026 ` or `2026, `, before a time.
@@ -301,7 +349,7 @@ fn month_first(mut c: Cursor<'_>) -> Option<Head> {
     let year = year_between(&mut c);
     let (hour, minute) = c.clock()?;
     let form = if year.is_some() { Form::MonthFirstYear } else { Form::MonthFirst };
-    Some(Head { form, year, month, day, hour, minute, end: c.at, first: false })
+    Some(Head { form, year, month, day, hour, minute, end: c.at })
 }
 
 /// `05-25-2017 18:28:`, from behind the first separator. Which number is the month is said by the format, or by
@@ -330,7 +378,7 @@ fn numeric(mut c: Cursor<'_>, separator: u8, one: u32, wanted: Wanted) -> Found 
     if !wanted.has(form) {
         return Found::Nothing;
     }
-    Found::Head(Head { form, year: Some(year), month, day, hour, minute, end: c.at, first: false })
+    Found::Head(Head { form, year: Some(year), month, day, hour, minute, end: c.at })
 }
 
 /// `I1127 10:00:`, `I20261127 10:00:`
@@ -344,7 +392,7 @@ fn klog(mut c: Cursor<'_>) -> Option<Head> {
     let (month, day) = (c.digits(2)?, c.digits(2)?);
     (c.blanks() > 0).then_some(())?;
     let (hour, minute) = c.clock()?;
-    Some(Head { form: Form::Klog, year, month, day, hour, minute, end: c.at, first: false })
+    Some(Head { form: Form::Klog, year, month, day, hour, minute, end: c.at })
 }
 
 /// A date that a number of eight digits may be.
@@ -358,20 +406,20 @@ fn compact(mut c: Cursor<'_>, place: Place<'_>, wanted: Wanted) -> Option<Head> 
     let (year, month, day) = compact_date(&mut c)?;
     let between = c.eat_one_of(b" Tt-_:")?;
     let mut with_colons = c;
-    let (hour, minute, first) = match with_colons.clock() {
+    let (hour, minute) = match with_colons.clock() {
         Some((hour, minute)) => {
             c = with_colons;
-            (hour, minute, false)
+            (hour, minute)
         }
         None => {
             // Two numbers, which only stand for a time where one is looked for.
             let sure = matches!(between, b'T' | b't');
             (sure || place.first || !wanted.auto).then_some(())?;
             matches!(c.run(), 6 | 9 | 12).then_some(())?;
-            (c.digits(2)?, c.digits(2)?, !sure)
+            (c.digits(2)?, c.digits(2)?)
         }
     };
-    Some(Head { form: Form::Compact, year: Some(year), month, day, hour, minute, end: c.at, first })
+    Some(Head { form: Form::Compact, year: Some(year), month, day, hour, minute, end: c.at })
 }
 
 /// `202611271000` before seconds, and milliseconds or less.
@@ -380,13 +428,13 @@ fn compact_run(mut c: Cursor<'_>, place: Place<'_>, wanted: Wanted) -> Option<He
     let (year, month, day) = compact_date(&mut c)?;
     let (hour, minute) = (c.digits(2)?, c.digits(2)?);
     (hour < 24 && minute < 60).then_some(())?;
-    Some(Head { form: Form::Compact, year: Some(year), month, day, hour, minute, end: c.at, first: true })
+    Some(Head { form: Form::Compact, year: Some(year), month, day, hour, minute, end: c.at })
 }
 
 /// `10:00:`
 fn time_of_day(mut c: Cursor<'_>) -> Option<Head> {
     let (hour, minute) = c.clock()?;
-    Some(Head { form: Form::TimeOfDay, year: None, month: 0, day: 0, hour, minute, end: c.at, first: true })
+    Some(Head { form: Form::TimeOfDay, year: None, month: 0, day: 0, hour, minute, end: c.at })
 }
 
 /// A number since 1970, its unit told by its digits: those of the years 2001 to 2286.
@@ -401,14 +449,15 @@ fn epoch(mut c: Cursor<'_>, place: Place<'_>, wanted: Wanted) -> Found {
     if !wanted.has(form) || c.peek() == b'0' || !alone || (wanted.auto && !place.first) {
         return Found::Nothing;
     }
-    let value = c.rest()[..digits].iter().fold(0i64, |sum, b| sum * 10 + i64::from(b - b'0'));
+    let value = c.rest()[..digits].iter().fold(0u64, |sum, b| sum * 10 + u64::from(b - b'0'));
     c.at += digits;
-    let mut ms = match form {
+    let ms = match form {
         Form::Seconds => value * 1000,
         Form::Millis => value,
         Form::Micros => value / 1000,
         _ => value / 1_000_000,
     };
+    let mut ms = ms.cast_signed();
     if c.peek() == b'.' && c.ahead(1).is_ascii_digit() {
         c.at += 1;
         let run = c.rest().iter().take_while(|b| b.is_ascii_digit()).count();

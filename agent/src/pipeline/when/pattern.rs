@@ -29,7 +29,7 @@ pub(super) fn find<'a>(pattern: &Strftime, text: &'a [u8], at: usize) -> Option<
     if !begins {
         return None;
     }
-    let head = Head { form: Form::Pattern, year: None, month: 0, day: 0, hour: 0, minute: 0, end: 0, first: false };
+    let head = Head { form: Form::Pattern, year: None, month: 0, day: 0, hour: 0, minute: 0, end: 0 };
     let mut found = Found { head, day_of_year: None, within_ms: 0, zone: Said::Nothing, epoch_ms: None };
     let (mut half, mut asks_zone): (Option<Half>, bool) = (None, false);
     for item in pattern.items() {

@@ -60,14 +60,25 @@ const AREAS: [&str; 17] = [
 /// Whether there is nothing to be read behind a time: a quick look at what is most often there.
 #[inline]
 pub(super) fn is_plain(rest: &[u8], year_may_follow: bool) -> bool {
-    let quiet = |byte: u8| {
-        matches!(byte, b',' | b'|' | b']' | b';' | b'"' | b'\'' | b'}' | b'=' | b':' | b'#' | b'*' | b'<' | b'>' | b'/')
-    };
     match rest {
         [] => true,
-        [b' ', next, ..] => quiet(*next) || (next.is_ascii_digit() && !year_may_follow),
-        [byte, ..] => quiet(*byte),
+        [b' ', b' ', rest @ ..] | [b' ', rest @ ..] => match rest {
+            [b'I', b'N', b'F', b'O', ..]
+            | [b'W', b'A', b'R', b'N', ..]
+            | [b'E', b'R', b'R', b'O', ..]
+            | [b'D', b'E', b'B', b'U', ..] => true,
+            [b'0'..=b'9', ..] => !year_may_follow,
+            [byte, ..] => is_quiet(*byte),
+            [] => true,
+        },
+        [byte, ..] => is_quiet(*byte),
     }
+}
+
+/// Whether nothing that says more of a time begins so.
+#[inline]
+fn is_quiet(byte: u8) -> bool {
+    matches!(byte, b',' | b'|' | b']' | b';' | b'"' | b'\'' | b'}' | b'=' | b':' | b'#' | b'*' | b'<' | b'>' | b'/')
 }
 
 /// Reads what follows a time.

@@ -116,6 +116,7 @@ fn without_a_zone_only_what_names_one_is_read() {
     check("2026-11-20 12:00:05 x", None);
     check("2026-11-20 12:00:05 +0800 x", Some("2026-11-20T04:00:05Z"));
     check("1764208814 x", Some("2025-11-27T02:00:14Z"));
+    check("9999999999999999999 x", Some("2286-11-20T17:46:39.999Z"));
     check("Nov 20 12:00:05 x", None);
 }
 
@@ -243,6 +244,24 @@ fn a_year_that_is_not_said_is_the_latest_that_can_be() {
 }
 
 #[test]
+fn what_begins_as_the_line_before_need_not_go_on_so() {
+    let now = Now { at: at(NOW), live: true };
+    for (before, line) in [
+        ("20261127100014 x", "2026112710001: x"),
+        ("20261127100014 x", "2026112710009912 x"),
+        ("20261127 100014 x", "20261127 1000991 2026-11-27 10:00:14"),
+        ("20261127 10:00:14 x", "20261127 10:00:14123 x"),
+        ("2026-11-27 10:00:14 x", "2026-11-27 10:00:991 2026-11-27 10:00:14"),
+        ("Nov 27 10:00:14 x", "Nov 27 10:00:991 2026-11-27 10:00:14"),
+    ] {
+        let mut remembers = reader("auto", "Asia/Shanghai");
+        assert!(remembers.read(before.as_bytes(), now).is_some(), "{before}");
+        let fresh = reader("auto", "Asia/Shanghai").read(line.as_bytes(), now);
+        assert_eq!(remembers.read(line.as_bytes(), now), fresh, "{line} behind {before}");
+    }
+}
+
+#[test]
 fn the_same_words_a_year_later_are_of_that_year() {
     let mut reader = reader("auto", "UTC");
     let mut read = |now: &str, line: &str| {
@@ -264,6 +283,21 @@ fn a_time_of_day_is_of_the_day_it_was_written() {
     check("2026-11-27T15:59:59Z", "00:00:01 x", "2026-11-27T16:00:01Z");
     check("2026-11-27T04:00:00Z", "12:30:00 x", "2026-11-26T04:30:00Z");
     check_at("time_of_day", "UTC", NOW, "24:30:00 x", None);
+}
+
+#[test]
+fn chinese_seconds() {
+    let mut reader = reader("auto", "Asia/Shanghai");
+    let now = Now { at: at(NOW), live: true };
+    // From what is remembered, the same as at first.
+    for (line, time) in [
+        ("2026年11月27日 10:00:14 x", Some("2026-11-27T02:00:14Z")),
+        ("2026年11月27日 10:00:1 x", None),
+        ("2026年11月27日 10时0分1秒 x", Some("2026-11-27T02:00:01Z")),
+        ("2026年11月27日 10时0分14.5秒 x", Some("2026-11-27T02:00:14.500Z")),
+    ] {
+        assert_eq!(read_twice(&mut reader, line, now).as_deref(), time, "{line}");
+    }
 }
 
 #[test]
