@@ -1507,7 +1507,7 @@ export interface components {
              * @description Why the host's zone is not known; empty where it is.
              * @default
              */
-            timezoneProblem?: string;
+            timezoneProblem: string;
             /** @default {} */
             labels: {
                 [key: string]: string;
@@ -2382,6 +2382,7 @@ export interface components {
             group_by?: string[];
             /** @description Without any, the lines are counted as `count`. */
             stats?: components["schemas"]["Stat"][];
+            service?: null | components["schemas"]["ServiceSpec"];
             limits?: components["schemas"]["Limits"];
             enabled?: boolean;
         };
@@ -2398,7 +2399,7 @@ export interface components {
             files: number;
         };
         /** @enum {string} */
-        MonitorType: "minute" | "minute_multi_key";
+        MonitorType: "minute" | "minute_multi_key" | "second" | "second_multi_key" | "service_metrics";
         /** @description What a new API token is to be. */
         NewApiToken: {
             /** @default  */
@@ -2596,13 +2597,25 @@ export interface components {
             keys: {
                 [key: string]: string;
             };
-            /** @description Windows that have data, by time. */
+            /**
+             * @description By time: windows that have data, and unless `fill=none`, complete windows that have none, with their zeros. A
+             *     window that is in neither is not known.
+             */
             points: components["schemas"]["Point"][];
             /**
              * @description Where the series is of one agent or some, as by its `$host`: theirs. That of the whole counts where
              *     it is not given.
              */
             completeness?: components["schemas"]["CompletenessRun"][] | null;
+        };
+        /** @description Where the lines of a service tell what became of a request. */
+        ServiceSpec: {
+            /** @description The column of the result. */
+            result: string;
+            /** @description Results that mean success; all others mean failure. */
+            success?: string[];
+            /** @description The column of what a request took, a number; without it there is no average. */
+            cost?: string | null;
         };
         Source: {
             log: components["schemas"]["LogSource"];
@@ -2638,7 +2651,7 @@ export interface components {
             column?: string | null;
         };
         /** @enum {string} */
-        StatFn: "lines" | "sum" | "avg" | "min" | "max";
+        StatFn: "lines" | "sum" | "avg" | "min" | "max" | "success" | "failure" | "success_rate";
         Subscription: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -2730,7 +2743,11 @@ export interface components {
             /** @description What the provider answered. */
             answer: string;
         };
-        /** @description One of `auto`, `normal` (2016-12-13 10:00:14), `iso8601` (2016-12-13T10:00:14.123+08:00), `nginx` (2026/11/27 10:00:14), `apache` (27/Nov/2026:10:00:14 +0800), `asctime` (Fri Nov 27 10:00:14 2026), `syslog` (Nov 27 10:00:14), `month_first` (May 08 01:13:52), `month_first_2` (May 08 2017 01:13:52), `revert` (05-25-2017 18:28:42), `day_first` (25-05-2017 18:28:42), `tomcat` (27-Nov-2026 10:00:14.123), `redis` (27 Nov 2026 10:00:14.123), `klog` (I1127 10:00:14.123456), `compact` (20261127 100014), `chinese` (2026年11月27日 10时00分14秒), `long` (1476064860000), `short_long` (1476064860), `epoch` (1476064860.123), `time_of_day` (10:00:14.123), `arrival`, or `strftime:` with a pattern behind it. */
+        /**
+         * @description One of `auto`, `normal` (2016-12-13 10:00:14), `iso8601` (2016-12-13T10:00:14.123+08:00), `nginx` (2026/11/27 10:00:14), `apache` (27/Nov/2026:10:00:14 +0800), `asctime` (Fri Nov 27 10:00:14 2026), `syslog` (Nov 27 10:00:14), `month_first` (May 08 01:13:52), `month_first_2` (May 08 2017 01:13:52), `revert` (05-25-2017 18:28:42), `day_first` (25-05-2017 18:28:42), `tomcat` (27-Nov-2026 10:00:14.123), `redis` (27 Nov 2026 10:00:14.123), `klog` (I1127 10:00:14.123456), `compact` (20261127 100014), `chinese` (2026年11月27日 10时00分14秒), `long` (1476064860000), `short_long` (1476064860), `epoch` (1476064860.123), `time_of_day` (10:00:14.123), `arrival`, or `strftime:` with a pattern behind it.
+         * @example auto
+         * @example strftime:%d/%b/%Y %H:%M:%S
+         */
         TimeFormat: string;
         /** @description How a line says when it happened. */
         TimeSource: {
@@ -2772,7 +2789,7 @@ export interface components {
              * @description The format in which the time was found, by its name.
              * @default null
              */
-            timeFormat?: string | null;
+            timeFormat: string | null;
             /**
              * @description What each column picked; absent where it picked nothing.
              * @default {}
@@ -5716,6 +5733,8 @@ export interface operations {
                 by?: string;
                 /** @description Keys to keep, with commas */
                 "where.COLUMN"?: string;
+                /** @description `zero`, as without it: a complete window without a line is a point with counts and sums of 0 and no other figures, and without columns to keep apart there is a series even where no line ever came; `none`: only windows that have data */
+                fill?: "zero" | "none";
                 /** @description Series, from 1 to 500; 20 without it */
                 limit?: number;
             };
