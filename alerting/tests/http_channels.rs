@@ -246,6 +246,11 @@ async fn dingtalk_throttling_leaves_the_robot_alone_for_ten_minutes() {
     house.clock.advance(Duration::from_secs(60));
     let minute = house.clock.now().floor(MINUTE);
     house.windows.line(minute, "newer", None);
+    // What fires goes on.
+    for key in ["g000", "g001", "g002"] {
+        house.windows.line(minute.saturating_sub(MINUTE), key, None);
+        house.windows.line(minute, key, None);
+    }
     house.windows.complete(minute.saturating_add(MINUTE));
     house.clock.advance(Duration::from_secs(60));
     house.activate("alerting.evaluate").await.expect("evaluate");

@@ -16,12 +16,15 @@ pub(crate) struct Places {
     work: Semaphore,
     per_address: usize,
     /// As many as there are requests.
-    by_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    by_address: Arc<Mutex<UnderWay>>,
 }
+
+/// Requests by address.
+type UnderWay = HashMap<IpAddr, usize>;
 
 /// One of an address's requests; over when dropped.
 #[derive(Debug)]
-pub(crate) struct Share(Option<(Arc<Mutex<HashMap<IpAddr, usize>>>, IpAddr)>);
+pub(crate) struct Share(Option<(Arc<Mutex<UnderWay>>, IpAddr)>);
 
 impl Places {
     pub(crate) fn new(work: usize, per_address: usize) -> Self {
@@ -66,7 +69,7 @@ impl Drop for Share {
     }
 }
 
-fn lock(by_address: &Mutex<HashMap<IpAddr, usize>>) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+fn lock(by_address: &Mutex<UnderWay>) -> MutexGuard<'_, UnderWay> {
     by_address.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -95,7 +95,7 @@ impl<'a> Windows<'a> {
     /// Whether every condition is of a count or sum, which a minute without a line has, too.
     pub(super) fn are_of_counts(&self) -> bool {
         let mut stats = self.check.rule.conditions.iter().map(|condition| stat_of(self.check, condition));
-        self.check.rule.no_data == NoData::Keep && stats.all(|stat| stat.is_some_and(|stat| adds_up(stat)))
+        self.check.rule.no_data == NoData::Keep && stats.all(|stat| stat.is_some_and(adds_up))
     }
 
     fn span(&self, take: &Take) -> Duration {

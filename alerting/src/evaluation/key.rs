@@ -105,7 +105,8 @@ impl Judging<'_> {
         let is_known = verdict.states.contains_key(keys);
         // A key that has nothing to be remembered needs no state; most keys never have one.
         let is_watched = self.absence_matters && !keys.is_empty();
-        if !is_known && !found.holds && !(is_watched && with_data) {
+        let is_worth_a_state = found.holds || (is_watched && with_data);
+        if !is_known && !is_worth_a_state {
             return;
         }
         if !is_known && verdict.states.len() >= check.max_states {
