@@ -32,7 +32,6 @@ export function MonitorForm() {
   const [lines, setLines] = useState<string[]>([]);
   const [yields, setYields] = useState<Yields>({});
   const { paths, charset = 'auto' } = spec.source.log;
-  const firstPath = paths[0];
   const columns = spec.columns ?? [];
   const apps = [...new Set((agents.data ?? []).map(({ facts }) => facts.labels['app']).filter((app) => app !== undefined))];
 
@@ -70,14 +69,14 @@ export function MonitorForm() {
         {!draft.readOnly && (
           <SampleSource
             agent={agent}
-            path={firstPath && 'path' in firstPath ? firstPath.path : ''}
+            paths={paths}
             charset={charset}
             onAgent={(id) => {
               setAgent(id);
               const app = agents.data?.find((one) => one.id === id)?.facts.labels['app'];
               if (draft.creating && app && !spec.app) draft.set('spec.app', app);
             }}
-            onPath={(path) => draft.set('spec.source.log.paths', [{ path }, ...paths.slice(1)])}
+            onMonitor={(path) => draft.set('spec.source.log.paths', [...paths, { path }])}
             onLines={setLines}
           />
         )}

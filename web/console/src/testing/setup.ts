@@ -1,10 +1,10 @@
 /** What jsdom lacks and Ant Design asks for; and a clean page after each test. */
 
-import { cleanup } from '@testing-library/react';
+import { cleanup, configure } from '@testing-library/react';
 import { afterEach, vi } from 'vitest';
 
 if (typeof window !== 'undefined') {
-  window.matchMedia = (query) => ({ matches: false, media: query, onchange: null, addListener: () => undefined, removeListener: () => undefined, addEventListener: () => undefined, removeEventListener: () => undefined, dispatchEvent: () => false });
+  window.matchMedia = (query) => Object.assign(new EventTarget(), { matches: false, media: query, onchange: null }) as unknown as MediaQueryList;
   window.scrollTo = () => undefined;
   window.ResizeObserver = class {
     observe() {}
@@ -15,6 +15,8 @@ if (typeof window !== 'undefined') {
   const computed = window.getComputedStyle.bind(window);
   window.getComputedStyle = (element) => computed(element);
 
+  // A busy machine is no fault of the console's.
+  configure({ asyncUtilTimeout: 15_000 });
   afterEach(() => {
     cleanup();
     vi.unstubAllGlobals();
