@@ -30,12 +30,31 @@ export interface Resource<S = Record<string, unknown>> {
 export type Pick = Schemas['Pick'];
 export type Column = Schemas['Column'];
 export type ColumnFilter = Schemas['ColumnFilter'];
-export type StatFn = Schemas['StatFn'];
-export type Stat = Schemas['Stat'];
+/** `success` and the two after it are of service metrics alone. */
+export type StatFn = Schemas['StatFn'] | 'success' | 'failure' | 'success_rate';
+export type Stat = Omit<Schemas['Stat'], 'fn'> & { fn: StatFn };
+export type MonitorType = Schemas['MonitorType'] | 'second' | 'second_multi_key' | 'service_metrics' | 'minute_top';
+/** Which column tells what became of a request, which values of it mean success, and which column what it took. */
+export interface ServiceSpec {
+  result: string;
+  success?: string[];
+  cost?: string;
+}
+/** How many keys are kept of a minute, by which statistic. */
+export interface TopSpec {
+  n: number;
+  by: string;
+}
 export type PathPattern = Schemas['PathPattern'];
 
 /** Of a filter, a side without entries is left out. */
-export type MonitorSpec = Omit<Schemas['MonitorSpec'], 'filter'> & { filter?: Partial<Schemas['Filter']> };
+export type MonitorSpec = Omit<Schemas['MonitorSpec'], 'filter' | 'type' | 'stats'> & {
+  type: MonitorType;
+  filter?: Partial<Schemas['Filter']>;
+  stats?: Stat[];
+  service?: ServiceSpec;
+  top?: TopSpec;
+};
 
 export type KeyMatch = Schemas['KeyMatch'];
 export type Take = Schemas['Take'];
@@ -44,11 +63,15 @@ export type Condition = Schemas['Condition'];
 export type ActiveHours = Schemas['ActiveHours'];
 export type AlertRuleSpec = Schemas['AlertRuleSpec'];
 
-export type CompletenessState = Schemas['CompletenessState'];
-export type IncompleteReason = Schemas['IncompleteReason'];
-export type Completeness = Schemas['Completeness'];
-export type Windows = Schemas['Windows'];
-export type Series = Windows['series'][number];
+/** How far a window can be trusted. `never`: it was missed, and why. */
+export type WindowState = Schemas['CompletenessState'] | 'in_progress' | 'never';
+export type IncompleteReason = 'nobody_expected' | 'not_collected' | 'left' | 'lost' | 'rolled_back';
+export type Completeness = Omit<Schemas['Completeness'], 'state'> & { state: WindowState; reason?: IncompleteReason | null };
+/** Neighbouring windows of the same completeness, up to `until`. */
+export type CompletenessRun = Completeness & { until: string };
+/** A series of one agent or some has a completeness of its own. */
+export type Series = Schemas['Windows']['series'][number] & { completeness?: CompletenessRun[] | null };
+export type Windows = Omit<Schemas['Windows'], 'series' | 'completeness'> & { series: Series[]; completeness: Completeness[] };
 export type MonitorStatus = Schemas['MonitorStatus'];
 
 export type TrialReport = Schemas['TrialReport'];
