@@ -11,13 +11,16 @@ import { FigureChart } from './FigureChart';
 import { FigureTable } from './FigureTable';
 import { hasBegun, wholeMarks } from './figures';
 import { RangePicker } from './RangePicker';
-import { widthOf } from './spec';
+import { ServiceCharts } from './ServiceCharts';
+import { ServiceTable } from './ServiceTable';
+import { familyOf, widthOf } from './spec';
 import { useMonitorStatus } from './status';
 import { useWindows, type Range } from './windows';
 
 /** A monitor's figures over a time: chart and table. */
 export function MonitorFigures({ monitor: { metadata, spec } }: { monitor: Resource<MonitorSpec> }) {
   const { t } = useTranslation();
+  const family = familyOf(spec.type);
   const widthMs = widthOf(spec.type);
   const [range, setRange] = useState<Range>({ span: widthMs < 60_000 ? 300_000 : 3_600_000 });
   const stats = useMemo(() => spec.stats ?? [], [spec.stats]);
@@ -29,6 +32,8 @@ export function MonitorFigures({ monitor: { metadata, spec } }: { monitor: Resou
   const chosen = stats.find((one) => one.name === stat) ?? stats[0];
   const rules = useResources<AlertRuleSpec>('alert-rules');
   const thresholds = useMemo(() => thresholdsOf(rules.data ?? [], metadata.name, chosen?.name ?? '', by), [rules.data, metadata.name, chosen?.name, by]);
+  // A service that is not grouped is shown whole.
+  const whole = family === 'service_metrics' && by.length === 0;
   const live = query.data !== undefined && query.data.bounds.step.ms < 60_000 && 'span' in range;
   const begun = query.data && hasBegun(wholeMarks(query.data.windows, query.data.bounds.step.ms, query.data.bounds.now));
 
@@ -38,7 +43,7 @@ export function MonitorFigures({ monitor: { metadata, spec } }: { monitor: Resou
       className="span-12"
       title={
         <div className="row" style={{ padding: '8px 0', whiteSpace: 'normal' }}>
-          <Select value={chosen?.name} onChange={setStat} options={stats.map((one) => ({ value: one.name, label: one.name }))} aria-label={t('stat.title')} style={{ minWidth: 140 }} data-testid="chart-stat" />
+          {!whole && <Select value={chosen?.name} onChange={setStat} options={stats.map((one) => ({ value: one.name, label: one.name }))} aria-label={t('stat.title')} style={{ minWidth: 140 }} data-testid="chart-stat" />}
           {(spec.group_by ?? []).length > 0 && (
             <Select mode="multiple" value={by} onChange={setBy} options={(spec.group_by ?? []).map((value) => ({ value, label: value }))} placeholder={t('monitor.merged')} aria-label={t('monitor.keepApart')} style={{ minWidth: 180 }} />
           )}
@@ -53,7 +58,8 @@ export function MonitorFigures({ monitor: { metadata, spec } }: { monitor: Resou
           {(begun || query.data.windows.series.length > 0) && (
             <>
               {query.data.windows.truncated && <Notice type="info" showIcon title={t('monitor.truncated', { count: query.data.windows.series.length })} style={{ marginBottom: 8 }} />}
-              <FigureChart monitor={metadata.name} windows={query.data.windows} bounds={query.data.bounds} stat={chosen} thresholds={thresholds} hosts={hosts} />
+              {family === 'service_metrics' && <ServiceTable windows={query.data.windows} bounds={query.data.bounds} stats={stats} />}
+              {whole ? <ServiceCharts monitor={metadata.name} windows={query.data.windows} bounds={query.data.bounds} stats={stats} hosts={hosts} /> : <FigureChart monitor={metadata.name} windows={query.data.windows} bounds={query.data.bounds} stat={chosen} thresholds={thresholds} hosts={hosts} />}
               <FigureTable windows={query.data.windows} bounds={query.data.bounds} stats={stats} hosts={hosts} />
             </>
           )}

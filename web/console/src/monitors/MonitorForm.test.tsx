@@ -82,3 +82,23 @@ test('a file that the glob matches is no news', async () => {
   await choose();
   expect(screen.queryByTestId('sample-apart')).toBeNull();
 });
+
+test('service metrics ask for result, success and cost instead of statistics', async () => {
+  const sent = serve({
+    'GET /workspaces/default/agents': () => ({ items: [] }),
+    'GET /workspaces/default/folders': () => ({ items: [] }),
+    'PUT /workspaces/default/monitors/m': ({ body }) => body,
+  });
+  const columns = [{ name: 'result', pick: { split: { by: ',', index: 1 } } }, { name: 'ms', pick: { split: { by: ',', index: 2 } }, number: true }];
+  const initial: Resource<MonitorSpec> = { kind: 'Monitor', metadata: { name: 'm', version: 1 }, spec: { type: 'minute', source: { log: { paths: [{ path: '/a.log' }] } }, columns, stats: [{ name: 'count', fn: 'lines' }] } };
+  show(<DocumentPage plural="monitors" initial={initial} stored back={() => 'monitors'}><MonitorForm /></DocumentPage>, { language: 'zh-CN' });
+  expect(screen.getByTestId('stat-0')).toBeTruthy();
+  fireEvent.click(screen.getByText('常用服务指标'));
+  expect(screen.queryByTestId('stat-0')).toBeNull();
+  expect(screen.getByTestId('service-success').textContent).toContain('Y');
+  fireEvent.click(screen.getByTestId('document-save'));
+  await waitFor(() => expect(sent.some(({ method }) => method === 'PUT')).toBe(true));
+  const { spec } = sent.find(({ method }) => method === 'PUT')?.body as Resource<MonitorSpec>;
+  expect(spec).toMatchObject({ type: 'service_metrics', service: { result: 'result', success: ['Y'], cost: 'ms' } });
+  expect(spec.stats).toBeUndefined();
+});

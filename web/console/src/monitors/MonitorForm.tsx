@@ -13,6 +13,7 @@ import { Picking } from './Picking';
 import { SampleSource, useAgents } from './SampleSource';
 import { TimeFormatField } from './TimeFormatField';
 import { Trial } from './Trial';
+import { ServiceFields, TopFields, TypeField } from './TypeFields';
 
 /** What each column yielded on the lines last seen, for offering values to filter by. */
 export type Yields = Record<string, (string | null)[]>;
@@ -120,9 +121,11 @@ export function MonitorForm() {
       </Card>
 
       <Card size="small" title={t('monitor.figures')}>
+        <TypeField />
         <FilterRows yields={yields} />
         <GroupByField />
-        <StatRows />
+        {spec.type === 'service_metrics' ? <ServiceFields yields={yields} /> : <StatRows />}
+        {spec.type === 'minute_top' && <TopFields />}
       </Card>
 
       {!draft.readOnly && (

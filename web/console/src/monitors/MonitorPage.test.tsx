@@ -106,6 +106,34 @@ test.each([
   expect((await screen.findByTestId('reads-nothing')).textContent).toContain(told);
 });
 
+const SERVICE: Partial<MonitorSpec> = {
+  type: 'service_metrics',
+  service: { result: 'result', success: ['Y'], cost: 'ms' },
+  stats: [{ name: 'total', fn: 'lines' }, { name: 'success', fn: 'success' }, { name: 'failure', fn: 'failure' }, { name: 'success_rate', fn: 'success_rate' }, { name: 'cost_avg', fn: 'avg', column: 'ms' }],
+};
+const served = (station: string, total: number, success: number, minutesAgo: number): Series => ({ keys: { station }, points: [{ time: at(minutesAgo), values: { total, success, failure: total - success, success_rate: (100 * success) / total, cost_avg: 12.5 } }] });
+const cells = (row: Element | undefined) => [...(row?.querySelectorAll('td') ?? [])].map(({ textContent }) => textContent);
+
+test('service metrics by key are a table of their newest whole minute, the busiest first; one that fell silent is 0', async () => {
+  world({ spec: { ...SERVICE, group_by: ['station'] }, series: [served('south', 4, 4, 1), served('north', 8, 6, 1), served('quiet', 5, 5, 2)] });
+  page();
+  const rows = [...(await screen.findByTestId('service-table')).querySelectorAll('tbody tr.ant-table-row')];
+  expect(rows.map((row) => cells(row).slice(0, 6))).toEqual([
+    ['north', '8', '6', '2', '75%', '12.5'],
+    ['south', '4', '4', '0', '100%', '12.5'],
+    ['quiet', '0', '0', '0', '–', '–'],
+  ]);
+  expect(rows[0]?.querySelectorAll('.failing')).toHaveLength(1);
+});
+
+test('a service as a whole has a chart each for how much, how well and how fast', async () => {
+  world({ spec: SERVICE });
+  page('zh-CN');
+  await waitFor(() => expect(screen.getAllByTestId('chart')).toHaveLength(3));
+  expect([...document.querySelectorAll('.panel-title')].map(({ textContent }) => textContent)).toEqual(['请求量', '成功率', '平均耗时']);
+  expect(screen.getAllByTestId('completeness-strip')).toHaveLength(1);
+});
+
 test('seconds are watched live: asked for by the second, again every two', async () => {
   const sent = world({ spec: { type: 'second' } });
   page();
