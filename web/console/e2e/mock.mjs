@@ -113,7 +113,7 @@ function windows(name, spec, query) {
   const [from, until] = [Date.parse(query.get('from')), Date.parse(query.get('until'))];
   const step = STEPS[query.get('step')];
   const by = query.has('by') ? query.get('by').split(',').filter(Boolean) : (spec.group_by ?? []);
-  const keys = name === 'quiet' || name === 'just-made' ? [] : by.length > 0 ? ['apple', 'pear', '香蕉'].map((goods) => ({ [by[0]]: goods })) : [{}];
+  const keys = by.length > 0 ? ['apple', 'pear', '香蕉'].map((goods) => ({ [by[0]]: goods })) : [{}];
   const times = [];
   for (let time = from; time < Math.min(until, now()); time += step) times.push(time);
   const open = (time) => time + step > now() - Math.min(step, 3000);
@@ -133,7 +133,14 @@ function windows(name, spec, query) {
     const of = { lines: total, success: total - failure, failure, success_rate: total > 0 ? (100 * (total - failure)) / total : null };
     return Object.fromEntries(spec.stats.map((stat) => [stat.name, of[stat.fn] ?? Math.round(10 * (40 + 30 * Math.sin(time / (step * 15) + k) + 9 * k)) / 10]));
   };
-  const series = keys.map((one, k) => ({ keys: one, points: times.flatMap((time, n) => (n < 3 || n % 17 === 5 ? [] : [{ time: iso(time), values: figures(time, n, k) }])) }));
+  const zeros = Object.fromEntries(spec.stats.map((stat) => [stat.name, ['lines', 'success', 'failure', 'sum'].includes(stat.fn) ? 0 : null]));
+  const silent = name === 'quiet' || name === 'just-made';
+  const point = (time, n, k) => {
+    const quiet = silent || n % 17 === 5;
+    if (n < 3 || (quiet && !['complete', 'revised'].includes(mark(time, n).state))) return [];
+    return [{ time: iso(time), values: quiet ? zeros : figures(time, n, k) }];
+  };
+  const series = keys.map((one, k) => ({ keys: one, points: times.flatMap((time, n) => point(time, n, k)) }));
   return { by, stats: spec.stats.map(({ name: stat }) => stat), series, truncated: false, completeness };
 }
 

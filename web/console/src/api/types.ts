@@ -48,7 +48,7 @@ export interface TopSpec {
 export type PathPattern = Schemas['PathPattern'];
 
 /** Of a filter, a side without entries is left out. */
-export type MonitorSpec = Omit<Schemas['MonitorSpec'], 'filter' | 'type' | 'stats'> & {
+export type MonitorSpec = Omit<Schemas['MonitorSpec'], 'filter' | 'type' | 'stats' | 'service' | 'top'> & {
   type: MonitorType;
   filter?: Partial<Schemas['Filter']>;
   stats?: Stat[];
@@ -63,15 +63,12 @@ export type Condition = Schemas['Condition'];
 export type ActiveHours = Schemas['ActiveHours'];
 export type AlertRuleSpec = Schemas['AlertRuleSpec'];
 
-/** How far a window can be trusted. `never`: it was missed, and why. */
-export type WindowState = Schemas['CompletenessState'] | 'in_progress' | 'never';
-export type IncompleteReason = 'nobody_expected' | 'not_collected' | 'left' | 'lost' | 'rolled_back';
-export type Completeness = Omit<Schemas['Completeness'], 'state'> & { state: WindowState; reason?: IncompleteReason | null };
-/** Neighbouring windows of the same completeness, up to `until`. */
-export type CompletenessRun = Completeness & { until: string };
-/** A series of one agent or some has a completeness of its own. */
-export type Series = Schemas['Windows']['series'][number] & { completeness?: CompletenessRun[] | null };
-export type Windows = Omit<Schemas['Windows'], 'series' | 'completeness'> & { series: Series[]; completeness: Completeness[] };
+export type CompletenessState = Schemas['CompletenessState'];
+export type IncompleteReason = Schemas['IncompleteReason'];
+export type Completeness = Schemas['Completeness'];
+export type CompletenessRun = Schemas['CompletenessRun'];
+export type Windows = Schemas['Windows'];
+export type Series = Windows['series'][number];
 export type MonitorStatus = Schemas['MonitorStatus'];
 
 export type TrialReport = Schemas['TrialReport'];

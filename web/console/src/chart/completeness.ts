@@ -1,12 +1,10 @@
 /** How far windows can be trusted. Chart, tooltip, strip, table and list all take it from here. */
 
-import type { Completeness, IncompleteReason, WindowState } from '@/api/types';
-
-export const WINDOW_STATES: readonly WindowState[] = ['complete', 'revised', 'partial', 'never', 'in_progress'];
+import type { Completeness, CompletenessRun, CompletenessState, IncompleteReason } from '@/api/types';
 
 export interface WindowMark {
   time: number;
-  state: WindowState;
+  state: CompletenessState;
   /** Why it is `never` complete. */
   reason: IncompleteReason | undefined;
   /** Agents that are waited for, or will never tell. */
@@ -39,38 +37,20 @@ export function shownAs(mark: WindowMark): Shown {
 /** Whether the figure of the window is whole. */
 export const isWhole = (mark: WindowMark): boolean => mark.state === 'complete' || mark.state === 'revised';
 
-/** After its end, agents have this long to tell of a window before any of them is missed. */
-export const TELLING_MS = 15_000;
+const markOf = (time: number, { state, reason, missing = [], missingCount = 0 }: Completeness): WindowMark => ({ time, state, reason: reason ?? undefined, missing, missingCount: Math.max(missingCount, missing.length) });
 
-/**
- * The marks of windows, by time. One that has not ended, or only just, is in progress; and before the first
- * that anybody told of, none was collected, and nobody is missing.
- */
-export function marksOf(completeness: readonly Completeness[], stepMs: number, now: number, counted: ReadonlySet<number> = new Set()): WindowMark[] {
-  const marks = completeness
-    .map(({ time, state, reason, missing = [], missingCount = 0 }): WindowMark => ({ time: Date.parse(time), state, reason: reason ?? undefined, missing, missingCount: Math.max(missingCount, missing.length) }))
-    .sort((a, b) => a.time - b.time);
-  const first = marks.findIndex(({ time, state, missingCount }) => state !== 'partial' || missingCount > 0 || counted.has(time));
-  return marks.map((mark, index) => {
-    if (mark.state !== 'partial') return mark;
-    if (mark.time + stepMs + TELLING_MS > now) return { ...mark, state: 'in_progress' };
-    // A monitor's first window, or one before it: nobody was there at its beginning.
-    const begins = index <= first || first < 0;
-    if (mark.missingCount === 0 && begins) return { ...mark, state: 'never', reason: 'nobody_expected' };
-    return mark;
-  });
-}
+/** The marks of windows, by time. */
+export const marksOf = (completeness: readonly Completeness[]): WindowMark[] => completeness.map((one) => markOf(Date.parse(one.time), one)).sort((a, b) => a.time - b.time);
 
 /** Marks given as runs of windows, each up to its `until`: one for each window of `whole` that they cover, else that of the whole. */
-export function marksOfRuns(runs: readonly (Completeness & { until: string })[], whole: readonly WindowMark[]): WindowMark[] {
+export function marksOfRuns(runs: readonly CompletenessRun[], whole: readonly WindowMark[]): WindowMark[] {
   const spans = runs.map((run) => ({ from: Date.parse(run.time), until: Date.parse(run.until), run }));
   let at = 0;
   return whole.map((mark) => {
     while (at < spans.length && (spans[at]?.until ?? 0) <= mark.time) at += 1;
     const span = spans[at];
     if (!span || span.from > mark.time) return mark;
-    const { state, reason, missing = [], missingCount = 0 } = span.run;
-    return { time: mark.time, state, reason: reason ?? undefined, missing, missingCount: Math.max(missingCount, missing.length) };
+    return markOf(mark.time, span.run);
   });
 }
 

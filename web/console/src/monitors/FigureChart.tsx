@@ -1,10 +1,11 @@
 import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Windows } from '@/api/types';
+import { marksOf } from '@/chart/completeness';
 import type { ChartModel, Threshold } from '@/chart/model';
 import { TimeChart } from '@/chart/TimeChart';
 import { useSession } from '@/session';
-import { axisOf, chartSeries, wholeMarks, writer, type Statistic } from './figures';
+import { axisOf, chartSeries, writer, type Statistic } from './figures';
 import type { Bounds } from './windows';
 
 interface Props {
@@ -22,7 +23,7 @@ export function FigureChart({ monitor, windows, bounds, stat, thresholds, hosts 
   const { workspace } = useSession();
   const { name, fn } = stat;
   const model = useMemo<ChartModel>(() => {
-    const marks = wholeMarks(windows, bounds.step.ms, bounds.now);
+    const marks = marksOf(windows.completeness);
     return { series: chartSeries(windows, { name, fn }, marks), marks, from: bounds.from, until: bounds.until, stepMs: bounds.step.ms, thresholds, axis: axisOf({ name, fn }), write: writer({ name, fn }, i18n.language) };
   }, [windows, bounds, name, fn, thresholds, i18n.language]);
   return <TimeChart name={`${workspace}/${monitor}/${windows.by.join()}`} model={model} label={`${name}: ${t('monitor.chartLabel', { count: model.series.length })}`} hosts={hosts} />;

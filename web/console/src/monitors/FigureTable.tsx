@@ -2,24 +2,22 @@ import { Table } from 'antd';
 import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Windows } from '@/api/types';
-import { shownAs } from '@/chart/completeness';
+import { marksOf, shownAs } from '@/chart/completeness';
 import { absoluteTime } from '@/parts/format';
 import { Nothing } from '@/parts/Page';
 import { CompletenessTag } from '@/parts/tags';
-import { figureRows, wholeMarks, writer, type FigureRow, type Statistic } from './figures';
-import type { Bounds } from './windows';
+import { figureRows, writer, type FigureRow, type Statistic } from './figures';
 
 interface Props {
   windows: Windows;
-  bounds: Bounds;
   stats: readonly Statistic[];
   hosts: ReadonlyMap<string, string>;
 }
 
 /** The figures as rows, the newest first. */
-export function FigureTable({ windows, bounds, stats, hosts }: Props) {
+export function FigureTable({ windows, stats, hosts }: Props) {
   const { t, i18n } = useTranslation();
-  const rows = useMemo(() => figureRows(windows, stats, wholeMarks(windows, bounds.step.ms, bounds.now)), [windows, bounds, stats]);
+  const rows = useMemo(() => figureRows(windows, marksOf(windows.completeness)), [windows]);
 
   return (
     <Table

@@ -1,10 +1,11 @@
 import { useTranslation } from 'react-i18next';
 import type { MonitorSpec, Resource } from '@/api/types';
+import { marksOf } from '@/chart/completeness';
 import { figure, shortTime } from '@/parts/format';
 import { CompletenessTag } from '@/parts/tags';
 import { useNow } from '@/parts/TimeText';
 import { BeginningText } from './Beginning';
-import { latestFigure, wholeMarks } from './figures';
+import { latestFigure } from './figures';
 import { useWindows } from './windows';
 
 interface Props {
@@ -19,9 +20,9 @@ export function LastMinute({ monitor: { metadata, spec }, hosts }: Props) {
   const query = useWindows({ monitor: metadata.name, range: { span: 600_000 }, by: [], limit: 1 });
   if (query.error) return <span className="muted">{t('state.unavailable')}</span>;
   if (!query.data) return <span className="muted">…</span>;
-  const { windows, bounds } = query.data;
+  const { windows } = query.data;
   const stats = (spec.stats ?? []).slice(0, 2);
-  const latest = latestFigure(windows, stats, wholeMarks(windows, bounds.step.ms, bounds.now));
+  const latest = latestFigure(windows, marksOf(windows.completeness));
   if (!latest) return <BeginningText metadata={metadata} widthMs={60_000} />;
   return (
     <span className="row" style={{ gap: 4 }} data-testid={`last-minute-${metadata.name}`}>

@@ -2,6 +2,7 @@ import { Alert as Notice, Card, Select, Tag } from 'antd';
 import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { AlertRuleSpec, MonitorSpec, Resource } from '@/api/types';
+import { marksOf } from '@/chart/completeness';
 import { useResources } from '@/documents/ResourcePage';
 import { Failure } from '@/parts/Failure';
 import { Loading } from '@/parts/Loading';
@@ -9,7 +10,7 @@ import { thresholdsOf } from '@/rules/thresholds';
 import { Beginning } from './Beginning';
 import { FigureChart } from './FigureChart';
 import { FigureTable } from './FigureTable';
-import { hasBegun, wholeMarks } from './figures';
+import { hasBegun } from './figures';
 import { RangePicker } from './RangePicker';
 import { ServiceCharts } from './ServiceCharts';
 import { ServiceTable } from './ServiceTable';
@@ -35,7 +36,7 @@ export function MonitorFigures({ monitor: { metadata, spec } }: { monitor: Resou
   // A service that is not grouped is shown whole.
   const whole = family === 'service_metrics' && by.length === 0;
   const live = query.data !== undefined && query.data.bounds.step.ms < 60_000 && 'span' in range;
-  const begun = query.data && hasBegun(wholeMarks(query.data.windows, query.data.bounds.step.ms, query.data.bounds.now));
+  const begun = query.data && hasBegun(marksOf(query.data.windows.completeness));
 
   return (
     <Card
@@ -55,12 +56,12 @@ export function MonitorFigures({ monitor: { metadata, spec } }: { monitor: Resou
       {query.error ? <Failure error={query.error} retry={() => void query.refetch()} /> : !query.data || !chosen ? <Loading /> : (
         <>
           {!begun && 'span' in range && <Beginning metadata={metadata} widthMs={widthMs} />}
-          {(begun || query.data.windows.series.length > 0) && (
+          {(begun || query.data.windows.series.some(({ points }) => points.length > 0)) && (
             <>
               {query.data.windows.truncated && <Notice type="info" showIcon title={t('monitor.truncated', { count: query.data.windows.series.length })} style={{ marginBottom: 8 }} />}
-              {family === 'service_metrics' && <ServiceTable windows={query.data.windows} bounds={query.data.bounds} stats={stats} />}
+              {family === 'service_metrics' && <ServiceTable windows={query.data.windows} stats={stats} />}
               {whole ? <ServiceCharts monitor={metadata.name} windows={query.data.windows} bounds={query.data.bounds} stats={stats} hosts={hosts} /> : <FigureChart monitor={metadata.name} windows={query.data.windows} bounds={query.data.bounds} stat={chosen} thresholds={thresholds} hosts={hosts} />}
-              <FigureTable windows={query.data.windows} bounds={query.data.bounds} stats={stats} hosts={hosts} />
+              <FigureTable windows={query.data.windows} stats={stats} hosts={hosts} />
             </>
           )}
         </>

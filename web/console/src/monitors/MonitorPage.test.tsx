@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { act, screen, waitFor } from '@testing-library/react';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { AgentView, MonitorSpec, Resource, Series, WindowState } from '@/api/types';
+import type { AgentView, CompletenessState, MonitorSpec, Resource, Series } from '@/api/types';
 import { show } from '@/testing/render';
 import { serve } from '@/testing/server';
 import { Component as MonitorPage } from './MonitorPage';
@@ -17,20 +17,22 @@ const agent = (report: Partial<AgentView['monitors'][number]> | undefined) => ({
 
 interface World {
   updatedAt?: string;
-  states?: WindowState[];
+  states?: CompletenessState[];
   report?: Partial<AgentView['monitors'][number]>;
   spec?: Partial<MonitorSpec>;
   series?: Series[];
 }
 
-function world({ updatedAt = '2026-01-30T00:00:00Z', states = ['complete', 'complete', 'in_progress'], report = {}, spec = {}, series = [] }: World) {
+function world({ updatedAt = '2026-01-30T00:00:00Z', states = ['complete', 'complete', 'in_progress'], report = {}, spec = {}, series }: World) {
   const list = (items: unknown[]) => () => ({ items });
+  // As the server does: whole windows without a line are zeros.
+  const zeros = states.flatMap((state, n) => (state === 'complete' ? [{ time: at(states.length - 1 - n), values: { count: 0 } }] : []));
   const missing = { missing: ['a1'], missingCount: 1 };
   return serve({
     'GET /workspaces/default/monitors': list([monitor(updatedAt, spec)]),
     'GET /workspaces/default/monitors/m': () => monitor(updatedAt, spec),
     'GET /workspaces/default/monitors/m/status': () => ({ agents: [{ id: 'a1', hostname: 'trade-1', through: null, health: 'healthy' }], faults: [], files: 1, completeThrough: null }),
-    'GET /workspaces/default/monitors/m/windows': () => ({ by: spec.group_by ?? [], stats: (spec.stats ?? []).map(({ name }) => name), series, truncated: false, completeness: states.map((state, n) => ({ time: at(states.length - 1 - n), state, ...(state === 'partial' ? missing : state === 'never' ? { reason: 'nobody_expected' } : {}) })) }),
+    'GET /workspaces/default/monitors/m/windows': () => ({ by: spec.group_by ?? [], stats: (spec.stats ?? []).map(({ name }) => name), series: series ?? [{ keys: {}, points: zeros }], truncated: false, completeness: states.map((state, n) => ({ time: at(states.length - 1 - n), state, ...(state === 'partial' ? missing : state === 'never' ? { reason: 'nobody_expected' } : {}) })) }),
     'GET /workspaces/default/agents': list([agent(report)]),
     'GET /workspaces/default/folders': list([]),
     'GET /workspaces/default/alert-rules': list([]),
@@ -115,7 +117,7 @@ const served = (station: string, total: number, success: number, minutesAgo: num
 const cells = (row: Element | undefined) => [...(row?.querySelectorAll('td') ?? [])].map(({ textContent }) => textContent);
 
 test('service metrics by key are a table of their newest whole minute, the busiest first; one that fell silent is 0', async () => {
-  world({ spec: { ...SERVICE, group_by: ['station'] }, series: [served('south', 4, 4, 1), served('north', 8, 6, 1), served('quiet', 5, 5, 2)] });
+  world({ spec: { ...SERVICE, group_by: ['station'] }, series: [served('south', 4, 4, 1), served('north', 8, 6, 1), { keys: { station: 'quiet' }, points: [{ time: at(1), values: { total: 0, success: 0, failure: 0, success_rate: null, cost_avg: null } }] }] });
   page();
   const rows = [...(await screen.findByTestId('service-table')).querySelectorAll('tbody tr.ant-table-row')];
   expect(rows.map((row) => cells(row).slice(0, 6))).toEqual([

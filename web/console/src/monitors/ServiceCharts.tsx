@@ -3,10 +3,11 @@
 import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Windows } from '@/api/types';
+import { marksOf } from '@/chart/completeness';
 import type { ChartModel } from '@/chart/model';
 import { TimeChart } from '@/chart/TimeChart';
 import { useSession } from '@/session';
-import { axisOf, statSeries, wholeMarks, writer, type Statistic } from './figures';
+import { axisOf, statSeries, writer, type Statistic } from './figures';
 import type { Bounds } from './windows';
 
 interface Props {
@@ -27,7 +28,7 @@ export function ServiceCharts({ monitor, windows, bounds, stats, hosts }: Props)
   const { t, i18n } = useTranslation();
   const { workspace } = useSession();
   const panels = useMemo(() => {
-    const marks = wholeMarks(windows, bounds.step.ms, bounds.now);
+    const marks = marksOf(windows.completeness);
     return PANELS.flatMap(({ title, fns }) => {
       const own = stats.filter(({ fn }) => fns.some((one) => one === fn));
       const first = own[0];

@@ -2,23 +2,22 @@ import { Table } from 'antd';
 import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Windows } from '@/api/types';
+import { marksOf } from '@/chart/completeness';
 import { shortTime } from '@/parts/format';
 import { Nothing } from '@/parts/Page';
 import { useNow } from '@/parts/TimeText';
-import { latestByKey, wholeMarks, writer, type FigureRow, type Statistic } from './figures';
-import type { Bounds } from './windows';
+import { latestByKey, writer, type FigureRow, type Statistic } from './figures';
 
 interface Props {
   windows: Windows;
-  bounds: Bounds;
   stats: readonly Statistic[];
 }
 
 /** The services as they are now: a row for each key, of its newest minute that is whole. */
-export function ServiceTable({ windows, bounds, stats }: Props) {
+export function ServiceTable({ windows, stats }: Props) {
   const { t, i18n } = useTranslation();
   const now = useNow();
-  const rows = useMemo(() => latestByKey(windows, stats, wholeMarks(windows, bounds.step.ms, bounds.now)), [windows, bounds, stats]);
+  const rows = useMemo(() => latestByKey(windows, stats[0]?.name ?? '', marksOf(windows.completeness)), [windows, stats]);
   return (
     <Table
       size="small"

@@ -1,7 +1,7 @@
 /** Windows made ready for charts and tables: one derivation, so that both say the same. */
 
 import type { Series, StatFn, Windows } from '@/api/types';
-import { isWhole, marksOf, marksOfRuns, shownAs, type WindowMark } from '@/chart/completeness';
+import { isWhole, marksOfRuns, shownAs, type WindowMark } from '@/chart/completeness';
 import type { Axis, ChartPoint, ChartSeries } from '@/chart/model';
 import { figure, keysText, percent } from '@/parts/format';
 
@@ -16,7 +16,7 @@ export function stepFor(rangeMs: number, widthMs = 60_000): { ms: number; text: 
   return { ms: seconds * 1000, text };
 }
 
-/** What a statistic is, as far as a figure that is not there depends on it. */
+/** What a statistic is. */
 export interface Statistic {
   name: string;
   fn: StatFn | undefined;
@@ -38,25 +38,7 @@ export const keysName = (keys: Record<string, string>): string => {
   return only !== undefined && others.length === 0 ? only : keysText(keys);
 };
 
-/** The completeness of the whole, window by window. */
-export function wholeMarks(windows: Windows, stepMs: number, now: number): WindowMark[] {
-  const counted = new Set(windows.series.flatMap(({ points }) => points.map(({ time }) => Date.parse(time))));
-  return marksOf(windows.completeness, stepMs, now, counted);
-}
-
-/**
- * The series, and without grouping always one: a complete window without a line is a figure too, 0. Of keys,
- * only those are known that had a line.
- */
-const seriesOf = (windows: Windows): readonly Series[] => (windows.series.length === 0 && windows.by.length === 0 ? [{ keys: {}, points: [] }] : windows.series);
-
 const marksOfSeries = (series: Series, whole: readonly WindowMark[]): readonly WindowMark[] => (series.completeness ? marksOfRuns(series.completeness, whole) : whole);
-
-/**
- * The figure of a window without lines: a count is 0 once the window is known to be whole; everything else,
- * and every count until then, is a gap, never a made-up figure.
- */
-export const absent = (fn: StatFn | undefined, mark: WindowMark | undefined): number | null => (counts(fn) && mark && isWhole(mark) ? 0 : null);
 
 /** Whether it is a number of lines. */
 const counts = (fn: StatFn | undefined): boolean => fn === 'lines' || fn === 'success' || fn === 'failure';
@@ -66,14 +48,17 @@ export function writer({ fn }: Statistic, language: string): (value: number | nu
   return (value) => (fn === 'success_rate' && value !== null && value !== undefined ? percent(value, language) : figure(value, language));
 }
 
-/** A chart's series of one statistic. Windows without a mark are kept where they have a figure. */
+/**
+ * A chart's series of one statistic. A window without a figure, unlike one with 0, is a gap: the server
+ * answers the zeros of windows that are complete, and of others nothing is known.
+ */
 export function chartSeries(windows: Windows, stat: Statistic, whole: readonly WindowMark[]): ChartSeries[] {
-  return seriesOf(windows).map((series) => {
+  return windows.series.map((series) => {
     const figures = new Map(series.points.map(({ time, values }) => [Date.parse(time), values[stat.name] ?? null]));
     const points = marksOfSeries(series, whole).map((mark): ChartPoint => {
-      const value = figures.get(mark.time);
+      const value = figures.get(mark.time) ?? null;
       figures.delete(mark.time);
-      return { time: mark.time, value: value === undefined ? absent(stat.fn, mark) : value, mark };
+      return { time: mark.time, value, mark };
     });
     for (const [time, value] of figures) points.push({ time, value, mark: undefined });
     return { id: seriesId(series.keys), name: keysName(series.keys) || stat.name, points: points.sort((a, b) => a.time - b.time) };
@@ -93,18 +78,13 @@ export function axisOf({ fn }: Statistic): Axis {
 }
 
 /** Every window that has figures, zeros too, the newest first. */
-export function figureRows(windows: Windows, stats: readonly Statistic[], whole: readonly WindowMark[]): FigureRow[] {
-  const counted = stats.filter(({ fn }) => counts(fn));
-  const rows = seriesOf(windows).flatMap((series, index) => {
-    const points = new Map(series.points.map(({ time, values }) => [Date.parse(time), values]));
-    const row = (time: number, values: Record<string, number | null>, mark: WindowMark | undefined): FigureRow => ({ id: `${time}/${index}`, time, keys: series.keys, values, mark });
-    const marked = marksOfSeries(series, whole).flatMap((mark) => {
-      const values = points.get(mark.time);
-      points.delete(mark.time);
-      if (values) return [row(mark.time, values, mark)];
-      return counted.length > 0 && isWhole(mark) ? [row(mark.time, Object.fromEntries(counted.map(({ name }) => [name, 0])), mark)] : [];
+export function figureRows(windows: Windows, whole: readonly WindowMark[]): FigureRow[] {
+  const rows = windows.series.flatMap((series, index) => {
+    const marks = new Map(marksOfSeries(series, whole).map((mark) => [mark.time, mark]));
+    return series.points.map((point): FigureRow => {
+      const time = Date.parse(point.time);
+      return { id: `${time}/${index}`, time, keys: series.keys, values: point.values, mark: marks.get(time) };
     });
-    return [...marked, ...[...points].map(([time, values]) => row(time, values, undefined))];
   });
   return rows.sort((a, b) => b.time - a.time);
 }
@@ -121,23 +101,21 @@ export const hasBegun = (whole: readonly WindowMark[]): boolean => whole.some((m
 const isShort = (mark: WindowMark): boolean => ['missing', 'lost'].includes(shownAs(mark));
 
 /** The newest window that is whole, else the newest that is over, of what is not grouped; nothing where none is. */
-export function latestFigure(windows: Windows, stats: readonly Statistic[], whole: readonly WindowMark[]): Latest | undefined {
+export function latestFigure(windows: Windows, whole: readonly WindowMark[]): Latest | undefined {
   const over = whole.findLast((mark) => isWhole(mark) || isShort(mark));
   const mark = whole.findLast(isWhole) ?? over;
   if (!mark) return undefined;
   const values = windows.series[0]?.points.find(({ time }) => Date.parse(time) === mark.time)?.values ?? {};
-  return { id: '', time: mark.time, keys: {}, values: Object.fromEntries(stats.map(({ name, fn }) => [name, values[name] ?? absent(fn, mark)])), mark, behind: over && over.time > mark.time ? over : undefined };
+  return { id: '', time: mark.time, keys: {}, values, mark, behind: over && over.time > mark.time ? over : undefined };
 }
 
-/** Of each key its newest window that is whole, those with the highest first figure first. */
-export function latestByKey(windows: Windows, stats: readonly Statistic[], whole: readonly WindowMark[]): FigureRow[] {
-  const first = stats[0]?.name ?? '';
-  return seriesOf(windows)
+/** Of each key its newest window that is whole, those with the highest figure first. */
+export function latestByKey(windows: Windows, stat: string, whole: readonly WindowMark[]): FigureRow[] {
+  return windows.series
     .flatMap((series): FigureRow[] => {
       const mark = marksOfSeries(series, whole).findLast(isWhole);
-      if (!mark) return [];
-      const values = series.points.find(({ time }) => Date.parse(time) === mark.time)?.values ?? {};
-      return [{ id: seriesId(series.keys), time: mark.time, keys: series.keys, values: Object.fromEntries(stats.map(({ name, fn }) => [name, values[name] ?? absent(fn, mark)])), mark }];
+      const point = mark && series.points.find(({ time }) => Date.parse(time) === mark.time);
+      return point ? [{ id: seriesId(series.keys), time: mark.time, keys: series.keys, values: point.values, mark }] : [];
     })
-    .sort((a, b) => (b.values[first] ?? 0) - (a.values[first] ?? 0));
+    .sort((a, b) => (b.values[stat] ?? 0) - (a.values[stat] ?? 0));
 }

@@ -1,8 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
 import { api, resourcePath } from '@/api/client';
 import type { Windows } from '@/api/types';
+import { marksOf } from '@/chart/completeness';
 import { useSession } from '@/session';
-import { hasBegun, stepFor, wholeMarks } from './figures';
+import { hasBegun, stepFor } from './figures';
 
 /** A range of time that ends now (`span`), or between two fixed times. */
 export type Range = { span: number } | { from: number; until: number };
@@ -11,8 +12,6 @@ export interface Bounds {
   from: number;
   until: number;
   step: { ms: number; text: string };
-  /** When it was asked. */
-  now: number;
 }
 
 /** The bounds in milliseconds, on whole steps so that a minute does not change while it is looked at. */
@@ -20,7 +19,7 @@ export function boundsOf(range: Range, now: number, widthMs?: number): Bounds {
   const length = 'span' in range ? range.span : range.until - range.from;
   const step = stepFor(length, widthMs);
   const until = 'span' in range ? now : range.until;
-  return { from: Math.floor((until - length) / step.ms) * step.ms, until: Math.ceil(until / step.ms) * step.ms, step, now };
+  return { from: Math.floor((until - length) / step.ms) * step.ms, until: Math.ceil(until / step.ms) * step.ms, step };
 }
 
 /** Ranges up to this, of seconds, are watched live. */
@@ -54,7 +53,7 @@ export function useWindows({ monitor, range, by, limit = 20, widthMs = 60_000 }:
       // Seconds are watched as they come.
       if (data && data.bounds.step.ms < 60_000 && range.span <= LIVE_MS) return 2000;
       // A monitor that has just begun is looked after more closely.
-      return data && !hasBegun(wholeMarks(data.windows, data.bounds.step.ms, data.bounds.now)) ? 3000 : 15_000;
+      return data && !hasBegun(marksOf(data.windows.completeness)) ? 3000 : 15_000;
     },
     placeholderData: (before, query) => (query?.queryKey[2] === monitor ? before : undefined),
   });
