@@ -3,7 +3,7 @@
  * picking words out of a sample, see its figures. Prints `ok NAME` or `not ok NAME` for each step.
  */
 import { spawn } from 'node:child_process';
-import { appendFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
@@ -27,6 +27,10 @@ const scratch = mkdtempSync(join(tmpdir(), 'nightjar-browser-'));
 const logs = join(scratch, 'logs');
 mkdirSync(logs);
 const tradeLog = join(logs, 'trade.log');
+const quietLog = join(logs, 'quiet.log');
+const otherLog = join(logs, 'other.log');
+writeFileSync(quietLog, '');
+writeFileSync(otherLog, 'a line of another log\n');
 const children = [];
 let writing;
 
@@ -110,7 +114,18 @@ async function pick(page, offset, word, column) {
   await page.getByTestId('column-add').click();
 }
 
+/** A monitor that counts the lines of a file. */
+const monitor = (name, path) => ({ kind: 'Monitor', metadata: { name }, spec: { type: 'minute', source: { log: { paths: [{ path }] } } } });
+
 async function run(page, base, errors) {
+  const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' };
+  const resource = (path) => `${base}/api/v1/workspaces/default/${path}`;
+  const get = async (path) => (await fetch(resource(path), { headers })).json();
+  const put = async (plural, document) => {
+    const answer = await fetch(resource(`${plural}/${document.metadata.name}`), { method: 'PUT', headers, body: JSON.stringify(document) });
+    if (!answer.ok) throw new Error(await answer.text());
+  };
+
   await step('sign in', async () => {
     await page.goto(base);
     await page.getByTestId('login-name').fill('admin');
@@ -171,6 +186,59 @@ async function run(page, base, errors) {
       return answer.completeness.some(({ state }) => state === 'complete');
     });
     await page.getByTestId('completeness-complete').first().waitFor({ timeout: 30_000 });
+  });
+
+  await step('what is in progress is no outage', async () => {
+    const states = () => page.getByTestId('completeness-strip').locator('[data-state]').evaluateAll((parts) => parts.map((part) => part.getAttribute('data-state')));
+    await until('the minute in progress at the end of the strip', 30, async () => (await states()).at(-1) === 'open');
+    if ((await states()).includes('missing')) throw new Error(`nobody is missing, and the strip says so: ${await states()}`);
+  });
+
+  await step('choosing a sample leaves the monitored path as it is', async () => {
+    await page.goto(`${base}/w/default/monitors/picked/edit`);
+    await choose(page, 'sample-agent', 'trade');
+    await page.getByTestId('sample-browse').click();
+    await page.getByTestId(`file:${otherLog}`).click();
+    await page.getByTestId('sample-line-0').getByText('another log').waitFor();
+    await page.getByTestId('sample-apart').waitFor();
+    const monitored = await page.getByTestId('path-0').inputValue();
+    if (monitored !== tradeLog) throw new Error(`it monitors ${monitored} now`);
+  });
+
+  await step('a healthy zero is a flat 0, complete', async () => {
+    await put('monitors', monitor('quiet', quietLog));
+    await page.goto(`${base}/w/default/monitors/quiet`);
+    await page.getByTestId('beginning').waitFor();
+    const zero = page.getByTestId('figures').locator('tr').filter({ has: page.getByTestId('completeness-complete') }).first();
+    await zero.waitFor({ timeout: 200_000 });
+    const figures = await zero.locator('td.figure').allTextContents();
+    if (figures.join() !== '0') throw new Error(`the complete minute shows ${figures}`);
+    await page.getByTestId('chart').waitFor();
+    await page.getByTestId('nav-monitors').click();
+    await page.getByTestId('last-minute-quiet').getByTestId('completeness-complete').waitFor();
+  });
+
+  await step('a document renamed in its YAML overwrites no other', async () => {
+    await put('monitors', monitor('ux-a', quietLog));
+    await put('monitors', monitor('ux-b', tradeLog));
+    await page.goto(`${base}/w/default/monitors/ux-a/edit`);
+    await page.getByTestId('tab-yaml').click();
+    const yaml = page.getByTestId('yaml');
+    const rename = async (from, to) => yaml.fill((await yaml.inputValue()).replace(`name: ${from}`, `name: ${to}`));
+    await rename('ux-a', 'ux-b');
+    await page.getByTestId('document-save').click();
+    await page.getByTestId('failure').getByText('ux-a').first().waitFor();
+    await page.getByTestId('save-copy').click();
+    await page.getByTestId('failure').getByText('ux-b').first().waitFor();
+    // The refused attempt is an error in the browser's own console, and rightly so.
+    errors.length = 0;
+    await rename('ux-b', 'ux-c');
+    await page.getByTestId('save-copy').click();
+    await page.waitForURL(/monitors\/ux-c$/);
+    const stored = await Promise.all(['ux-a', 'ux-b', 'ux-c'].map((name) => get(`monitors/${name}`)));
+    const found = stored.map(({ metadata, spec }) => `${metadata.name} ${metadata.version} ${spec.source.log.paths[0].path}`);
+    const right = [`ux-a 1 ${quietLog}`, `ux-b 1 ${tradeLog}`, `ux-c 1 ${quietLog}`];
+    if (found.join() !== right.join()) throw new Error(`stored: ${found}`);
   });
 
   await step('the browser saw no errors', async () => {

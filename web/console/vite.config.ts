@@ -13,5 +13,6 @@ export default defineConfig({
   },
   // No inlined assets or scripts, so that the page works under a strict Content-Security-Policy.
   build: { target: 'es2022', assetsInlineLimit: 0, modulePreload: { polyfill: false }, chunkSizeWarningLimit: 700 },
-  test: { environment: 'node', include: ['src/**/*.test.ts', 'src/**/*.test.tsx'] },
+  // A test of components asks for jsdom in its first line.
+  test: { environment: 'node', include: ['src/**/*.test.ts', 'src/**/*.test.tsx'], setupFiles: ['src/testing/setup.ts'], testTimeout: 60_000 },
 });

@@ -28,6 +28,14 @@ put('Monitor', 'monitors', 'trade-create', {
   stats: [{ name: 'count', fn: 'lines' }, { name: 'cost_avg', fn: 'avg', column: 'cost' }], limits: { max_keys: 10000 }, enabled: true,
 }, { displayName: '交易创建', folder: 'trade/core', labels: { team: 'trade' } });
 put('Monitor', 'monitors', 'trade-errors', { type: 'minute', app: 'trade', source: SOURCE, stats: [{ name: 'count', fn: 'lines' }], limits: { max_keys: 10000 }, enabled: true }, { folder: 'trade' });
+const SERVICE = ['total', 'success', 'failure', 'success_rate', 'cost_avg'].map((name, n) => ({ name, fn: ['lines', 'success', 'failure', 'success_rate', 'avg'][n], ...(name === 'cost_avg' ? { column: 'cost' } : {}) }));
+const serviceSpec = { type: 'service_metrics', app: 'trade', source: SOURCE, columns: [{ name: 'result', pick: { split: { by: ',', index: 5 } } }, { name: 'goods', pick: { split: { by: ',', index: 3 } } }, { name: 'cost', pick: { split: { by: ',', index: 4 } }, number: true }], service: { result: 'result', success: ['Y'], cost: 'cost' }, stats: SERVICE, limits: { max_keys: 10000 }, enabled: true };
+put('Monitor', 'monitors', 'trade-service', serviceSpec, { displayName: '交易服务指标', folder: 'trade' });
+put('Monitor', 'monitors', 'trade-service-goods', { ...serviceSpec, group_by: ['goods'] }, { folder: 'trade' });
+put('Monitor', 'monitors', 'trade-live', { type: 'second', app: 'trade', source: SOURCE, stats: [{ name: 'count', fn: 'lines' }], limits: { max_keys: 10000 }, enabled: true }, { displayName: '实时交易量', folder: 'trade' });
+put('Monitor', 'monitors', 'quiet', { type: 'minute', source: SOURCE, stats: [{ name: 'count', fn: 'lines' }], limits: { max_keys: 10000 }, enabled: true }, { folder: 'gateway' });
+put('Monitor', 'monitors', 'just-made', { type: 'minute', source: SOURCE, stats: [{ name: 'count', fn: 'lines' }], limits: { max_keys: 10000 }, enabled: true }, { updatedAt: iso(now()) });
+put('Monitor', 'monitors', 'nginx', { type: 'minute', source: { log: { paths: [{ path: '/var/log/nginx/*.log' }] } }, stats: [{ name: 'count', fn: 'lines' }], limits: { max_keys: 10000 }, enabled: true }, { folder: 'gateway' });
 put('Monitor', 'monitors', 'gateway-5xx', { type: 'minute', app: 'gateway', source: SOURCE, stats: [{ name: 'count', fn: 'lines' }], limits: { max_keys: 10000 }, enabled: false }, { folder: 'gateway' });
 put('AlertRule', 'alert-rules', 'trade-slow', {
   monitor: 'trade-create', where: { goods: { any: true } }, level: 'P1', every: '1m', match: 'all', conditions: [{ field: 'cost_avg', take: { now: {} }, against: 'absolute', op: '>', threshold: 100 }, { field: 'count', take: { sum: '5m' }, against: 'absolute', op: '>', threshold: 50 }],
@@ -42,7 +50,7 @@ put('Subscription', 'subscriptions', 'all-to-sre', { to: ['sre'], target: { all:
 const agent = (id, hostname, health, more = {}) => ({
   id, workspace: 'default', health, reasons: [], enrolledAt: iso(now() - 864e5), lastSeenAt: iso(now() - 3000), clockSkewMs: 12, configApplied: 'c7', configWanted: 'c7',
   facts: { hostname, ip: '10.0.0.1', version: '0.1.0', os: 'linux', arch: 'x86_64', timezone: 'Asia/Shanghai', labels: { app: 'trade', idc: 'hz' } },
-  monitors: [{ monitor: 'trade-create', files: 1, lines: 18234, faults: { not_a_number: 3 }, examples: { not_a_number: '/home/admin/logs/trade.log: 2026-01-01 12:00:00,trade,create,apple,-,Y' }, watermark: iso(now() - 2000) }],
+  monitors: [{ monitor: 'trade-create', files: 1, lines: 18234, faults: { not_a_number: 3 }, examples: { not_a_number: '/home/admin/logs/trade.log: 2026-01-01 12:00:00,trade,create,apple,-,Y' }, watermark: iso(now() - 2000) }, ...['trade-errors', 'trade-service', 'trade-service-goods', 'trade-live', 'quiet'].map((monitor) => ({ monitor, files: 1, lines: 40, faults: {}, examples: {}, watermark: iso(now() - 2000) })), { monitor: 'nginx', files: 0, lines: 0, faults: {}, examples: {}, watermark: null }],
   process: { residentBytes: 18e6, cpuMillis: 5230, journalBytes: 4e6, journalLimitBytes: 256e6, unackedRecords: 0, paused: false }, ...more,
 });
 const AGENTS = [agent('a1', 'trade-1', 'healthy'), agent('a2', 'trade-2', 'clock_skew', { clockSkewMs: 4200, reasons: ['the clock is 4.2 s ahead of the server'] }), agent('a3', 'trade-3', 'lost', { lastSeenAt: iso(now() - 9e5) })];
@@ -100,16 +108,40 @@ function attempt({ spec, lines = LINES }) {
   return { lines: verdicts, rows: [...rows.values()].map(({ time, keys, members }) => ({ time, keys, stats: (spec.stats ?? []).map((stat) => [stat.name, value(stat, members)]) })), faults: {}, problems: [] };
 }
 
-function windows(spec, query) {
+const STEPS = { '1s': 1000, '5s': 5000, '15s': 15_000, '1m': MINUTE, '5m': 5 * MINUTE, '15m': 15 * MINUTE, '1h': 60 * MINUTE, '6h': 360 * MINUTE };
+function windows(name, spec, query) {
   const [from, until] = [Date.parse(query.get('from')), Date.parse(query.get('until'))];
-  const step = { '1m': 1, '5m': 5, '15m': 15, '1h': 60, '6h': 360 }[query.get('step')] * MINUTE;
+  const step = STEPS[query.get('step')];
   const by = query.has('by') ? query.get('by').split(',').filter(Boolean) : (spec.group_by ?? []);
   const keys = by.length > 0 ? ['apple', 'pear', '香蕉'].map((goods) => ({ [by[0]]: goods })) : [{}];
   const times = [];
   for (let time = from; time < Math.min(until, now()); time += step) times.push(time);
-  const completeness = times.map((time, n) => ({ time: iso(time), state: time > now() - 2 * MINUTE ? 'partial' : n % 23 === 7 ? 'revised' : n % 31 === 11 ? 'partial' : 'complete', ...(time > now() - 2 * MINUTE || n % 31 === 11 ? { missing: ['a3'] } : {}) }));
-  const series = keys.map((one, k) => ({ keys: one, points: times.filter((_, n) => n % 17 !== 5).map((time) => ({ time: iso(time), values: Object.fromEntries(spec.stats.map(({ name, fn }) => [name, fn === 'lines' ? Math.round(60 - 12 * k + 20 * Math.sin(time / 6e5 + k)) : Math.round(10 * (40 + 30 * Math.sin(time / 9e5 + k) + 9 * k)) / 10])) })) }));
-  return { by, stats: spec.stats.map(({ name }) => name), series, truncated: false, completeness };
+  const open = (time) => time + step > now() - Math.min(step, 3000);
+  const mark = (time, n) => {
+    if (open(time)) return { state: 'in_progress' };
+    if (name === 'just-made' || n < 4) return { state: 'never', reason: 'nobody_expected' };
+    if (name === 'quiet') return { state: 'complete' };
+    if (n % 31 === 11 || n % 31 === 12) return { state: 'partial', missing: ['a3'], missingCount: 1 };
+    if (n % 41 === 30) return { state: 'never', reason: 'left', missing: ['a3'], missingCount: 1 };
+    return { state: n % 23 === 7 ? 'revised' : 'complete' };
+  };
+  const completeness = times.map((time, n) => ({ time: iso(time), ...mark(time, n) }));
+  const figures = (time, n, k) => {
+    const share = (open(time) ? 0.2 : 1) * (n % 31 === 11 || n % 31 === 12 ? 0.6 : 1);
+    const total = Math.round(share * (60 - 12 * k + 20 * Math.sin(time / (step * 10) + k)));
+    const failure = Math.round(total * (n % 9 === 4 ? 0.2 : 0.02));
+    const of = { lines: total, success: total - failure, failure, success_rate: total > 0 ? (100 * (total - failure)) / total : null };
+    return Object.fromEntries(spec.stats.map((stat) => [stat.name, of[stat.fn] ?? Math.round(10 * (40 + 30 * Math.sin(time / (step * 15) + k) + 9 * k)) / 10]));
+  };
+  const zeros = Object.fromEntries(spec.stats.map((stat) => [stat.name, ['lines', 'success', 'failure', 'sum'].includes(stat.fn) ? 0 : null]));
+  const silent = name === 'quiet' || name === 'just-made';
+  const point = (time, n, k) => {
+    const quiet = silent || n % 17 === 5;
+    if (n < 3 || (quiet && !['complete', 'revised'].includes(mark(time, n).state))) return [];
+    return [{ time: iso(time), values: quiet ? zeros : figures(time, n, k) }];
+  };
+  const series = keys.map((one, k) => ({ keys: one, points: times.flatMap((time, n) => point(time, n, k)) }));
+  return { by, stats: spec.stats.map(({ name: stat }) => stat), series, truncated: false, completeness };
 }
 
 const PLURALS = { monitors: 'Monitor', 'alert-rules': 'AlertRule', contacts: 'Contact', 'contact-groups': 'ContactGroup', 'dingtalk-robots': 'DingtalkRobot', webhooks: 'Webhook', 'email-servers': 'EmailServer', subscriptions: 'Subscription' };
@@ -152,7 +184,7 @@ function respond(method, path, query, body) {
 
   const key = `${collection}/${name}`;
   if (!name) return [200, { items: [...stored.entries()].filter(([one]) => one.startsWith(`${collection}/`)).map(([, one]) => one), next: null }];
-  if (action === 'windows') return stored.has(key) ? [200, windows(stored.get(key).spec, query)] : problem(404, 'no such monitor');
+  if (action === 'windows') return stored.has(key) ? [200, windows(name, stored.get(key).spec, query)] : problem(404, 'no such monitor');
   if (action === 'status') return [200, { files: 3, completeThrough: iso(now() - 9e5), agents: AGENTS.map(({ id, facts, health }) => ({ id, hostname: facts.hostname, health, through: iso(now() - (health === 'lost' ? 9e5 : 2000)) })), faults: [{ reason: 'not_a_number', lastHour: 3, example: AGENTS[0].monitors[0].examples.not_a_number }] }];
   if (action === 'test-send') return collection === 'contacts' ? problem(503, 'smtp.example.com cannot be reached: connection refused') : [200, { answer: '{"errcode":0,"errmsg":"ok"}' }];
   if (action === 'versions') {

@@ -30,12 +30,31 @@ export interface Resource<S = Record<string, unknown>> {
 export type Pick = Schemas['Pick'];
 export type Column = Schemas['Column'];
 export type ColumnFilter = Schemas['ColumnFilter'];
-export type StatFn = Schemas['StatFn'];
-export type Stat = Schemas['Stat'];
+/** `success` and the two after it are of service metrics alone. */
+export type StatFn = Schemas['StatFn'] | 'success' | 'failure' | 'success_rate';
+export type Stat = Omit<Schemas['Stat'], 'fn'> & { fn: StatFn };
+export type MonitorType = Schemas['MonitorType'] | 'second' | 'second_multi_key' | 'service_metrics' | 'minute_top';
+/** Which column tells what became of a request, which values of it mean success, and which column what it took. */
+export interface ServiceSpec {
+  result: string;
+  success?: string[];
+  cost?: string;
+}
+/** How many keys are kept of a minute, by which statistic. */
+export interface TopSpec {
+  n: number;
+  by: string;
+}
 export type PathPattern = Schemas['PathPattern'];
 
 /** Of a filter, a side without entries is left out. */
-export type MonitorSpec = Omit<Schemas['MonitorSpec'], 'filter'> & { filter?: Partial<Schemas['Filter']> };
+export type MonitorSpec = Omit<Schemas['MonitorSpec'], 'filter' | 'type' | 'stats' | 'service' | 'top'> & {
+  type: MonitorType;
+  filter?: Partial<Schemas['Filter']>;
+  stats?: Stat[];
+  service?: ServiceSpec;
+  top?: TopSpec;
+};
 
 export type KeyMatch = Schemas['KeyMatch'];
 export type Take = Schemas['Take'];
@@ -47,6 +66,7 @@ export type AlertRuleSpec = Schemas['AlertRuleSpec'];
 export type CompletenessState = Schemas['CompletenessState'];
 export type IncompleteReason = Schemas['IncompleteReason'];
 export type Completeness = Schemas['Completeness'];
+export type CompletenessRun = Schemas['CompletenessRun'];
 export type Windows = Schemas['Windows'];
 export type Series = Windows['series'][number];
 export type MonitorStatus = Schemas['MonitorStatus'];

@@ -1,34 +1,54 @@
 /** A document's editor: its form, the same as YAML, and what the server thinks of it. */
 
-import { Alert, Form, Input, Tabs, type GetRef } from 'antd';
-import { Component, useRef, useState, type ReactNode } from 'react';
+import { Alert, Button, Form, Input, Tabs, type GetRef } from 'antd';
+import { Component, useMemo, useRef, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { ApiError } from '@/api/client';
 import type { Problem, Resource } from '@/api/types';
 import { Failure } from '@/parts/Failure';
 import { DraftProvider, type Draft } from './draft';
-import { fromYaml, lineOf, toYaml } from './yaml';
+import { fromYaml, lineOf, toYaml, withName } from './yaml';
 
 interface Props<S> {
   draft: Draft<S>;
   /** Told when what is typed as YAML cannot be read, so that it is not saved. */
   onReadable?: (readable: boolean) => void;
+  /** The document's own name, where it is stored. */
+  name?: string;
+  /** Saves what was renamed beside the document of that name. */
+  onSaveCopy?: () => void;
   children: ReactNode;
 }
 
-export function DocumentEditor<S>({ draft, onReadable, children }: Props<S>) {
+export function DocumentEditor<S>({ draft, onReadable, name, onSaveCopy, children }: Props<S>) {
   const { t } = useTranslation();
   const [tab, setTab] = useState('form');
   const [readable, setReadable] = useState(true);
+  const [text, setText] = useState('');
+
+  const change = (next: string) => {
+    setText(next);
+    const { document } = fromYaml(next);
+    setReadable(document !== undefined);
+    onReadable?.(document !== undefined);
+    if (document) draft.replace(document as Resource<S>);
+  };
+  const keepName = (own: string) => {
+    if (tab === 'yaml') change(withName(text, own));
+    else draft.set('metadata.name', own);
+  };
 
   return (
     <DraftProvider value={draft as unknown as Draft}>
       <Form layout="vertical" component="div">
-        {draft.error !== undefined && <div style={{ marginBottom: 12 }}><Failure error={draft.error} hint={draft.error instanceof ApiError && draft.error.status === 412 ? t(draft.creating ? 'error.taken' : 'error.stale') : undefined} /></div>}
+        {draft.error !== undefined && <div style={{ marginBottom: 12 }}><Failure error={draft.error} hint={draft.error instanceof ApiError && draft.error.status === 412 ? t(draft.creating || draft.renamed !== undefined ? 'error.taken' : 'error.stale') : undefined} /></div>}
+        {readable && draft.renamed !== undefined && name !== undefined && <Renamed name={name} to={draft.renamed} saving={draft.saving} onKeep={() => keepName(name)} onSaveCopy={onSaveCopy} />}
         <Tabs
           activeKey={tab}
           onChange={(next) => {
-            if (readable) setTab(next);
+            if (!readable) return;
+            if (next === 'yaml') setText(toYaml(draft.document));
+            setTab(next);
           }}
           destroyOnHidden
           items={[
@@ -36,24 +56,33 @@ export function DocumentEditor<S>({ draft, onReadable, children }: Props<S>) {
             {
               key: 'yaml',
               label: <span data-testid="tab-yaml">YAML</span>,
-              children: (
-                <YamlText
-                  document={draft.document}
-                  problems={draft.problems}
-                  readOnly={draft.readOnly}
-                  onChange={(document) => {
-                    const ok = document !== undefined;
-                    setReadable(ok);
-                    onReadable?.(ok);
-                    if (ok) draft.replace(document as Resource<S>);
-                  }}
-                />
-              ),
+              children: <YamlText text={text} problems={draft.problems} readOnly={draft.readOnly} onChange={change} />,
             },
           ]}
         />
       </Form>
     </DraftProvider>
+  );
+}
+
+/** A document under another name is another document: beside the one that was opened, or not at all. */
+function Renamed({ name, to, saving, onKeep, onSaveCopy }: { name: string; to: string; saving: boolean; onKeep: () => void; onSaveCopy?: () => void }) {
+  const { t } = useTranslation();
+  return (
+    <Alert
+      type="warning"
+      showIcon
+      data-testid="renamed"
+      style={{ marginBottom: 12 }}
+      title={t('identity.renamed', { name })}
+      description={t('identity.renamedHelp', { name, to: to || '?' })}
+      action={
+        <span className="row">
+          <Button size="small" onClick={onKeep} data-testid="keep-name">{t('identity.keep')}</Button>
+          {onSaveCopy && <Button size="small" type="primary" loading={saving} disabled={!to} onClick={onSaveCopy} data-testid="save-copy">{t('identity.saveCopy')}</Button>}
+        </span>
+      }
+    />
   );
 }
 
@@ -76,24 +105,17 @@ function Fits({ children }: { children: ReactNode }) {
 }
 
 interface YamlProps {
-  document: Resource<unknown>;
+  text: string;
   problems: Problem[];
   readOnly: boolean;
-  onChange: (document: Resource | undefined) => void;
+  onChange: (text: string) => void;
 }
 
-function YamlText({ document, problems, readOnly, onChange }: YamlProps) {
+function YamlText({ text, problems, readOnly, onChange }: YamlProps) {
   const { t } = useTranslation();
-  const [text, setText] = useState(() => toYaml(document));
-  const [error, setError] = useState<string>();
+  const error = useMemo(() => fromYaml(text).error, [text]);
   const area = useRef<GetRef<typeof Input.TextArea>>(null);
 
-  const change = (next: string) => {
-    setText(next);
-    const parsed = fromYaml(next);
-    setError(parsed.error);
-    onChange(parsed.document);
-  };
   const goTo = (line: number) => {
     const element = area.current?.resizableTextArea?.textArea;
     const start = text.split('\n').slice(0, line - 1).join('\n').length + (line > 1 ? 1 : 0);
@@ -112,7 +134,7 @@ function YamlText({ document, problems, readOnly, onChange }: YamlProps) {
         spellCheck={false}
         autoSize={{ minRows: 16, maxRows: 40 }}
         status={error ? 'error' : ''}
-        onChange={(event) => change(event.target.value)}
+        onChange={(event) => onChange(event.target.value)}
         data-testid="yaml"
       />
       {error && <Alert type="error" showIcon title={t('form.yamlUnreadable')} description={<pre className="mono" style={{ margin: 0, whiteSpace: 'pre-wrap' }}>{error}</pre>} />}

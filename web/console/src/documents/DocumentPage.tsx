@@ -33,8 +33,8 @@ export function DocumentPage<S extends { enabled?: boolean }>({ plural, initial,
   const pass = useLeaveGuard(draft.dirty);
   const title = stored ? draft.document.metadata.displayName || draft.document.metadata.name : t('resource.create', { kind: t(`kind.${plural}`) });
 
-  const save = async () => {
-    const saved = await draft.save();
+  const save = async (as?: 'copy') => {
+    const saved = await draft.save(as);
     if (!saved) {
       window.scrollTo({ top: 0 });
       return;
@@ -72,12 +72,12 @@ export function DocumentPage<S extends { enabled?: boolean }>({ plural, initial,
           )}
           <Button onClick={() => void navigate(link(back()))}>{t(draft.readOnly ? 'action.back' : 'action.cancel')}</Button>
           {!draft.readOnly && (
-            <Button type="primary" loading={draft.saving} disabled={!readable} onClick={save} data-testid="document-save">{t('action.save')}</Button>
+            <Button type="primary" loading={draft.saving} disabled={!readable} onClick={() => void save()} data-testid="document-save">{t('action.save')}</Button>
           )}
         </>
       }
     >
-      <DocumentEditor draft={draft} onReadable={setReadable}>{children}</DocumentEditor>
+      <DocumentEditor draft={draft} onReadable={setReadable} name={stored ? initial.metadata.name : undefined} onSaveCopy={() => void save('copy')}>{children}</DocumentEditor>
     </Page>
   );
 }

@@ -29,6 +29,13 @@ export function ResourceDrawer({ plural, initial, stored, fields, onClose }: Pro
     else modal.confirm({ title: t('form.discardAsk'), okText: t('form.discard'), okButtonProps: { danger: true }, onOk: onClose });
   };
 
+  const save = async (as?: 'copy') => {
+    const saved = await draft.save(as);
+    if (!saved) return;
+    void message.success(t('state.saved'));
+    onClose();
+  };
+
   return (
     <Drawer
       open
@@ -44,12 +51,7 @@ export function ResourceDrawer({ plural, initial, stored, fields, onClose }: Pro
               loading={draft.saving}
               disabled={!readable}
               data-testid="resource-save"
-              onClick={async () => {
-                const saved = await draft.save();
-                if (!saved) return;
-                void message.success(t('state.saved'));
-                onClose();
-              }}
+              onClick={() => void save()}
             >
               {t('action.save')}
             </Button>
@@ -57,7 +59,7 @@ export function ResourceDrawer({ plural, initial, stored, fields, onClose }: Pro
         </div>
       }
     >
-      <DocumentEditor draft={draft} onReadable={setReadable}>
+      <DocumentEditor draft={draft} onReadable={setReadable} name={stored ? initial.metadata.name : undefined} onSaveCopy={() => void save('copy')}>
         <MetadataFields />
         {fields}
       </DocumentEditor>

@@ -2,9 +2,11 @@
 
 import { useQueryClient } from '@tanstack/react-query';
 import { createContext, use, useCallback, useState } from 'react';
+import { useTranslation } from 'react-i18next';
 import { ApiError, putResource } from '@/api/client';
 import type { Problem, Resource } from '@/api/types';
 import { useSession } from '@/session';
+import { misfits, renamedTo } from './identity';
 import { setIn, withoutProblemsAt } from './path';
 import { authored } from './yaml';
 
@@ -21,8 +23,13 @@ export interface Draft<S = unknown> {
   replace: (document: Resource<S>) => void;
   /** Shows these problems at their fields, as after trying the document out. */
   report: (problems: Problem[]) => void;
-  /** The stored document, or nothing when it was refused; then `error` and `problems` say why. */
-  save: () => Promise<Resource<S> | undefined>;
+  /** The name a stored document was given instead of its own, as YAML allows: it can only be saved as a copy. */
+  renamed: string | undefined;
+  /**
+   * The stored document, or nothing when it was refused; then `error` and `problems` say why. A copy is
+   * written as a new document beside the one that was opened, and over none.
+   */
+  save: (as?: 'itself' | 'copy') => Promise<Resource<S> | undefined>;
 }
 
 /** Query key of a kind's documents; whatever is listed of a kind starts with it. */
@@ -30,6 +37,7 @@ export const resourcesKey = (workspace: string, plural: string) => ['resources',
 
 /** `stored` is absent for a new document, which starts as `initial`. */
 export function useDraft<S>(plural: string, initial: Resource<S>, stored: boolean): Draft<S> {
+  const { t } = useTranslation();
   const client = useQueryClient();
   const { workspace, can } = useSession();
   const [document, setDocument] = useState<Resource<S>>(() => authored(initial));
@@ -49,12 +57,17 @@ export function useDraft<S>(plural: string, initial: Resource<S>, stored: boolea
     setDirty(true);
   }, []);
 
-  const save = async () => {
+  const renamed = stored ? renamedTo(document, initial.metadata.name) : undefined;
+
+  const save: Draft<S>['save'] = async (as = 'itself') => {
+    const found = misfits(document, { kind: initial.kind, workspace }).map(({ path, text, values }): Problem => ({ path, message: t(text, values) }));
+    if (found.length === 0 && as === 'itself' && renamed !== undefined) found.push({ path: 'metadata.name', message: t('identity.nameStays', { name: initial.metadata.name }) });
+    setProblems(found);
+    setError(found.length > 0 ? new ApiError(422, t('state.notSaved'), '', found) : undefined);
+    if (found.length > 0) return undefined;
     setSaving(true);
-    setError(undefined);
-    setProblems([]);
     try {
-      const saved = await putResource(workspace, plural, document, stored ? initial.metadata.version : undefined);
+      const saved = await putResource(workspace, plural, document, stored && as === 'itself' ? initial.metadata.version : undefined);
       setDirty(false);
       await client.invalidateQueries({ queryKey: resourcesKey(workspace, plural) });
       return saved;
@@ -67,7 +80,7 @@ export function useDraft<S>(plural: string, initial: Resource<S>, stored: boolea
     }
   };
 
-  return { document, creating: !stored, readOnly: !can('editor'), dirty, saving, problems, error, set, replace, report: setProblems, save };
+  return { document, creating: !stored, readOnly: !can('editor'), dirty, saving, problems, error, set, replace, report: setProblems, renamed, save };
 }
 
 const DraftContext = createContext<Draft | null>(null);

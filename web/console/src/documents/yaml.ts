@@ -31,6 +31,14 @@ export function fromYaml(text: string): Parsed {
   return { document: { ...rest, kind: kind ?? '', metadata: metadata ?? { name: '' }, spec: spec ?? {} } };
 }
 
+/** The text with `metadata.name` as given, and all else, comments too, as it was. */
+export function withName(text: string, name: string): string {
+  const parsed = parseDocument(text);
+  if (isCollection(parsed.get('metadata'))) parsed.setIn(['metadata', 'name'], name);
+  else parsed.set('metadata', { name });
+  return parsed.toString({ lineWidth: 0 });
+}
+
 /** The line, from 1, where a path stands in the text, or where the nearest part of it does. */
 export function lineOf(text: string, path: string): number | undefined {
   const counter = new LineCounter();

@@ -2,37 +2,28 @@ import { Table } from 'antd';
 import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Windows } from '@/api/types';
-import { absoluteTime, figure } from '@/parts/format';
+import { marksOf, shownAs } from '@/chart/completeness';
+import { absoluteTime } from '@/parts/format';
 import { Nothing } from '@/parts/Page';
 import { CompletenessTag } from '@/parts/tags';
-import { marksByStep, type Marks } from './series';
+import { figureRows, writer, type FigureRow, type Statistic } from './figures';
 
-interface Row {
-  id: string;
-  time: number;
-  keys: Record<string, string>;
-  values: Record<string, number | null>;
-  mark: Marks | undefined;
+interface Props {
+  windows: Windows;
+  stats: readonly Statistic[];
+  hosts: ReadonlyMap<string, string>;
 }
 
 /** The figures as rows, the newest first. */
-export function FigureTable({ windows, stepMs, hosts }: { windows: Windows; stepMs: number; hosts: Map<string, string> }) {
+export function FigureTable({ windows, stats, hosts }: Props) {
   const { t, i18n } = useTranslation();
-  const rows = useMemo(() => {
-    const marks = new Map(marksByStep(windows.completeness, stepMs).map((mark) => [mark.time, mark]));
-    const found = windows.series.flatMap(({ keys, points }, index) =>
-      points.map((point): Row => {
-        const time = Date.parse(point.time);
-        return { id: `${time}/${index}`, time, keys, values: point.values, mark: marks.get(time) };
-      }),
-    );
-    return found.sort((a, b) => b.time - a.time);
-  }, [windows, stepMs]);
+  const rows = useMemo(() => figureRows(windows, marksOf(windows.completeness)), [windows]);
 
   return (
     <Table
       size="small"
       rowKey="id"
+      rowClassName={({ mark }) => (mark && shownAs(mark) === 'open' ? 'muted' : '')}
       dataSource={rows}
       pagination={{ defaultPageSize: 10, showSizeChanger: true, hideOnSinglePage: true }}
       scroll={{ x: 'max-content' }}
@@ -41,19 +32,16 @@ export function FigureTable({ windows, stepMs, hosts }: { windows: Windows; step
       locale={{ emptyText: <Nothing title={t('monitor.noLines')} /> }}
       columns={[
         { title: t('form.time'), key: 'time', render: (_, row) => absoluteTime(row.time, i18n.language) },
-        ...windows.by.map((key) => ({ title: key, key: `by-${key}`, render: (_: unknown, row: Row) => row.keys[key] ?? '' })),
-        ...windows.stats.map((stat) => ({
-          title: stat,
-          key: `stat-${stat}`,
+        ...windows.by.map((key) => ({ title: key, key: `by-${key}`, render: (_: unknown, row: FigureRow) => row.keys[key] ?? '' })),
+        ...stats.map(({ name, fn }) => ({
+          title: name,
+          key: `stat-${name}`,
           align: 'end' as const,
-          sorter: (a: Row, b: Row) => (a.values[stat] ?? -Infinity) - (b.values[stat] ?? -Infinity),
-          render: (_: unknown, row: Row) => figure(row.values[stat], i18n.language),
+          className: 'figure',
+          sorter: (a: FigureRow, b: FigureRow) => (a.values[name] ?? -Infinity) - (b.values[name] ?? -Infinity),
+          render: (_: unknown, row: FigureRow) => writer({ name, fn }, i18n.language)(row.values[name]),
         })),
-        {
-          title: t('completeness.title'),
-          key: 'completeness',
-          render: (_, { mark }) => (mark ? <CompletenessTag state={mark.state} missing={mark.missing.map((agent) => hosts.get(agent) ?? agent)} count={mark.missingCount} /> : '–'),
-        },
+        { title: t('completeness.title'), key: 'completeness', render: (_, { mark }) => (mark ? <CompletenessTag mark={mark} hosts={hosts} /> : '–') },
       ]}
     />
   );

@@ -1,28 +1,33 @@
 import { useTranslation } from 'react-i18next';
-import type { MonitorSpec } from '@/api/types';
+import type { MonitorSpec, Resource } from '@/api/types';
+import { marksOf } from '@/chart/completeness';
 import { figure, shortTime } from '@/parts/format';
 import { CompletenessTag } from '@/parts/tags';
 import { useNow } from '@/parts/TimeText';
-import { isComplete, latestFigure, marksByStep } from './series';
+import { BeginningText } from './Beginning';
+import { latestFigure } from './figures';
 import { useWindows } from './windows';
 
-/** A monitor's figures of the newest minute that can be trusted. */
-export function LastMinute({ name, spec }: { name: string; spec: MonitorSpec }) {
+interface Props {
+  monitor: Resource<MonitorSpec>;
+  hosts: ReadonlyMap<string, string>;
+}
+
+/** A monitor's figures of the newest minute that can be trusted; when a newer one lacks something, that it does. */
+export function LastMinute({ monitor: { metadata, spec }, hosts }: Props) {
   const { t, i18n } = useTranslation();
   const now = useNow();
-  const query = useWindows({ monitor: name, range: { span: 600_000 }, by: [], limit: 1 });
+  const query = useWindows({ monitor: metadata.name, range: { span: 600_000 }, by: [], limit: 1 });
   if (query.error) return <span className="muted">{t('state.unavailable')}</span>;
   if (!query.data) return <span className="muted">…</span>;
-  const { windows, bounds } = query.data;
-  const latest = latestFigure(windows.series[0], marksByStep(windows.completeness, bounds.step.ms));
-  if (!latest) return <span className="muted">{t('monitor.noFigures')}</span>;
+  const { windows } = query.data;
+  const stats = (spec.stats ?? []).slice(0, 2);
+  const latest = latestFigure(windows, marksOf(windows.completeness));
+  if (!latest) return <BeginningText metadata={metadata} widthMs={60_000} />;
   return (
-    <span className="row" style={{ gap: 4 }} data-testid={`last-minute-${name}`}>
-      {(spec.stats ?? []).slice(0, 2).map((stat) => {
-        const value = latest.values[stat.name] ?? (stat.fn === 'lines' && latest.mark && isComplete(latest.mark.state) ? 0 : null);
-        return <span key={stat.name} style={{ whiteSpace: 'nowrap' }}><span className="muted">{stat.name}</span> <strong>{figure(value, i18n.language)}</strong></span>;
-      })}
-      {latest.mark && <CompletenessTag state={latest.mark.state} missing={latest.mark.missing} count={latest.mark.missingCount} />}
+    <span className="row" style={{ gap: 4 }} data-testid={`last-minute-${metadata.name}`}>
+      {stats.map(({ name }) => <span key={name} style={{ whiteSpace: 'nowrap' }}><span className="muted">{name}</span> <strong>{figure(latest.values[name], i18n.language)}</strong></span>)}
+      <CompletenessTag mark={latest.behind ?? latest.mark} hosts={hosts} />
       <span className="muted">{shortTime(latest.time, now, i18n.language)}</span>
     </span>
   );

@@ -13,6 +13,7 @@ import { Picking } from './Picking';
 import { SampleSource, useAgents } from './SampleSource';
 import { TimeFormatField } from './TimeFormatField';
 import { Trial } from './Trial';
+import { ServiceFields, TopFields, TypeField } from './TypeFields';
 
 /** What each column yielded on the lines last seen, for offering values to filter by. */
 export type Yields = Record<string, (string | null)[]>;
@@ -32,7 +33,6 @@ export function MonitorForm() {
   const [lines, setLines] = useState<string[]>([]);
   const [yields, setYields] = useState<Yields>({});
   const { paths, charset = 'auto' } = spec.source.log;
-  const firstPath = paths[0];
   const columns = spec.columns ?? [];
   const apps = [...new Set((agents.data ?? []).map(({ facts }) => facts.labels['app']).filter((app) => app !== undefined))];
 
@@ -70,14 +70,14 @@ export function MonitorForm() {
         {!draft.readOnly && (
           <SampleSource
             agent={agent}
-            path={firstPath && 'path' in firstPath ? firstPath.path : ''}
+            paths={paths}
             charset={charset}
             onAgent={(id) => {
               setAgent(id);
               const app = agents.data?.find((one) => one.id === id)?.facts.labels['app'];
               if (draft.creating && app && !spec.app) draft.set('spec.app', app);
             }}
-            onPath={(path) => draft.set('spec.source.log.paths', [{ path }, ...paths.slice(1)])}
+            onMonitor={(path) => draft.set('spec.source.log.paths', [...paths, { path }])}
             onLines={setLines}
           />
         )}
@@ -121,9 +121,11 @@ export function MonitorForm() {
       </Card>
 
       <Card size="small" title={t('monitor.figures')}>
+        <TypeField />
         <FilterRows yields={yields} />
         <GroupByField />
-        <StatRows />
+        {spec.type === 'service_metrics' ? <ServiceFields yields={yields} /> : <StatRows />}
+        {spec.type === 'minute_top' && <TopFields />}
       </Card>
 
       {!draft.readOnly && (

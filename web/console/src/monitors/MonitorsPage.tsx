@@ -14,10 +14,12 @@ import { matchesText, useResources } from '@/documents/ResourcePage';
 import { authored } from '@/documents/yaml';
 import { Failure } from '@/parts/Failure';
 import { Nothing, Page } from '@/parts/Page';
-import { EnabledTag } from '@/parts/tags';
 import { useSession } from '@/session';
 import { folderTree, inFolder, type FolderNode } from './folders';
 import { LastMinute } from './LastMinute';
+import { readings, type Reading } from './reading';
+import { ReadingTag, readsNothing, useCondition } from './ReadingTag';
+import { useAgents } from './SampleSource';
 
 type Monitor = Resource<MonitorSpec>;
 
@@ -30,6 +32,7 @@ export function Component() {
   const askDelete = useDelete();
   const monitors = useResources<MonitorSpec>('monitors');
   const folders = useFolders();
+  const agents = useAgents();
   const [search, setSearch] = useSearchParams();
   const folder = search.get('folder') ?? '';
   const [text, setText] = useState('');
@@ -40,6 +43,8 @@ export function Component() {
 
   const all = useMemo(() => monitors.data ?? [], [monitors.data]);
   const tree = useMemo(() => folderTree((folders.data ?? []).map(({ path }) => path), all.map(({ metadata }) => metadata.folder ?? '')), [folders.data, all]);
+  const found = useMemo(() => agents.data && readings(agents.data), [agents.data]);
+  const hosts = useMemo(() => new Map((agents.data ?? []).map(({ id, facts }) => [id, facts.hostname])), [agents.data]);
   const shown = all.filter((monitor) => inFolder(monitor.metadata.folder ?? '', folder) && matchesText(monitor, text));
   const setFolder = (path: string) => setSearch(path ? { folder: path } : {});
   const newLink = link(`monitors/new${folder ? `?folder=${encodeURIComponent(folder)}` : ''}`);
@@ -108,8 +113,8 @@ export function Component() {
     },
     { title: t('form.folder'), key: 'folder', responsive: ['xxl'], render: (_, { metadata }) => metadata.folder || <span className="muted">–</span> },
     { title: t('monitor.app'), key: 'app', responsive: ['lg'], render: (_, { spec }) => spec.app ?? <span className="muted">{t('monitor.allAgents')}</span> },
-    { title: t('monitor.lastMinute'), key: 'last', render: (_, { metadata, spec }) => (spec.enabled === false ? <span className="muted">–</span> : <LastMinute name={metadata.name} spec={spec} />) },
-    { title: t('state.state'), key: 'enabled', render: (_, { spec }) => <EnabledTag enabled={spec.enabled !== false} /> },
+    { title: t('monitor.lastMinute'), key: 'last', render: (_, monitor) => <Last monitor={monitor} reading={found?.get(monitor.metadata.name)} hosts={hosts} /> },
+    { title: t('state.state'), key: 'state', render: (_, monitor) => found && <State monitor={monitor} reading={found.get(monitor.metadata.name)} /> },
     ...(editor
       ? [{
           key: 'actions',
@@ -196,6 +201,17 @@ export function Component() {
       )}
     </Page>
   );
+}
+
+function State({ monitor, reading }: { monitor: Monitor; reading: Reading | undefined }) {
+  return <ReadingTag condition={useCondition(monitor, reading)} />;
+}
+
+/** Figures, where they say something: nothing counted of what was not read is no zero. */
+function Last({ monitor, reading, hosts }: { monitor: Monitor; reading: Reading | undefined; hosts: ReadonlyMap<string, string> }) {
+  const condition = useCondition(monitor, reading);
+  if (condition === 'disabled' || (reading !== undefined && readsNothing(condition))) return <span className="muted">–</span>;
+  return <LastMinute monitor={monitor} hosts={hosts} />;
 }
 
 function flat(nodes: FolderNode[]): { value: string; label: string }[] {

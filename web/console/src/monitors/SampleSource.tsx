@@ -2,16 +2,17 @@
 
 import { FileTextOutlined, FolderOpenOutlined, FolderOutlined, LockOutlined } from '@ant-design/icons';
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { Breadcrumb, Button, Input, Modal, Segmented, Select, Table } from 'antd';
+import { Alert, Breadcrumb, Button, Input, Modal, Segmented, Select, Table } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, listAll, resourcePath } from '@/api/client';
-import type { AgentTask, AgentTaskResult, AgentView } from '@/api/types';
+import type { AgentTask, AgentTaskResult, AgentView, PathPattern } from '@/api/types';
 import { bytes } from '@/parts/format';
 import { Failure } from '@/parts/Failure';
 import { Nothing } from '@/parts/Page';
 import { TimeText } from '@/parts/TimeText';
 import { useSession } from '@/session';
+import { isMonitored } from './paths';
 
 export function useAgents() {
   const { workspace } = useSession();
@@ -32,26 +33,33 @@ const parentOf = (path: string) => path.replace(/\/[^/]*$/, '') || '/';
 
 interface Props {
   agent: string | undefined;
-  path: string;
+  /** What the monitor reads. A sample may be of any file: it is read once, and changes nothing of these. */
+  paths: readonly PathPattern[];
   charset: string;
   onAgent: (agent: string) => void;
-  onPath: (path: string) => void;
+  /** Asks for a file that was looked at to be monitored as well. */
+  onMonitor: (path: string) => void;
   onLines: (lines: string[]) => void;
 }
 
-export function SampleSource({ agent, path, charset, onAgent, onPath, onLines }: Props) {
+export function SampleSource({ agent, paths, charset, onAgent, onMonitor, onLines }: Props) {
   const { t } = useTranslation();
   const agents = useAgents();
   const run = useAgentTask();
   const [mode, setMode] = useState<'agent' | 'paste'>('agent');
   const [browsing, setBrowsing] = useState(false);
   const [pasted, setPasted] = useState('');
+  const [path, setPath] = useState(() => paths.flatMap((pattern) => ('path' in pattern ? [pattern.path] : []))[0] ?? '');
   const preview = useMutation({
     mutationFn: async (file: string) => {
       if (!agent) throw new Error(t('sample.chooseAgent'));
       return (await run(agent, { preview_file: { path: file, lines: 50, charset } })).preview;
     },
-    onSuccess: (found) => onLines((found?.lines ?? []).filter((line) => line !== '')),
+    onSuccess: (found, file) => {
+      onLines((found?.lines ?? []).filter((line) => line !== ''));
+      // Where none is monitored yet, the one that can be read is meant.
+      if (paths.length === 0) onMonitor(file);
+    },
   });
   const chosen = agents.data?.find(({ id }) => id === agent);
 
@@ -88,12 +96,21 @@ export function SampleSource({ agent, path, charset, onAgent, onPath, onLines }:
                   disabled: health === 'lost',
                 }))}
               />
-              <Input value={path} onChange={(event) => onPath(event.target.value)} placeholder="/var/log/app.log" aria-label={t('sample.file')} className="mono" style={{ flex: '3 1 280px' }} data-testid="sample-path" />
+              <Input value={path} onChange={(event) => setPath(event.target.value)} placeholder="/var/log/app.log" aria-label={t('sample.file')} className="mono" style={{ flex: '3 1 280px' }} data-testid="sample-path" />
               <Button icon={<FolderOpenOutlined />} disabled={!agent} onClick={() => setBrowsing(true)} data-testid="sample-browse">{t('sample.browse')}</Button>
               <Button type="primary" ghost disabled={!agent || !path.startsWith('/')} loading={preview.isPending} onClick={() => preview.mutate(path)} data-testid="sample-read">{t('sample.read')}</Button>
             </div>
           )}
           {preview.error && <Failure error={preview.error} />}
+          {preview.isSuccess && paths.length > 0 && !isMonitored(preview.variables, paths) && (
+            <Alert
+              type="info"
+              showIcon
+              data-testid="sample-apart"
+              title={t('sample.apart', { file: preview.variables })}
+              action={<Button size="small" onClick={() => onMonitor(preview.variables)} data-testid="sample-monitor">{t('sample.monitor')}</Button>}
+            />
+          )}
           {preview.data?.lines.length === 0 && <Nothing title={t('sample.emptyFile')} />}
         </>
       ) : (
@@ -121,7 +138,7 @@ export function SampleSource({ agent, path, charset, onAgent, onPath, onLines }:
           onClose={() => setBrowsing(false)}
           onChoose={(file) => {
             setBrowsing(false);
-            onPath(file);
+            setPath(file);
             preview.mutate(file);
           }}
         />

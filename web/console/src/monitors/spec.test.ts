@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { MonitorSpec } from '@/api/types';
-import { copyOf, statName, withGroupBy, withoutColumn, withRenamedColumn } from './spec';
+import { copyOf, familyOf, statName, withFamily, withGroupBy, withoutColumn, withRenamedColumn, withService } from './spec';
 
 const SPEC: MonitorSpec = {
   type: 'minute_multi_key',
@@ -43,4 +43,40 @@ test('statistics are named after what they are of', () => {
 test('a copy gets a free name and nothing that the server set', () => {
   const copy = copyOf({ kind: 'Monitor', metadata: { name: 'trade', version: 4, uid: 'u', folder: 'a' }, spec: SPEC }, ['trade', 'trade-copy']);
   expect(copy.metadata).toEqual({ name: 'trade-copy-2', folder: 'a', displayName: undefined, labels: undefined });
+});
+
+test('seconds are grouped as minutes are; other types stay themselves', () => {
+  expect(withFamily(SPEC, 'second').type).toBe('second_multi_key');
+  expect(withGroupBy(withFamily(SPEC, 'second'), []).type).toBe('second');
+  expect(withGroupBy(withFamily(SPEC, 'service_metrics'), []).type).toBe('service_metrics');
+  expect(withGroupBy(withFamily(SPEC, 'minute_top'), ['goods']).type).toBe('minute_top');
+  expect((['minute', 'minute_multi_key', 'second', 'second_multi_key', 'service_metrics', 'minute_top'] as const).map(familyOf)).toEqual(['minute', 'minute', 'second', 'second', 'service_metrics', 'minute_top']);
+});
+
+test('service metrics have statistics of their own, and give none of them away', () => {
+  const service = withFamily(SPEC, 'service_metrics');
+  expect(service).toMatchObject({ service: { result: 'goods', success: ['Y'], cost: 'cost' }, group_by: ['goods', '$host'] });
+  expect('stats' in service).toBe(false);
+  // As the server answers it.
+  const answered = { ...service, stats: [{ name: 'total', fn: 'lines' as const }, { name: 'success', fn: 'success' as const }] };
+  expect(withFamily(answered, 'minute')).toMatchObject({ type: 'minute_multi_key', stats: [{ name: 'count', fn: 'lines' }] });
+  expect('service' in withFamily(answered, 'minute')).toBe(false);
+  const changed = withService(answered, { cost: undefined });
+  expect(changed.service).toEqual({ result: 'goods', success: ['Y'] });
+  expect('stats' in changed).toBe(false);
+});
+
+test('the columns of a service follow what becomes of them', () => {
+  const service = withFamily(SPEC, 'service_metrics');
+  expect(withRenamedColumn(service, 1, 'ms').service?.cost).toBe('ms');
+  expect(withRenamedColumn(service, 0, 'outcome').service?.result).toBe('outcome');
+  expect(withoutColumn(service, 1).service).toEqual({ result: 'goods', success: ['Y'] });
+  expect(withoutColumn(service, 0).service?.result).toBe('');
+  expect('stats' in withoutColumn(service, 1)).toBe(false);
+});
+
+test('a Top is by one of its statistics', () => {
+  const top = withFamily({ ...SPEC, stats: [{ name: 'ms', fn: 'avg', column: 'cost' }] }, 'minute_top');
+  expect(top).toMatchObject({ type: 'minute_top', top: { n: 10, by: 'ms' }, group_by: ['goods', '$host'] });
+  expect('top' in withFamily(top, 'second')).toBe(false);
 });

@@ -1,6 +1,6 @@
 /** Changes to a monitor's spec that keep its parts in agreement. */
 
-import type { MonitorSpec, Resource, Stat } from '@/api/types';
+import type { MonitorSpec, Resource, ServiceSpec, Stat } from '@/api/types';
 
 export const DIMENSIONS = ['$app', '$idc', '$ldc', '$host', '$ip', '$env'] as const;
 
@@ -8,14 +8,55 @@ export function blankMonitor(folder?: string): Resource<MonitorSpec> {
   return {
     kind: 'Monitor',
     metadata: { name: '', ...(folder ? { folder } : {}) },
-    spec: { type: 'minute', source: { log: { paths: [] } }, columns: [], stats: [{ name: 'count', fn: 'lines' }] },
+    spec: { type: 'minute', source: { log: { paths: [] } }, columns: [], stats: [COUNT] },
   };
 }
 
-/** Grouping decides the type: one figure a minute without, one for each key with. */
+/** What a monitor yields, whether by keys or not. */
+export type Family = 'minute' | 'second' | 'service_metrics' | 'minute_top';
+
+export function familyOf(type: MonitorSpec['type']): Family {
+  if (type === 'minute_multi_key') return 'minute';
+  if (type === 'second_multi_key') return 'second';
+  return type;
+}
+
+/** Length of the windows that it stores. */
+export const widthOf = (type: MonitorSpec['type']): number => (familyOf(type) === 'second' ? 1000 : 60_000);
+
+const COUNT: Stat = { name: 'count', fn: 'lines' };
+
+/** Of minutes and seconds, grouping decides the type: one figure each without, one for each key with. */
 export function withGroupBy(spec: MonitorSpec, groupBy: string[]): MonitorSpec {
-  const next: MonitorSpec = { ...spec, type: groupBy.length > 0 ? 'minute_multi_key' : 'minute', group_by: groupBy };
+  const family = familyOf(spec.type);
+  const keyed = groupBy.length > 0 && (family === 'minute' || family === 'second');
+  const next: MonitorSpec = { ...spec, type: keyed ? `${family}_multi_key` : family, group_by: groupBy };
   if (groupBy.length === 0) delete next.group_by;
+  return next;
+}
+
+/** The monitor as one of another family: what the family does not have goes, what it cannot do without comes. */
+export function withFamily(spec: MonitorSpec, family: Family): MonitorSpec {
+  const { service, top, stats, ...rest } = spec;
+  const next: MonitorSpec = withGroupBy({ ...rest, type: family }, spec.group_by ?? []);
+  if (family === 'service_metrics') {
+    const columns = spec.columns ?? [];
+    const cost = columns.find(({ number }) => number)?.name;
+    const result = columns.findLast(({ number }) => !number)?.name ?? '';
+    return { ...next, service: service ?? { result, success: ['Y'], ...(cost ? { cost } : {}) } };
+  }
+  // The statistics of service metrics are not chosen, so none of them is kept.
+  const own = stats && stats.length > 0 && familyOf(spec.type) !== 'service_metrics' ? stats : [COUNT];
+  if (family === 'minute_top') return { ...next, stats: own, top: top ?? { n: 10, by: own[0]?.name ?? COUNT.name } };
+  return { ...next, stats: own };
+}
+
+/** The statistics of service metrics follow from this; those that the server wrote for what it was before go. */
+export function withService(spec: MonitorSpec, change: Partial<ServiceSpec>): MonitorSpec {
+  const service = { result: '', ...spec.service, ...change };
+  if (!service.cost) delete service.cost;
+  const next = { ...spec, service };
+  delete next.stats;
   return next;
 }
 
@@ -37,7 +78,8 @@ export function withoutColumn(spec: MonitorSpec, index: number): MonitorSpec {
   const kept: MonitorSpec = {
     ...spec,
     columns: spec.columns?.toSpliced(index, 1),
-    stats: stats.length > 0 ? stats : [{ name: 'count', fn: 'lines' }],
+    ...(spec.stats ? { stats: stats.length > 0 ? stats : [COUNT] } : {}),
+    ...(spec.service ? { service: withoutMention(spec.service, gone) } : {}),
     ...(spec.filter
       ? {
           filter: {
@@ -50,10 +92,16 @@ export function withoutColumn(spec: MonitorSpec, index: number): MonitorSpec {
   return withGroupBy(kept, (spec.group_by ?? []).filter((name) => name !== gone));
 }
 
+function withoutMention(service: ServiceSpec, gone: string | undefined): ServiceSpec {
+  const { cost, ...rest } = service;
+  return { ...rest, result: service.result === gone ? '' : service.result, ...(cost && cost !== gone ? { cost } : {}) };
+}
+
 function mapMentions(spec: MonitorSpec, rename: (name: string) => string): Partial<MonitorSpec> {
   return {
     ...(spec.group_by ? { group_by: spec.group_by.map(rename) } : {}),
     ...(spec.stats ? { stats: spec.stats.map((stat): Stat => (stat.column === undefined || stat.column === null ? stat : { ...stat, column: rename(stat.column) })) } : {}),
+    ...(spec.service ? { service: { ...spec.service, result: rename(spec.service.result), ...(spec.service.cost ? { cost: rename(spec.service.cost) } : {}) } } : {}),
     ...(spec.filter
       ? {
           filter: {

@@ -5,15 +5,18 @@ import { lazy, Suspense, useMemo, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { api, resourcePath } from '@/api/client';
-import { HEALTHS, LEVELS, type Overview } from '@/api/types';
+import { HEALTHS, LEVELS, type MonitorSpec, type Overview } from '@/api/types';
 import { AlertTable } from '@/alerts/AlertTable';
+import { useResources } from '@/documents/ResourcePage';
 import { Failure } from '@/parts/Failure';
 import { Loading } from '@/parts/Loading';
 import { Nothing, Page } from '@/parts/Page';
 import { HEALTH_COLOURS, LEVEL_COLOURS } from '@/parts/tags';
-import { TimeText } from '@/parts/TimeText';
+import { TimeText, useNow } from '@/parts/TimeText';
+import { ReadingTag } from '@/monitors/ReadingTag';
 import { useAgents } from '@/monitors/SampleSource';
 import { useSession } from '@/session';
+import { attention, type Attention } from './attention';
 
 const Chart = lazy(async () => ({ default: (await import('@/parts/Chart')).Chart }));
 
@@ -25,9 +28,14 @@ export function Component() {
     queryFn: ({ signal }) => api.get<Overview>(resourcePath(workspace, 'overview'), { signal }),
     refetchInterval: 60_000,
   });
+  const all = useResources<MonitorSpec>('monitors');
+  const fleet = useAgents();
+  const now = useNow();
   if (overview.error) return <div className="page"><Failure error={overview.error} retry={() => void overview.refetch()} /></div>;
   if (!overview.data) return <Loading />;
   const { monitors, agents, firing, trend, latest, incomplete } = overview.data;
+  const toLookAt = attention(incomplete, all.data ?? [], fleet.data ?? [], now);
+  const looked = all.data !== undefined && fleet.data !== undefined;
   const sum = (counts: Record<string, number>) => Object.values(counts).reduce((a, b) => a + b, 0);
 
   return (
@@ -58,9 +66,9 @@ export function Component() {
           danger={sum(firing) > 0}
           note={LEVELS.filter((level) => (firing[level] ?? 0) > 0).map((level) => <Tag key={level} color={LEVEL_COLOURS[level]}>{level} {firing[level]}</Tag>)}
         />
-        <Tile to={link('monitors')} title={t('overview.incomplete')} value={incomplete.length} danger={incomplete.length > 0} note={t('overview.incompleteNote')} />
+        <Tile to={link('monitors')} title={t('overview.incomplete')} value={looked ? toLookAt.length : incomplete.length} danger={toLookAt.length > 0} note={t('overview.incompleteNote')} />
         <Card size="small" className="span-6" title={t('overview.trend')}><Trend trend={trend} /></Card>
-        <Card size="small" className="span-6" title={t('overview.incompleteMonitors')}><Incomplete items={incomplete} /></Card>
+        <Card size="small" className="span-6" title={t('overview.incompleteMonitors')}><LookAt items={toLookAt} loading={!looked} /></Card>
         <Card size="small" className="span-12" title={t('overview.latest')} extra={<Link to={link('alerts')}>{t('overview.all')}</Link>} styles={{ body: { padding: 0 } }}>
           <AlertTable alerts={latest} loading={false} />
         </Card>
@@ -95,7 +103,7 @@ function Trend({ trend }: { trend: Overview['trend'] }) {
   return <Suspense fallback={<Loading />}><Chart option={option} height={220} label={t('overview.trend')} /></Suspense>;
 }
 
-function Incomplete({ items }: { items: Overview['incomplete'] }) {
+function LookAt({ items, loading }: { items: Attention[]; loading: boolean }) {
   const { t } = useTranslation();
   const { link } = useSession();
   const agents = useAgents();
@@ -105,13 +113,25 @@ function Incomplete({ items }: { items: Overview['incomplete'] }) {
       size="small"
       rowKey="monitor"
       dataSource={items}
+      loading={loading}
       pagination={{ pageSize: 5, hideOnSinglePage: true }}
       scroll={{ x: 'max-content' }}
-      locale={{ emptyText: <Nothing title={t('overview.allComplete')} /> }}
+      data-testid="look-at"
+      locale={{ emptyText: loading ? ' ' : <Nothing title={t('overview.allComplete')} /> }}
       columns={[
-        { title: t('kind.monitors'), key: 'monitor', render: (_, one) => <Link to={link(`monitors/${one.monitor}`)}>{one.monitor}</Link> },
+        { title: t('kind.monitors'), key: 'monitor', render: (_, one) => <Link to={link(`monitors/${one.monitor}`)}>{one.title}</Link> },
+        {
+          title: t('overview.why'),
+          key: 'why',
+          render: (_, one) => (
+            <span className="row" style={{ gap: 4 }}>
+              {one.condition && <ReadingTag condition={one.condition} />}
+              {one.missing.length > 0 && <>{t('overview.waitingFor')} {one.missing.map((id) => <Tag key={id} color="orange">{host(id)}</Tag>)}</>}
+              {!one.condition && one.missing.length === 0 && t('overview.nobodyCollects')}
+            </span>
+          ),
+        },
         { title: t('monitor.completeThrough'), key: 'through', render: (_, one) => <TimeText value={one.completeThrough} /> },
-        { title: t('overview.waitingFor'), key: 'missing', render: (_, one) => <span className="row" style={{ gap: 4 }}>{one.missing.map((id) => <Tag key={id}>{host(id)}</Tag>)}</span> },
       ]}
     />
   );

@@ -5,13 +5,21 @@ import { absoluteTime, relativeTime } from './format';
 
 const TICK = 10_000;
 
-function everyTick(changed: () => void) {
-  const timer = setInterval(changed, TICK);
-  return () => clearInterval(timer);
+function every(length: number) {
+  return (changed: () => void) => {
+    const timer = setInterval(changed, length);
+    return () => clearInterval(timer);
+  };
 }
+
+const everyTick = every(TICK);
+const everySecond = every(1000);
 
 /** The time, renewed every ten seconds. */
 export const useNow = () => useSyncExternalStore(everyTick, () => Math.floor(Date.now() / TICK) * TICK);
+
+/** The time, renewed every second: for what counts down. */
+export const useSecond = () => useSyncExternalStore(everySecond, () => Math.floor(Date.now() / 1000) * 1000);
 
 /** A time relative to now, with the full one on hover; or the full one with the relative one on hover. */
 export function TimeText({ value, absolute = false }: { value: string | null | undefined; absolute?: boolean }) {

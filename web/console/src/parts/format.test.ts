@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { absoluteTime, bytes, duration, figure, keysText, relativeTime, shortTime, withTimes } from './format';
+import { absoluteTime, bytes, duration, figure, keysText, percent, relativeTime, shortTime, withTimes } from './format';
 
 const NOON = Date.UTC(2026, 0, 31, 12, 0, 0);
 
@@ -21,8 +21,9 @@ test('times in a sentence read like all others', () => {
 });
 
 test('short times name the day unless it is today', () => {
-  expect(shortTime(NOON, NOON, 'en-US', 'UTC')).toBe('12:00');
-  expect(shortTime(NOON - 86_400_000, NOON, 'en-US', 'UTC')).toBe('01/30, 12:00');
+  expect(shortTime(NOON, NOON, 'en-US', { timeZone: 'UTC' })).toBe('12:00');
+  expect(shortTime(NOON + 7000, NOON, 'en-US', { timeZone: 'UTC', seconds: true })).toBe('12:00:07');
+  expect(shortTime(NOON - 86_400_000, NOON, 'en-US', { timeZone: 'UTC' })).toBe('01/30, 12:00');
 });
 
 test('figures keep what matters', () => {
@@ -44,4 +45,11 @@ test('sizes and durations', () => {
 test('keys', () => {
   expect(keysText({ goods: 'a', $host: 'b' })).toBe('goods=a, $host=b');
   expect(keysText({})).toBe('');
+});
+
+test('a share that is not all is not shown as all', () => {
+  expect(percent(100, 'en-US')).toBe('100%');
+  expect(percent(99.9999, 'en-US')).toBe('99.99%');
+  expect(percent(0.0001, 'en-US')).toBe('0.01%');
+  expect(percent(97.619, 'en-US')).toBe('97.62%');
 });

@@ -29,13 +29,13 @@ export function withTimes(text: string, language: string, timeZone?: string): st
   return text.replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, (time) => absoluteTime(Date.parse(time), language, timeZone));
 }
 
-/** `09:41`; with the day when it is not today's. */
-export function shortTime(time: number, now: number, language: string, timeZone?: string): string {
+/** `09:41`, or `09:41:07`; with the day when it is not today's. */
+export function shortTime(time: number, now: number, language: string, { timeZone, seconds = false }: { timeZone?: string; seconds?: boolean } = {}): string {
   const day = new Intl.DateTimeFormat('en-CA', { timeZone });
   const today = day.format(time) === day.format(now);
   return new Intl.DateTimeFormat(language, {
     ...(today ? {} : { month: '2-digit', day: '2-digit' }),
-    hour: '2-digit', minute: '2-digit', hourCycle: 'h23', timeZone,
+    hour: '2-digit', minute: '2-digit', ...(seconds ? { second: '2-digit' } : {}), hourCycle: 'h23', timeZone,
   }).format(time);
 }
 
@@ -43,6 +43,13 @@ export function shortTime(time: number, now: number, language: string, timeZone?
 export function figure(value: number | null | undefined, language: string): string {
   if (value === null || value === undefined || Number.isNaN(value)) return '–';
   return new Intl.NumberFormat(language, { maximumFractionDigits: Math.abs(value) >= 1000 ? 1 : 3 }).format(value);
+}
+
+/** `99.95%`; never rounded up to a perfect 100, nor down to 0. */
+export function percent(value: number, language: string): string {
+  const rounded = Math.round(value * 100) / 100;
+  const shown = rounded >= 100 && value < 100 ? 99.99 : rounded <= 0 && value > 0 ? 0.01 : rounded;
+  return `${new Intl.NumberFormat(language, { maximumFractionDigits: 2 }).format(shown)}%`;
 }
 
 /** `12.5 MB`, in powers of 1024. */

@@ -2,8 +2,9 @@
 
 import { Tag, Tooltip } from 'antd';
 import { useTranslation } from 'react-i18next';
-import type { AgentHealth, AlertStatus, CompletenessState, Level } from '@/api/types';
-import { named } from '@/parts/format';
+import type { AgentHealth, AlertStatus, Level } from '@/api/types';
+import { shownAs, type WindowMark } from '@/chart/completeness';
+import { titleOf, whyOf } from '@/chart/words';
 
 export const LEVEL_COLOURS: Record<Level, string> = { P0: 'red', P1: 'orange', P2: 'gold', P3: 'blue', P4: 'default' };
 
@@ -30,12 +31,16 @@ export function NotificationStatusTag({ status }: { status: 'pending' | 'sent' |
   return <Tag color={colours[status]}>{t(`notificationStatus.${status}`)}</Tag>;
 }
 
-export function CompletenessTag({ state, missing = [], count = 0 }: { state: CompletenessState; missing?: string[]; count?: number }) {
+const NO_HOSTS: ReadonlyMap<string, string> = new Map();
+
+/** How far a window can be trusted. Only what somebody fails to tell warns. */
+export function CompletenessTag({ mark, hosts = NO_HOSTS }: { mark: WindowMark; hosts?: ReadonlyMap<string, string> }) {
   const { t } = useTranslation();
-  const colours: Record<CompletenessState, string> = { complete: 'green', partial: 'orange', revised: 'blue', in_progress: 'default', never: 'gold' };
+  const colours = { complete: 'green', revised: 'blue', missing: 'orange', lost: 'orange', open: 'default', uncollected: 'default' };
+  const shown = shownAs(mark);
   return (
-    <Tooltip title={missing.length > 0 ? t('completeness.missing', { agents: named(missing, count) }) : t(`completeness.${state}Help`)}>
-      <Tag color={colours[state]} data-testid={`completeness-${state}`}>{t(`completeness.${state}`)}</Tag>
+    <Tooltip title={whyOf(t, mark, hosts)}>
+      <Tag color={colours[shown]} variant={shown === 'lost' || shown === 'open' ? 'outlined' : undefined} style={shown === 'lost' || shown === 'open' ? { borderStyle: 'dashed' } : undefined} data-testid={`completeness-${mark.state}`}>{titleOf(t, shown)}</Tag>
     </Tooltip>
   );
 }

@@ -1,0 +1,148 @@
+// @vitest-environment jsdom
+import { act, screen, waitFor } from '@testing-library/react';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { AgentView, CompletenessState, MonitorSpec, Resource, Series } from '@/api/types';
+import { show } from '@/testing/render';
+import { serve } from '@/testing/server';
+import { Component as MonitorPage } from './MonitorPage';
+import { Component as MonitorsPage } from './MonitorsPage';
+
+vi.mock('@/parts/Chart', () => ({ Chart: () => <div data-testid="chart" /> }));
+
+const NOW = Date.parse('2026-01-31T12:00:40Z');
+const at = (minutesAgo: number) => new Date(Math.floor(NOW / 60_000) * 60_000 - minutesAgo * 60_000).toISOString();
+
+const monitor = (updatedAt: string, spec: Partial<MonitorSpec>): Resource<MonitorSpec> => ({ kind: 'Monitor', metadata: { name: 'm', version: 1, createdAt: updatedAt, updatedAt }, spec: { type: 'minute', source: { log: { paths: [{ path: '/a.log' }] } }, stats: [{ name: 'count', fn: 'lines' }], ...spec } });
+const agent = (report: Partial<AgentView['monitors'][number]> | undefined) => ({ id: 'a1', facts: { hostname: 'trade-1', labels: {} }, health: 'healthy', monitors: report ? [{ monitor: 'm', files: 1, lines: 0, faults: {}, examples: {}, watermark: null, ...report }] : [] });
+
+interface World {
+  updatedAt?: string;
+  states?: CompletenessState[];
+  report?: Partial<AgentView['monitors'][number]>;
+  spec?: Partial<MonitorSpec>;
+  series?: Series[];
+}
+
+function world({ updatedAt = '2026-01-30T00:00:00Z', states = ['complete', 'complete', 'in_progress'], report = {}, spec = {}, series }: World) {
+  const list = (items: unknown[]) => () => ({ items });
+  // As the server does: whole windows without a line are zeros.
+  const zeros = states.flatMap((state, n) => (state === 'complete' ? [{ time: at(states.length - 1 - n), values: { count: 0 } }] : []));
+  const missing = { missing: ['a1'], missingCount: 1 };
+  return serve({
+    'GET /workspaces/default/monitors': list([monitor(updatedAt, spec)]),
+    'GET /workspaces/default/monitors/m': () => monitor(updatedAt, spec),
+    'GET /workspaces/default/monitors/m/status': () => ({ agents: [{ id: 'a1', hostname: 'trade-1', through: null, health: 'healthy' }], faults: [], files: 1, completeThrough: null }),
+    'GET /workspaces/default/monitors/m/windows': () => ({ by: spec.group_by ?? [], stats: (spec.stats ?? []).map(({ name }) => name), series: series ?? [{ keys: {}, points: zeros }], truncated: false, completeness: states.map((state, n) => ({ time: at(states.length - 1 - n), state, ...(state === 'partial' ? missing : state === 'never' ? { reason: 'nobody_expected' } : {}) })) }),
+    'GET /workspaces/default/agents': list([agent(report)]),
+    'GET /workspaces/default/folders': list([]),
+    'GET /workspaces/default/alert-rules': list([]),
+    'GET /workspaces/default/alerts': list([]),
+  });
+}
+
+const page = (language?: 'zh-CN') => show(<MonitorPage />, { at: 'monitors/m', route: 'monitors/:name', language });
+const listing = (language?: 'zh-CN') => show(<MonitorsPage />, { at: 'monitors', language });
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: NOW, shouldAdvanceTime: true });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test('a healthy zero has a chart, and rows of 0, on page and list alike', async () => {
+  world({});
+  page();
+  expect(await screen.findByTestId('chart')).toBeTruthy();
+  const figures = screen.getByTestId('figures');
+  expect(figures.querySelectorAll('[data-testid="completeness-complete"]')).toHaveLength(2);
+  expect([...figures.querySelectorAll('td.figure')].map(({ textContent }) => textContent)).toEqual(['0', '0']);
+});
+
+test('the list shows the healthy zero as complete', async () => {
+  world({});
+  listing();
+  const last = await screen.findByTestId('last-minute-m');
+  expect(last.textContent).toContain('count 0');
+  expect(last.querySelector('[data-testid="completeness-complete"]')).toBeTruthy();
+  expect(await screen.findByTestId('reading-ok')).toBeTruthy();
+});
+
+test('an agent that is missing in a newer minute is named', async () => {
+  world({ states: ['complete', 'partial', 'in_progress'] });
+  listing();
+  expect((await screen.findByTestId('last-minute-m')).querySelector('[data-testid="completeness-partial"]')).toBeTruthy();
+});
+
+test.each([
+  [undefined, 'First figures in about 85 s'],
+  ['zh-CN' as const, '首批数据约 85 秒后出现'],
+])('a new monitor says when its first figures come, and counts down (%s)', async (language, told) => {
+  world({ updatedAt: '2026-01-31T12:00:38Z', states: ['never', 'in_progress'] });
+  page(language);
+  expect((await screen.findByTestId('beginning')).textContent).toContain(told);
+  expect(await screen.findByTestId('reading-ok')).toBeTruthy();
+  await act(() => vi.advanceTimersByTimeAsync(30_000));
+  expect(Number(/\d+/.exec(screen.getByTestId('beginning').textContent)?.[0])).toBeLessThanOrEqual(60);
+  await act(() => vi.advanceTimersByTimeAsync(70_000));
+  expect(screen.queryByTestId('beginning')).toBeNull();
+});
+
+test('a new monitor counts down on the list too, and is not yet told to have no agent', async () => {
+  world({ updatedAt: '2026-01-31T12:00:38Z', states: ['in_progress'], report: undefined });
+  listing();
+  expect((await screen.findByTestId('beginning-m')).textContent).toContain('First figures in about');
+});
+
+test.each([
+  ['no_file', { files: 0 }, 'No file matches'],
+  ['not_understood', { lines: 689, faults: { time_unreadable: 689 } }, 'Log not understood'],
+])('a monitor that reads nothing is no green zero (%s)', async (condition, report, told) => {
+  world({ report });
+  const { unmount } = listing();
+  expect((await screen.findByTestId(`reading-${condition}`)).textContent).toBe(told);
+  await waitFor(() => expect(screen.queryByTestId('last-minute-m')).toBeNull());
+  expect(screen.queryByTestId('completeness-complete')).toBeNull();
+  unmount();
+  page();
+  expect((await screen.findByTestId('reads-nothing')).textContent).toContain(told);
+});
+
+const SERVICE: Partial<MonitorSpec> = {
+  type: 'service_metrics',
+  service: { result: 'result', success: ['Y'], cost: 'ms' },
+  stats: [{ name: 'total', fn: 'lines' }, { name: 'success', fn: 'success' }, { name: 'failure', fn: 'failure' }, { name: 'success_rate', fn: 'success_rate' }, { name: 'cost_avg', fn: 'avg', column: 'ms' }],
+};
+const served = (station: string, total: number, success: number, minutesAgo: number): Series => ({ keys: { station }, points: [{ time: at(minutesAgo), values: { total, success, failure: total - success, success_rate: (100 * success) / total, cost_avg: 12.5 } }] });
+const cells = (row: Element | undefined) => [...(row?.querySelectorAll('td') ?? [])].map(({ textContent }) => textContent);
+
+test('service metrics by key are a table of their newest whole minute, the busiest first; one that fell silent is 0', async () => {
+  world({ spec: { ...SERVICE, group_by: ['station'] }, series: [served('south', 4, 4, 1), served('north', 8, 6, 1), { keys: { station: 'quiet' }, points: [{ time: at(1), values: { total: 0, success: 0, failure: 0, success_rate: null, cost_avg: null } }] }] });
+  page();
+  const rows = [...(await screen.findByTestId('service-table')).querySelectorAll('tbody tr.ant-table-row')];
+  expect(rows.map((row) => cells(row).slice(0, 6))).toEqual([
+    ['north', '8', '6', '2', '75%', '12.5'],
+    ['south', '4', '4', '0', '100%', '12.5'],
+    ['quiet', '0', '0', '0', '–', '–'],
+  ]);
+  expect(rows[0]?.querySelectorAll('.failing')).toHaveLength(1);
+});
+
+test('a service as a whole has a chart each for how much, how well and how fast', async () => {
+  world({ spec: SERVICE });
+  page('zh-CN');
+  await waitFor(() => expect(screen.getAllByTestId('chart')).toHaveLength(3));
+  expect([...document.querySelectorAll('.panel-title')].map(({ textContent }) => textContent)).toEqual(['请求量', '成功率', '平均耗时']);
+  expect(screen.getAllByTestId('completeness-strip')).toHaveLength(1);
+});
+
+test('seconds are watched live: asked for by the second, again every two', async () => {
+  const sent = world({ spec: { type: 'second' } });
+  page();
+  expect(await screen.findByTestId('live')).toBeTruthy();
+  const asked = () => sent.filter(({ path }) => path.endsWith('/windows'));
+  expect(asked()[0]?.query.get('step')).toBe('1s');
+  const before = asked().length;
+  await act(() => vi.advanceTimersByTimeAsync(6500));
+  expect(asked().length - before).toBeGreaterThanOrEqual(3);
+});
