@@ -114,6 +114,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tasks of the tests, which end with their ends of the connection")]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
