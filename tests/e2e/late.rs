@@ -21,7 +21,7 @@ async fn alert(stand: &Stand, rule: &str) -> Result<Value, String> {
 /// waits. Each is judged all the same. Then that agent stays away altogether, and whoever hears of the rule hears of
 /// that; a rule that is sure of what it sees is not among those that cannot be judged.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_clock_silences_no_rule_and_a_lost_agent_is_blamed() {
+async fn a_slow_clock_silences_no_rule() {
     let mut stand = Stand::start_with(|stand| {
         stand.set("NIGHTJAR_ALERTING_SETTLE_IN", "0s");
         stand.set("NIGHTJAR_ALERTING_BLIND_AFTER", "1m");
@@ -72,13 +72,4 @@ async fn a_slow_clock_silences_no_rule_and_a_lost_agent_is_blamed() {
     assert_eq!((&fired["level"], &fired["status"]), (&json!("P0"), &json!("firing")));
     let unwell = alert(&stand, "_agent-unwell").await.expect("its clock is told of");
     assert!(unwell["summary"].as_str().unwrap().contains("its clock is"), "{unwell}");
-
-    drop(session);
-    let blind =
-        wait_for("an alert of the blind rule", Duration::from_secs(300), async || alert(&stand, "_blind").await).await;
-    let summary = blind["summary"].as_str().unwrap();
-    assert!(summary.contains("`always`") && summary.contains("impostor (lost since"), "{summary}");
-    assert_eq!((&blind["level"], &blind["monitor"]), (&json!("P0"), &json!("m")));
-    let timeline = stand.get(&format!("workspaces/default/alerts/{}/events", blind["id"].as_str().unwrap())).await;
-    assert!(timeline.to_string().contains("subscription `on-call` matches"), "{timeline}");
 }
