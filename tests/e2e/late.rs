@@ -21,7 +21,7 @@ async fn alert(stand: &Stand, rule: &str) -> Result<Value, String> {
 /// waits. Each is judged all the same. Then that agent stays away altogether, and whoever hears of the rule hears of
 /// that; a rule that is sure of what it sees is not among those that cannot be judged.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_clock_silences_no_rule() {
+async fn a_slow_clock_silences_no_rule_and_a_lost_agent_is_blamed() {
     let mut stand = Stand::start_with(|stand| {
         stand.set("NIGHTJAR_ALERTING_SETTLE_IN", "0s");
         stand.set("NIGHTJAR_ALERTING_BLIND_AFTER", "1m");
@@ -72,4 +72,20 @@ async fn a_slow_clock_silences_no_rule() {
     assert_eq!((&fired["level"], &fired["status"]), (&json!("P0"), &json!("firing")));
     let unwell = alert(&stand, "_agent-unwell").await.expect("its clock is told of");
     assert!(unwell["summary"].as_str().unwrap().contains("its clock is"), "{unwell}");
+
+    drop(session);
+    // The first minute, for which nobody was expected yet, may have made the monitor blind before, and is over.
+    let blind = wait_for("an alert of the blind rule", Duration::from_secs(300), async || {
+        let alerts = stand.get("workspaces/default/alerts").await;
+        let names_it = |alert: &&Value| {
+            let summary = alert["summary"].as_str().unwrap();
+            alert["rule"] == "_blind" && summary.contains("`always`") && summary.contains("impostor (lost since")
+        };
+        let found = alerts["items"].as_array().unwrap().iter().find(names_it);
+        found.cloned().ok_or_else(|| alerts.to_string())
+    })
+    .await;
+    assert_eq!((&blind["level"], &blind["monitor"]), (&json!("P0"), &json!("m")));
+    let timeline = stand.get(&format!("workspaces/default/alerts/{}/events", blind["id"].as_str().unwrap())).await;
+    assert!(timeline.to_string().contains("subscription `on-call` matches"), "{timeline}");
 }
