@@ -93,7 +93,8 @@ pub struct Completeness {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<IncompleteReason>,
     /// With `partial`, agents that have not passed its end; with `never`, those that never will or whose
-    /// data is missing. At most 20 of them.
+    /// data is missing; with `in_progress`, once its end is past, those that have not told so far and may
+    /// well be on time. At most 20 of them.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub missing: Vec<AgentId>,
     /// How many there are, named or not.

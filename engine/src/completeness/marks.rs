@@ -52,7 +52,7 @@ impl<'a> Marks<'a> {
     pub(crate) fn of(&self, from: i64, until: i64) -> Completeness {
         let mut state = CompletenessState::Complete;
         let mut reason = None;
-        // Stretches that are partial.
+        // Stretches that are over and not complete.
         let mut partial: Vec<(i64, i64)> = Vec::new();
         let mut start = from;
         if start < self.first && start < until {
@@ -63,7 +63,8 @@ impl<'a> Marks<'a> {
         while start < until {
             let one = self.track.state(start, self.now);
             state = state.and(one);
-            if matches!(one, CompletenessState::Partial | CompletenessState::Never) {
+            let over = start.saturating_add(self.width) <= self.now;
+            if !one.is_complete() && (over || one != CompletenessState::InProgress) {
                 if one == CompletenessState::Never {
                     reason = reason.or_else(|| self.track.never(start));
                 }

@@ -239,3 +239,18 @@ fn a_window_names_some_of_many_and_counts_all() {
     let count: usize = (0..50_000).map(|minute| marks.of(minute * MINUTE, (minute + 1) * MINUTE).missing.len()).sum();
     assert!(count > 900_000 && started.elapsed() < Duration::from_secs(20), "{count} in {:?}", started.elapsed());
 }
+
+#[test]
+fn who_has_not_told_yet_is_named_once_the_window_is_over() {
+    let mut tracker = Tracker::default();
+    expect(&mut tracker, 9 * MINUTE + 5, &["a", "b"]);
+    pass(&mut tracker, "a", 11 * MINUTE);
+    let track = tracker.track(&key()).expect("tracked");
+    let at = |now: i64| {
+        let one = Marks::new(track, MINUTE, now).of(10 * MINUTE, 11 * MINUTE);
+        (one.state, one.missing)
+    };
+    assert_eq!(at(11 * MINUTE - 1), (CompletenessState::InProgress, Vec::new()));
+    assert_eq!(at(11 * MINUTE + 5_000), (CompletenessState::InProgress, vec![agent("b")]));
+    assert_eq!(at(11 * MINUTE + 60_000), (CompletenessState::Partial, vec![agent("b")]));
+}

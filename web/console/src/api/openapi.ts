@@ -1776,7 +1776,8 @@ export interface components {
             reason?: null | components["schemas"]["IncompleteReason"];
             /**
              * @description With `partial`, agents that have not passed its end; with `never`, those that never will or whose
-             *     data is missing. At most 20 of them.
+             *     data is missing; with `in_progress`, once its end is past, those that have not told so far and may
+             *     well be on time. At most 20 of them.
              */
             missing?: components["schemas"]["AgentId"][];
             /** @description How many there are, named or not. */
