@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use nightjar_model::delta::{Batch, MonitorDelta, Number, Watermark};
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::{Intake, Taken, WindowReader};
-use nightjar_model::query::WindowQuery;
+use nightjar_model::query::{Progress, WindowQuery};
 use nightjar_model::{Decimal, Timestamp};
 
 use crate::fixture::{EPOCH, Fixture, MINUTE, batch, lines, through};
@@ -105,7 +105,9 @@ async fn everything(fixture: &Fixture) -> Vec<String> {
             }));
         }
         all.extend(answer.completeness.iter().map(|c| format!("{name} {} {:?} {:?}", c.time, c.state, c.missing)));
-        all.push(format!("{:?}", fixture.engine().progress(&monitor).await.expect("progress")));
+        // The revision counts changes since the start, and is another one after each.
+        let progress = fixture.engine().progress(&monitor).await.expect("progress");
+        all.push(format!("{:?}", Progress { revision: 0, ..progress }));
         all.push(fixture.csv(&format!("SELECT * FROM monitor.{name} ORDER BY 1, 2, 3")).await.expect("answered"));
     }
     for agent in ["a", "b"] {
