@@ -199,7 +199,7 @@ async function run(page, base, errors) {
     await choose(page, 'sample-agent', 'trade');
     await page.getByTestId('sample-browse').click();
     await page.getByTestId(`file:${otherLog}`).click();
-    await page.getByTestId('sample-line-0').getByText('another log').waitFor();
+    await page.getByTestId('sample-line-0').filter({ hasText: 'another log' }).waitFor();
     await page.getByTestId('sample-apart').waitFor();
     const monitored = await page.getByTestId('path-0').inputValue();
     if (monitored !== tradeLog) throw new Error(`it monitors ${monitored} now`);
