@@ -180,7 +180,8 @@ async function run(page, base, errors) {
 
   await step('a minute becomes complete', async () => {
     const from = new Date(Date.now() - 600_000).toISOString();
-    await until('a complete minute', 100, async () => {
+    // The first minute that waits for the agent is the next one: at worst it ends two minutes from now.
+    await until('a complete minute', 150, async () => {
       const url = `${base}/api/v1/workspaces/default/monitors/picked/windows?from=${from}`;
       const answer = await (await fetch(url, { headers: { authorization: `Bearer ${TOKEN}` } })).json();
       return answer.completeness.some(({ state }) => state === 'complete');
