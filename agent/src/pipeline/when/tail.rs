@@ -145,7 +145,9 @@ pub(super) fn zone<'a>(c: &mut Cursor<'a>) -> Said<'a> {
         b'(' => bracketed(&mut after, b')'),
         b'Z' | b'z' if ends_word(&after, 1) && (!spaced || after.peek() == b'Z') => {
             after.at += 1;
-            Said::Offset(0)
+            // `Z+01:00`: universal time, and not.
+            let contradicted = matches!(after.peek(), b'+' | b'-') && signed(&mut after, false) != Said::Nothing;
+            if contradicted { Said::Unknown } else { Said::Offset(0) }
         }
         byte if byte.is_ascii_alphabetic() || byte >= 0x80 => word(&mut after),
         _ => Said::Nothing,
@@ -326,6 +328,8 @@ mod tests {
         for (rest, minutes) in [
             (" +0000 [info]: worker ready", 0),
             (" -0700 INFO", -420),
+            ("Z-INFO", 0),
+            ("Z - x", 0),
             ("-07 x", -420),
             ("+0000 x", 0),
             ("+08:00", 480),
@@ -347,6 +351,8 @@ mod tests {
         check("+99:99", Said::Unknown);
         check(" +8 x", Said::Unknown);
         check("+480", Said::Unknown);
+        check("Z+01:00 x", Said::Unknown);
+        check("Z-0700", Said::Unknown);
         for rest in
             ["-1234", " -55 dBm", " -10.5", " -12ms", " +20%", " - x", " -", "-", "+", " -1234567", "-0007", "-2026"]
         {
