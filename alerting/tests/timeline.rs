@@ -338,6 +338,7 @@ timelines! {
     key_limit
     keys_apart
     keys_changed
+    hole_is_no_zero
     host_lost
     late_first
     lost_minute

@@ -1,7 +1,7 @@
 //! How much is there of what a check reads: of all agents together, and by key where agents contribute to
 //! different ones, so that a host that is lost is missed by its own keys only.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use nightjar_model::Timestamp;
 use nightjar_model::query::{Completeness, CompletenessState, IncompleteReason};
@@ -23,7 +23,7 @@ pub(crate) struct Coverage {
     /// Waiting changes nothing any more.
     pub(crate) is_final: bool,
     /// Windows before the last one that can never be complete and count as they are.
-    pub(super) holes: usize,
+    pub(super) holes: BTreeSet<Timestamp>,
     /// Of the last window: an agent that may know of it is away, or there was none.
     pub(super) agent_away: bool,
 }
@@ -79,15 +79,17 @@ impl Coverages {
 fn coverage<'a>(check: &Check<'_>, mark: impl Fn(Timestamp) -> Option<&'a Completeness>) -> Coverage {
     let width = check.monitor.width();
     let windows = (check.rule.reach().0.as_millis() / width.as_millis().max(1)).max(1) as usize;
-    let (mut complete_from, mut whole, mut is_final, mut holes) = (check.at, true, true, 0);
+    let (mut complete_from, mut whole, mut is_final, mut holes) = (check.at, true, true, BTreeSet::new());
     let mut start = check.at;
     for window in 0..windows {
         start = start.saturating_sub(width);
         let state = mark(start).map(|mark| mark.state);
         is_final &= state.is_some_and(CompletenessState::is_final);
         let counts_as_it_is =
-            window > 0 && state == Some(CompletenessState::Never) && holes < windows / WINDOWS_PER_HOLE;
-        holes += usize::from(whole && counts_as_it_is);
+            window > 0 && state == Some(CompletenessState::Never) && holes.len() < windows / WINDOWS_PER_HOLE;
+        if whole && counts_as_it_is {
+            holes.insert(start);
+        }
         whole &= state.is_some_and(CompletenessState::is_complete) || counts_as_it_is;
         if whole {
             complete_from = start;

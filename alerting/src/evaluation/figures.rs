@@ -3,7 +3,7 @@
 //! A minute without a line is a count or sum of 0, once it is complete, and of everything else no figure.
 //! Over several minutes: `sum` and `avg` of a count or sum treat a minute without a line as 0, `avg` being
 //! per minute; `avg` of an average is that of all lines; everything else is taken over the figures of the
-//! minutes that have one. A rule that says what the absence of a key means is not told of zeros in its place.
+//! minutes that have one. A minute that can never be complete counts as it is, but is no lowest count or sum. A rule that says what the absence of a key means is not told of zeros in its place.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ impl<'a> Windows<'a> {
     pub(super) fn others(&self, known: Known<'_>) -> Values {
         let taken = |name: &str| self.check.rule.conditions.iter().any(|condition| condition.field == name);
         let others = self.check.monitor.stats.iter().filter(|stat| !taken(&stat.name));
-        let value = |stat: &Stat| self.value(stat, &Take::Now(Nothing {}), known.series, known.is_total);
+        let value = |stat: &Stat| self.value(stat, &Take::Now(Nothing {}), Some(known));
         others.map(|stat| (stat.name.clone(), value(stat))).collect()
     }
 
@@ -66,7 +66,7 @@ impl<'a> Windows<'a> {
         let Some(stat) = stat_of(self.check, condition) else {
             return Figure { value: None, truth: Truth::NoData };
         };
-        let value = self.value(stat, &condition.take, known.series, known.is_total);
+        let value = self.value(stat, &condition.take, Some(known));
         let from = self.check.at.saturating_sub(self.span(&condition.take));
         Figure { value, truth: truth(condition, stat, from, value, known) }
     }
@@ -74,7 +74,7 @@ impl<'a> Windows<'a> {
     /// Whether the key has a line in what the rule reads.
     pub(super) fn has_lines(&self, series: Option<&SeriesWindows>) -> bool {
         let from = self.check.at.saturating_sub(self.check.rule.reach().0);
-        self.within(series, from).any(|partials| self.is_line(partials))
+        self.within(series, from).any(|(_, partials)| self.is_line(partials))
     }
 
     /// Whether the conditions hold of a key that has no line: then every key that was seen must be watched, for
@@ -82,7 +82,7 @@ impl<'a> Windows<'a> {
     pub(super) fn hold_of_nothing(&self) -> bool {
         let truths = self.check.rule.conditions.iter().map(|condition| {
             let stat = stat_of(self.check, condition);
-            let value = stat.and_then(|stat| self.value(stat, &condition.take, None, false));
+            let value = stat.and_then(|stat| self.value(stat, &condition.take, None));
             match value.map(|value| condition.op.holds(value, condition.threshold)) {
                 Some(true) => Truth::Yes,
                 Some(false) => Truth::No,
@@ -106,29 +106,38 @@ impl<'a> Windows<'a> {
         &self,
         series: Option<&'w SeriesWindows>,
         from: Timestamp,
-    ) -> impl Iterator<Item = &'w Vec<Partial>> + use<'w> {
+    ) -> impl Iterator<Item = (Timestamp, &'w Vec<Partial>)> + use<'w> {
         let until = self.check.at;
-        let windows = series.map_or(&[][..], |series| &series.windows);
-        windows.iter().filter(move |(time, _)| *time >= from && *time < until).map(|(_, partials)| partials)
+        let windows = series.map_or(&[][..], |series| &series.windows).iter().map(|(time, partials)| (*time, partials));
+        windows.filter(move |(time, _)| *time >= from && *time < until)
     }
 
     fn is_line(&self, partials: &[Partial]) -> bool {
         self.lines.is_none_or(|at| partials.get(at).is_some_and(|partial| partial.count() > 0))
     }
 
-    fn value(&self, stat: &Stat, how: &Take, series: Option<&SeriesWindows>, is_total: bool) -> Option<f64> {
+    /// Of a key that has no line, where nothing is known.
+    fn value(&self, stat: &Stat, how: &Take, known: Option<Known<'_>>) -> Option<f64> {
         let span = self.span(how);
-        let windows: Vec<&Vec<Partial>> = self.within(series, self.check.at.saturating_sub(span)).collect();
-        let absence_is_data = is_total || self.check.rule.no_data == NoData::Keep;
-        if !absence_is_data && !windows.iter().any(|partials| self.is_line(partials)) {
+        let from = self.check.at.saturating_sub(span);
+        let mut windows: Vec<(Timestamp, &Vec<Partial>)> =
+            self.within(known.and_then(|known| known.series), from).collect();
+        let absence_is_data = known.is_some_and(|known| known.is_total) || self.check.rule.no_data == NoData::Keep;
+        if !absence_is_data && !windows.iter().any(|(_, partials)| self.is_line(partials)) {
             return None;
         }
-        let minutes = (span.as_millis() / self.width.as_millis().max(1)) as usize;
+        let mut minutes = (span.as_millis() / self.width.as_millis().max(1)) as usize;
+        // What was counted of them is too little, and may be the least for that alone.
+        if let (Take::Min(_), true, Some(known)) = (how, adds_up(stat), known) {
+            let holes = &known.coverage.holes;
+            windows.retain(|(time, _)| !holes.contains(time));
+            minutes -= holes.range(from..self.check.at).count();
+        }
         let field = stat.field().unwrap_or(LINES_FIELD);
         let index = self.check.answer.fields.iter().position(|name| name == field);
         let partials: Vec<Partial> = windows
             .iter()
-            .map(|partials| index.and_then(|i| partials.get(i)).cloned().unwrap_or(Partial::empty(stat.kind())))
+            .map(|(_, partials)| index.and_then(|i| partials.get(i)).cloned().unwrap_or(Partial::empty(stat.kind())))
             .collect();
         take(stat, how, &partials, minutes)
     }

@@ -23,7 +23,7 @@ pub(super) fn describe(rule: &AlertRuleSpec, figures: &[Figure], truth: Truth, c
             .collect(),
     };
     let told = told.join("; ");
-    match coverage.holes {
+    match coverage.holes.len() {
         _ if !coverage.is_complete => format!("{told} (on partial data)"),
         0 => told,
         1 => format!("{told} (1 minute of it is not complete)"),
