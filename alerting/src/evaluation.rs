@@ -25,7 +25,7 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use figures::confirmed_by_less;
 pub(crate) use hours::is_active;
-pub(crate) use tell::incomplete;
+pub(crate) use tell::{incomplete, nobody_was_expected};
 
 use crate::error::AlertingError;
 use coverage::Coverages;

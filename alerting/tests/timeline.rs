@@ -9,6 +9,8 @@
 //! - `10:03 partial a=5`  the same, but an agent is missing.
 //! - `10:03 late a=5`     data that comes later, or before the minute's own line; nothing is judged.
 //! - `10:03 lost a=5`     an agent's data will be missing for good.
+//! - `10:03 nobody 10:30`  nobody was expected to contribute to the minutes from 10:03 to 10:30.
+//! - `10:03:30 deserted`  no agent has come so far, and none is expected.
 //! - `10:03:30 complete`  every minute to now is complete.
 //! - `10:03:30 through 10:01`  every minute to then is complete, and rules are judged now.
 //! - `10:03:30 hosts a b`  from now on `goods` is fixed for an agent: one has `a`, another one `b`. `host-gone a`: it was
@@ -123,6 +125,11 @@ async fn take(house: &House, step: &str, told: &mut String) {
     let soon = end.saturating_add(std::time::Duration::from_secs(2));
     match words.as_slice() {
         ["late", data @ ..] => return add(house, at, data),
+        ["nobody", until] => return house.windows.uncollected(at, time(&format!("2026-01-{day}T{until}:00Z"))),
+        ["deserted"] => {
+            house.clock.set(at);
+            house.windows.desert();
+        }
         ["complete"] => {
             house.clock.set(at);
             house.windows.complete(at.floor(MINUTE));
@@ -332,6 +339,7 @@ timelines! {
     agents_lost
     agents_unwell
     all_and_any
+    beginning
     blind
     catch_up
     clock_set_back

@@ -39,7 +39,7 @@ impl Watched<'_> {
     }
 
     fn sees(&self) -> bool {
-        self.sight.as_ref().is_some_and(|sight| sight.sees.is_some() && sight.blind.is_none())
+        self.sight.as_ref().is_some_and(Sight::is_clear)
     }
 
     fn concern(&self) -> Concern {

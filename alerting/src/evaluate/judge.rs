@@ -31,6 +31,14 @@ struct Watched<'a> {
     certain_early: bool,
 }
 
+/// Of a check of which something was left out: what, and for want of whom.
+struct LeftOut {
+    missing: BTreeSet<AgentId>,
+    reason: String,
+    /// Nobody could have told: it is of a time before the monitor began, and agents have come since.
+    is_before_the_beginning: bool,
+}
+
 impl Evaluate {
     pub(super) async fn judge_due(&self, subject: &Subject<'_>, memory: &mut Memory) -> Result<()> {
         let now = self.clock.now();
@@ -164,12 +172,12 @@ impl Evaluate {
             hosts: &hosts,
         };
         let verdict = evaluation::judge(&check, &memory.states)?;
-        let missing = missing_agents(&answer);
-        let incomplete = match verdict.standing {
-            Standing::Judged | Standing::Waiting => String::new(),
-            Standing::Late | Standing::Missed => evaluation::incomplete(&check),
-        };
-        self.take_verdict(subject, memory, at, now, verdict, missing, incomplete).await
+        let left_out = matches!(verdict.standing, Standing::Late | Standing::Missed).then(|| LeftOut {
+            missing: missing_agents(&answer),
+            reason: evaluation::incomplete(&check),
+            is_before_the_beginning: watched.progress.furthest.is_some() && evaluation::nobody_was_expected(&check),
+        });
+        self.take_verdict(subject, memory, (at, now), verdict, left_out).await
     }
 
     fn query(&self, rule: &AlertRuleSpec, monitor: MonitorKey, at: Timestamp) -> WindowQuery {
@@ -184,16 +192,14 @@ impl Evaluate {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a check and what came of it")]
+    /// What came of the check at `at` is written `now`.
     async fn take_verdict(
         &self,
         subject: &Subject<'_>,
         memory: &mut Memory,
-        at: Timestamp,
-        now: Timestamp,
+        (at, now): (Timestamp, Timestamp),
         verdict: Verdict,
-        missing: BTreeSet<AgentId>,
-        incomplete: String,
+        left_out: Option<LeftOut>,
     ) -> Result<()> {
         let (rule, every) = (&subject.id.name, subject.rule.every.0);
         let mut record = Record::default();
@@ -206,21 +212,24 @@ impl Evaluate {
         for (keys, reason) in &verdict.held {
             record.on_timeline(rule, now, "stopped", format!("{}{reason}", super::shown_keys(keys)));
         }
-        match verdict.standing {
-            Standing::Waiting => {}
-            Standing::Judged => {
+        match left_out {
+            None if verdict.standing == Standing::Waiting => {}
+            None => {
                 telemetry::evaluation("judged");
                 memory.is_done(at, every);
                 let late: Vec<Timestamp> =
                     memory.open.iter().filter(|(_, open)| open.is_late).map(|(at, _)| *at).collect();
                 memory.sight.judged(at, late.into_iter());
             }
-            Standing::Late | Standing::Missed => {
+            Some(LeftOut { missing, reason, is_before_the_beginning }) => {
                 telemetry::evaluation("unjudged");
-                memory.sight.left_out(at, missing, incomplete.clone());
                 let later = if verdict.standing == Standing::Late { " until it is complete" } else { "" };
                 if memory.left_out.is_none() {
-                    record.on_timeline(rule, now, "stopped", format!("{incomplete}; it is left unjudged{later}"));
+                    record.on_timeline(rule, now, "stopped", format!("{reason}; it is left unjudged{later}"));
+                }
+                match is_before_the_beginning {
+                    true => memory.sight.excused(at),
+                    false => memory.sight.left_out(at, missing, reason),
                 }
                 memory.left_out = memory.left_out.max(Some(at));
                 match memory.open.get_mut(&at) {

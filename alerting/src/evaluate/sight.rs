@@ -10,6 +10,8 @@ use nightjar_model::names::AgentId;
 pub(super) struct Sight {
     /// The latest check of which nothing was left out; `None` while that is not known, as after a start.
     pub(super) sees: Option<Timestamp>,
+    /// The latest check that was left out for no fault: it looks back to a time when nobody was to collect yet.
+    excused: Option<Timestamp>,
     /// Since then every check has been left unjudged, in whole or in part.
     pub(super) blind: Option<Blind>,
 }
@@ -26,6 +28,22 @@ pub(super) struct Blind {
 }
 
 impl Sight {
+    /// Not looking is not being blind.
+    pub(super) fn passed_over(at: Timestamp) -> Self {
+        Self { sees: Some(at), ..Self::default() }
+    }
+
+    /// Whether nothing was left out lately.
+    pub(super) fn is_clear(&self) -> bool {
+        self.blind.is_none() && self.sees > self.excused
+    }
+
+    /// Something of the check was left out that nobody could have told.
+    pub(super) fn excused(&mut self, at: Timestamp) {
+        self.excused = self.excused.max(Some(at));
+        self.blind.take_if(|blind| blind.latest <= at);
+    }
+
     /// Nothing of the check was left out. `late` are checks that still are, with what is missing from them as it was.
     pub(super) fn judged(&mut self, at: Timestamp, late: impl Iterator<Item = Timestamp>) {
         self.sees = self.sees.max(Some(at));
@@ -62,6 +80,20 @@ mod tests {
 
     fn blind_since(sight: &Sight) -> Option<i64> {
         sight.blind.as_ref().map(|blind| blind.since.millis() / 60_000)
+    }
+
+    #[test]
+    fn what_was_before_the_beginning_blinds_nobody_and_is_not_seen() {
+        let mut sight = Sight::default();
+        sight.judged(at(1), std::iter::empty());
+        sight.left_out(at(2), BTreeSet::new(), String::new());
+        sight.excused(at(3));
+        assert_eq!((blind_since(&sight), sight.is_clear()), (None, false));
+        sight.left_out(at(4), BTreeSet::new(), String::new());
+        sight.excused(at(3));
+        assert_eq!(blind_since(&sight), Some(4), "that is of a later one");
+        sight.judged(at(5), std::iter::empty());
+        assert!(sight.is_clear());
     }
 
     #[test]

@@ -36,8 +36,7 @@ impl Evaluate {
         }
         let changed = memory.take_states(states) || closing.is_some();
         memory.is_done(at, subject.rule.every.0);
-        // Who does not look is not blind.
-        memory.sight = Sight { sees: Some(at), blind: None };
+        memory.sight = Sight::passed_over(at);
         self.store(subject, memory, record, changed).await
     }
 

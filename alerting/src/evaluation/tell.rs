@@ -47,16 +47,25 @@ pub(super) fn values(rule: &AlertRuleSpec, figures: &[Figure]) -> Values {
     values
 }
 
+/// Of the windows that the check reads, those that are not complete.
+fn incomplete_marks<'a>(check: &'a Check<'_>) -> impl Iterator<Item = &'a Completeness> {
+    let (from, until) = (check.at.saturating_sub(check.rule.reach().0), check.at);
+    let marks = check.answer.completeness.iter().filter(move |mark| mark.time >= from && mark.time < until);
+    marks.filter(|mark| !mark.state.is_complete())
+}
+
+/// Whether nothing is missing but what was before the monitor began, or while it was paused, with the moment that
+/// agents took to hear of it.
+pub(crate) fn nobody_was_expected(check: &Check<'_>) -> bool {
+    let mut reasons = incomplete_marks(check).map(|mark| mark.reason);
+    reasons.next() == Some(Some(IncompleteReason::NobodyExpected))
+        && reasons
+            .all(|reason| matches!(reason, Some(IncompleteReason::NobodyExpected | IncompleteReason::NotCollected)))
+}
+
 /// What of the data is missing, why, and by whom.
 pub(crate) fn incomplete(check: &Check<'_>) -> String {
-    let from = check.at.saturating_sub(check.rule.reach().0);
-    let marks = || {
-        check
-            .answer
-            .completeness
-            .iter()
-            .filter(|mark| mark.time >= from && mark.time < check.at && !mark.state.is_complete())
-    };
+    let marks = || incomplete_marks(check);
     let never: Option<&Completeness> = marks().find(|mark| mark.state == CompletenessState::Never);
     let (reach, at, wait) = (check.rule.reach(), check.at, check.rule.max_wait);
     let what = if reach.0 > check.monitor.width() { format!("the {reach}") } else { "the minute".to_owned() };

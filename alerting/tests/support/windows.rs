@@ -31,6 +31,10 @@ struct Kept {
     hosts: BTreeMap<String, Option<Timestamp>>,
     /// Windows that can never be complete.
     lost: BTreeSet<Timestamp>,
+    /// Windows that nobody was expected to contribute to.
+    uncollected: BTreeSet<Timestamp>,
+    /// No agent has ever come.
+    deserted: bool,
     /// Counts changes of completeness.
     revision: u64,
     broken: bool,
@@ -53,7 +57,7 @@ impl MemoryWindows {
 
     pub(crate) fn complete(&self, through: Timestamp) {
         let mut kept = self.change();
-        kept.complete_through = Some(through);
+        (kept.complete_through, kept.deserted) = (Some(through), false);
         kept.hosts.values_mut().for_each(|host| *host = Some(through));
     }
 
@@ -76,6 +80,18 @@ impl MemoryWindows {
 
     pub(crate) fn lose(&self, minute: Timestamp) {
         self.change().lost.insert(minute);
+    }
+
+    /// Nobody was expected to contribute to the minutes before `until`.
+    pub(crate) fn uncollected(&self, from: Timestamp, until: Timestamp) {
+        let minutes = std::iter::successors(Some(from), |time| Some(time.saturating_add(MINUTE)));
+        self.change().uncollected.extend(minutes.take_while(|time| *time < until));
+    }
+
+    /// No agent comes, until minutes are complete again.
+    pub(crate) fn desert(&self) {
+        let mut kept = self.change();
+        (kept.complete_through, kept.deserted) = (None, true);
     }
 
     pub(crate) fn delay(&self, goods: &str, clock: Arc<FakeClock>, by: Duration) {
@@ -112,6 +128,10 @@ impl Kept {
     }
 
     fn mark(&self, time: Timestamp, accepts: impl Fn(&str) -> bool) -> Completeness {
+        if self.deserted || self.uncollected.contains(&time) {
+            let (state, reason) = (CompletenessState::Never, Some(IncompleteReason::NobodyExpected));
+            return Completeness { time, state, reason, missing: Vec::new(), missing_count: 0 };
+        }
         let through = self.through(&accepts);
         let passed = through.is_some_and(|through| time.saturating_add(MINUTE) <= through);
         let lost = self.lost.contains(&time);
@@ -196,7 +216,7 @@ impl WindowReader for MemoryWindows {
             complete_through: through,
             settled_through: through,
             furthest,
-            expected: kept.hosts.len().max(1),
+            expected: if kept.deserted { 0 } else { kept.hosts.len().max(1) },
             revision: kept.revision,
         })
     }
