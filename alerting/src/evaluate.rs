@@ -217,7 +217,13 @@ impl Evaluate {
         } else {
             self.lock_slow().remove(&subject.id);
         }
-        judged.map_err(|error: nightjar_model::Error| (subject.id.clone(), error.message))
+        judged.map_err(|error: nightjar_model::Error| {
+            // Whatever the reason: it does not see.
+            let reason = format!("it cannot be judged: {}", error.message);
+            let at = started.floor(subject.rule.every.0);
+            self.lock_sights().entry(subject.id.clone()).or_default().left_out(at, BTreeSet::new(), reason);
+            (subject.id.clone(), error.message)
+        })
     }
 
     fn lock_slow(&self) -> std::sync::MutexGuard<'_, HashSet<RuleId>> {

@@ -11,6 +11,7 @@
 //! - `10:03 lost a=5`     an agent's data will be missing for good.
 //! - `10:03 nobody 10:30`  nobody was expected to contribute to the minutes from 10:03 to 10:30.
 //! - `10:03:30 deserted`  no agent has come so far, and none is expected.
+//! - `10:03:30 broken`    windows cannot be read any more, until they are `mended`.
 //! - `10:03:30 complete`  every minute to now is complete.
 //! - `10:03:30 through 10:01`  every minute to then is complete, and rules are judged now.
 //! - `10:03:30 hosts a b`  from now on `goods` is fixed for an agent: one has `a`, another one `b`. `host-gone a`: it was
@@ -126,6 +127,10 @@ async fn take(house: &House, step: &str, told: &mut String) {
     match words.as_slice() {
         ["late", data @ ..] => return add(house, at, data),
         ["nobody", until] => return house.windows.uncollected(at, time(&format!("2026-01-{day}T{until}:00Z"))),
+        ["broken"] | ["mended"] => {
+            house.clock.set(at);
+            house.windows.break_down(words == ["broken"]);
+        }
         ["deserted"] => {
             house.clock.set(at);
             house.windows.desert();
@@ -352,6 +357,7 @@ timelines! {
     lost_minute
     missing_agent
     rule_changed
+    rule_fails
     lifecycle
     m_of_n
     no_data
