@@ -346,6 +346,7 @@ timelines! {
     all_and_any
     beginning
     blind
+    blind_by_and_by
     catch_up
     clock_set_back
     key_limit

@@ -83,24 +83,28 @@ impl Evaluate {
                 rules.iter().filter_map(|rule| Some((rule, rule.blind().filter(long)?))).collect();
             let is_told = !self.config.blind_after.0.is_zero();
             let firing = memory.states.get(&keys);
-            let change = match firing {
-                None if is_told && !blind.is_empty() => Change::Fired,
-                Some(state) if !blind.is_empty() && self.is_to_be_reminded(state, now) => Change::Reminded,
+            let all = || blind.iter().map(|(rule, _)| rule.concern()).collect::<Vec<_>>();
+            let (change, concerns) = match firing {
+                None if is_told && !blind.is_empty() => (Change::Fired, all()),
+                Some(state) if !blind.is_empty() && self.is_to_be_reminded(state, now) => (Change::Reminded, all()),
+                // Others may hear of the rules that are blind since.
+                Some(_) if !blind.is_empty() => match self.told.fresh(&key, all(), rules) {
+                    fresh if fresh.is_empty() => continue,
+                    fresh => (Change::Reminded, fresh),
+                },
                 // What a rule sees is not known at once after a start.
-                Some(_) if blind.is_empty() && rules.iter().all(Watched::sees) => Change::Recovered,
+                Some(_) if rules.iter().all(Watched::sees) => (Change::Recovered, self.told.take(&key, rules)),
                 _ => continue,
             };
-            let (reason, concerns) = if change == Change::Recovered {
-                ("all of its rules are judged again".to_owned(), self.told.take(&key, rules))
+            let reason = if change == Change::Recovered {
+                "all of its rules are judged again".to_owned()
             } else {
+                self.told.remember(&key, &concerns);
                 let agents = self.fleet.agents(workspace).await?;
                 // The rules themselves know it only since the last start.
                 let known_since = firing.map(|state| state.since.saturating_sub(self.config.blind_after.0));
-                (told(monitor, &blind, known_since, &agents), blind.iter().map(|(rule, _)| rule.concern()).collect())
+                told(monitor, &blind, known_since, &agents)
             };
-            if change != Change::Recovered {
-                self.told.remember(&key, &concerns);
-            }
             let level = concerns.iter().map(|concern: &Concern| concern.level).min().unwrap_or_default();
             let folder = definitions
                 .resource(&ResourceKey::new(Kind::Monitor, workspace, *monitor))
@@ -112,15 +116,20 @@ impl Evaluate {
             .states
             .keys()
             .filter(|keys| keys.get(MONITOR).is_none_or(|monitor| !monitors.contains_key(monitor.as_str())));
-        news.extend(gone.map(|keys| News {
-            change: Change::Closed,
-            keys: keys.clone(),
-            reason: "no rule judges the monitor any more".to_owned(),
-            concerns: Vec::new(),
-            monitor: keys.get(MONITOR).cloned().unwrap_or_default(),
-            folder: String::new(),
-            level: Default::default(),
-        }));
+        news.extend(
+            gone.map(|keys| News {
+                change: Change::Closed,
+                keys: keys.clone(),
+                reason: "no rule judges the monitor any more".to_owned(),
+                concerns: keys
+                    .get(MONITOR)
+                    .map(|name| self.told.take(&MonitorKey::new(workspace, name), &[]))
+                    .unwrap_or_default(),
+                monitor: keys.get(MONITOR).cloned().unwrap_or_default(),
+                folder: String::new(),
+                level: Default::default(),
+            }),
+        );
         self.tell_news(BLIND, workspace, definitions, &mut memory, news, now).await
     }
 }
@@ -132,7 +141,17 @@ pub(super) struct Told(std::sync::Mutex<HashMap<MonitorKey, Vec<Concern>>>);
 
 impl Told {
     fn remember(&self, monitor: &MonitorKey, concerns: &[Concern]) {
-        self.lock().insert(monitor.clone(), concerns.to_vec());
+        let mut told = self.lock();
+        let known = told.entry(monitor.clone()).or_default();
+        let fresh = not_among(known, concerns);
+        known.extend(fresh);
+    }
+
+    /// Those that the alert, which goes on, was not about so far.
+    fn fresh(&self, monitor: &MonitorKey, concerns: Vec<Concern>, rules: &[Watched<'_>]) -> Vec<Concern> {
+        let mut told = self.lock();
+        let known = told.entry(monitor.clone()).or_insert_with(|| rules.iter().map(Watched::concern).collect());
+        not_among(known, &concerns)
     }
 
     fn take(&self, monitor: &MonitorKey, rules: &[Watched<'_>]) -> Vec<Concern> {
@@ -143,6 +162,12 @@ impl Told {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<MonitorKey, Vec<Concern>>> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// Those of the rules that are not known.
+fn not_among(known: &[Concern], concerns: &[Concern]) -> Vec<Concern> {
+    let is_known = |one: &&Concern| known.iter().any(|known| known.rule == one.rule);
+    concerns.iter().filter(|one| !is_known(one)).cloned().collect()
 }
 
 fn told(
