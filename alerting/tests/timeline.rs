@@ -12,6 +12,7 @@
 //! - `10:03 nobody 10:30`  nobody was expected to contribute to the minutes from 10:03 to 10:30.
 //! - `10:03:30 deserted`  no agent has come so far, and none is expected.
 //! - `10:03:30 broken`    windows cannot be read any more, until they are `mended`.
+//! - `10:03:30 fleet broken`  agents cannot be asked for, until `fleet mended`.
 //! - `10:03:30 complete`  every minute to now is complete.
 //! - `10:03:30 through 10:01`  every minute to then is complete, and rules are judged now.
 //! - `10:03:30 hosts a b`  from now on `goods` is fixed for an agent: one has `a`, another one `b`. `host-gone a`: it was
@@ -130,6 +131,10 @@ async fn take(house: &House, step: &str, told: &mut String) {
         ["broken"] | ["mended"] => {
             house.clock.set(at);
             house.windows.break_down(words == ["broken"]);
+        }
+        ["fleet", state] => {
+            house.clock.set(at);
+            house.fleet.break_down(*state == "broken");
         }
         ["deserted"] => {
             house.clock.set(at);

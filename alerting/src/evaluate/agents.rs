@@ -108,14 +108,14 @@ impl Evaluate {
     async fn watch_agents(&self) -> Result<()> {
         let definitions = self.definitions.current().await?;
         let now = self.clock.now();
-        let mut unwell = std::mem::take(&mut *self.unwell.lock().unwrap_or_else(PoisonError::into_inner));
+        let unwell = self.unwell.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut still_unwell = HashMap::new();
         for workspace in definitions.workspaces() {
             let agents = self.fleet.agents(workspace).await?;
             for ailment in Ailment::ALL {
                 for agent in agents.iter().filter(|agent| ailment.is(agent.health)) {
                     let id = (agent.id.clone(), ailment);
-                    let since = unwell.remove(&id).unwrap_or(now);
+                    let since = unwell.get(&id).copied().unwrap_or(now);
                     still_unwell.insert(id, since);
                 }
                 let id = RuleId { workspace: workspace.to_owned(), name: ailment.kind().name.to_owned() };

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use nightjar_model::agents::{
@@ -14,7 +15,7 @@ use super::WORKSPACE;
 /// One workspace's agents, by host; an agent's id is `id-of-HOST`, or the host's name if that starts with `agent-`.
 /// All contribute to the monitor `trade`.
 #[derive(Default)]
-pub(crate) struct MemoryFleet(Mutex<BTreeMap<String, (AgentHealth, Timestamp)>>);
+pub(crate) struct MemoryFleet(Mutex<BTreeMap<String, (AgentHealth, Timestamp)>>, AtomicBool);
 
 impl MemoryFleet {
     pub(crate) fn put(&self, host: &str, health: AgentHealth, last_seen_at: Timestamp) {
@@ -23,6 +24,11 @@ impl MemoryFleet {
 
     pub(crate) fn lose(&self, host: &str) {
         self.0.lock().expect("no test panicked here").get_mut(host).expect("known").0 = AgentHealth::Lost;
+    }
+
+    /// Whether it cannot be asked.
+    pub(crate) fn break_down(&self, broken: bool) {
+        self.1.store(broken, Ordering::Relaxed);
     }
 
     pub(crate) fn remove(&self, host: &str) {
@@ -34,6 +40,9 @@ impl MemoryFleet {
 impl Fleet for MemoryFleet {
     async fn agents(&self, workspace: &str) -> Result<Vec<AgentView>> {
         assert_eq!(workspace, WORKSPACE);
+        if self.1.load(Ordering::Relaxed) {
+            return Err(Error::unavailable("the fleet cannot be asked"));
+        }
         let view = |(host, (health, last_seen_at)): (&String, &(AgentHealth, Timestamp))| AgentView {
             id: AgentId(if host.starts_with("agent-") { host.clone() } else { format!("id-of-{host}") }),
             workspace: workspace.to_owned(),
