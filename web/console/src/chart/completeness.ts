@@ -39,19 +39,41 @@ export const isWhole = (mark: WindowMark): boolean => mark.state === 'complete' 
 
 const markOf = (time: number, { state, reason, missing = [], missingCount = 0 }: Completeness): WindowMark => ({ time, state, reason: reason ?? undefined, missing, missingCount: Math.max(missingCount, missing.length) });
 
+/** So long agents may take to hear of a monitor; a window that begins meanwhile is not theirs to tell of. */
+const HEARD_MS = 60_000;
+
+/**
+ * Where the windows begin with such that nobody was to collect, the first that an agent was expected for and began
+ * only in is one of them: its configuration was on the way. Later it is lost, as any other.
+ */
+function fromTheBeginning(marks: readonly WindowMark[]): WindowMark[] {
+  const shown = [...marks];
+  let since: number | undefined;
+  for (const [index, mark] of marks.entries()) {
+    if (mark.state !== 'never') break;
+    if (mark.reason === 'nobody_expected' && since === undefined) continue;
+    if (mark.reason !== 'not_collected' || index === 0) break;
+    since ??= mark.time;
+    if (mark.time - since >= HEARD_MS) break;
+    shown[index] = { ...mark, reason: 'nobody_expected', missing: [], missingCount: 0 };
+  }
+  return shown;
+}
+
 /** The marks of windows, by time. */
-export const marksOf = (completeness: readonly Completeness[]): WindowMark[] => completeness.map((one) => markOf(Date.parse(one.time), one)).sort((a, b) => a.time - b.time);
+export const marksOf = (completeness: readonly Completeness[]): WindowMark[] => fromTheBeginning(completeness.map((one) => markOf(Date.parse(one.time), one)).sort((a, b) => a.time - b.time));
 
 /** Marks given as runs of windows, each up to its `until`: one for each window of `whole` that they cover, else that of the whole. */
 export function marksOfRuns(runs: readonly CompletenessRun[], whole: readonly WindowMark[]): WindowMark[] {
   const spans = runs.map((run) => ({ from: Date.parse(run.time), until: Date.parse(run.until), run }));
   let at = 0;
-  return whole.map((mark) => {
+  const marks = whole.map((mark) => {
     while (at < spans.length && (spans[at]?.until ?? 0) <= mark.time) at += 1;
     const span = spans[at];
     if (!span || span.from > mark.time) return mark;
     return markOf(mark.time, span.run);
   });
+  return fromTheBeginning(marks);
 }
 
 export interface Stretch {

@@ -7,7 +7,7 @@ const at = (minute: number) => new Date(Date.UTC(2026, 0, 31, 12, minute)).toISO
 const ms = (minute: number) => Date.parse(at(minute));
 const COUNT = { name: 'count', fn: 'lines' as const };
 const AVG = { name: 'avg', fn: 'avg' as const };
-const LETTERS: Record<string, CompletenessState> = { c: 'complete', r: 'revised', m: 'partial', o: 'in_progress', n: 'never' };
+const LETTERS: Record<string, CompletenessState> = { c: 'complete', r: 'revised', m: 'partial', o: 'in_progress', n: 'never', b: 'never' };
 
 /** Windows with a letter of completeness for each minute, and the points of each key. */
 function windows(letters: string, series: [key: string, points: [minute: number, count: number, avg?: number][]][], by: string[] = []): Windows {
@@ -15,7 +15,7 @@ function windows(letters: string, series: [key: string, points: [minute: number,
     by,
     stats: ['count', 'avg'],
     truncated: false,
-    completeness: Array.from(letters, (letter, minute) => ({ time: at(minute), state: LETTERS[letter] ?? 'partial', ...(letter === 'm' ? { missing: ['a1'], missingCount: 1 } : {}), ...(letter === 'n' ? { reason: 'nobody_expected' as const } : {}) })),
+    completeness: Array.from(letters, (letter, minute) => ({ time: at(minute), state: LETTERS[letter] ?? 'partial', ...(letter === 'm' ? { missing: ['a1'], missingCount: 1 } : {}), ...(letter === 'n' ? { reason: 'nobody_expected' as const } : {}), ...(letter === 'b' ? { reason: 'not_collected' as const } : {}) })),
     series: series.map(([key, points]) => ({ keys: by[0] ? { [by[0]]: key } : {}, points: points.map(([minute, count, avg = null]) => ({ time: at(minute), values: { count, avg } })) })),
   };
 }
@@ -74,6 +74,8 @@ test('the latest figure is of the newest whole minute; what a newer one lacks is
 test('a monitor has begun once any minute was told of', () => {
   expect(hasBegun(marks(windows('o', [['', [[0, 1]]]])))).toBe(false);
   expect(hasBegun(marks(windows('nn', [])))).toBe(false);
+  // Its first minute, which agents heard of too late, is no figure that was told: the count-down goes on.
+  expect(hasBegun(marks(windows('nnbo', [])))).toBe(false);
   expect(hasBegun(marks(windows('nm', [])))).toBe(true);
   expect(hasBegun(marks(windows('nc', [])))).toBe(true);
 });
