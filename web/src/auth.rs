@@ -108,8 +108,13 @@ async fn pass(shared: &Shared, mut request: Request, next: Next) -> Answer {
         (share, request)
     };
     let _work = shared.places.work()?;
-    let _protected = connection.map(|connection| connection.protect());
-    Ok(next.run(request).await)
+    let protected = connection.map(|connection| Arc::new(connection.protect()));
+    let mut response = next.run(request).await;
+    if let (false, Some(protected)) = (access == Access::Open, protected) {
+        // What somebody known is sent is work to its end, also on a slow link.
+        response.extensions_mut().insert(protected);
+    }
+    Ok(response)
 }
 
 async fn admit(shared: &Shared, access: Access, request: &mut Request) -> Answer<()> {

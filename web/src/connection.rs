@@ -13,7 +13,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use nightjar_listener::{Connection, Connections, Guarded, Limits, UnderWay};
+use nightjar_listener::{Connection, Connections, Guarded, Limits, Protected, UnderWay};
 use nightjar_model::address::AddressRange;
 use tokio::net::TcpStream;
 use tower::Service;
@@ -105,7 +105,11 @@ where
         let under_way = self.connection.begin();
         request.extensions_mut().insert(Arc::clone(&self.connection));
         let answer = self.service.call(request);
-        Box::pin(async move { Ok(answer.await?.map(|body| Sending { body, _under_way: under_way })) })
+        Box::pin(async move {
+            let mut answer = answer.await?;
+            let protected = answer.extensions_mut().remove::<Arc<Protected>>();
+            Ok(answer.map(|body| Sending { body, _under_way: under_way, _protected: protected }))
+        })
     }
 }
 
@@ -113,6 +117,7 @@ where
 pub(crate) struct Sending<R> {
     body: R,
     _under_way: UnderWay,
+    _protected: Option<Arc<Protected>>,
 }
 
 impl<R: Body + Unpin> Body for Sending<R> {

@@ -111,6 +111,45 @@ async fn a_stop_ends_the_serving_and_readiness() {
     assert_eq!(server.ask("GET", "/-/ready", "", "").await.status, StatusCode::SERVICE_UNAVAILABLE);
 }
 
+/// Many install agents from one address, over a slow link: whoever comes meanwhile cuts none of them off.
+#[tokio::test]
+async fn what_somebody_known_is_sent_is_sent_to_its_end() {
+    const LENGTH: usize = 32 << 20;
+    let folder = tempfile::tempdir().expect("a folder");
+    let agent = folder.path().join("agent");
+    std::fs::File::create(&agent).and_then(|file| file.set_len(LENGTH as u64)).expect("a file");
+    let server =
+        server_with(WebConfig { agent_binary: Some(agent), max_connections_per_address: 3, ..WebConfig::default() });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let stop = CancellationToken::new();
+    let web = server.web.clone();
+    let serving = web.serve(listener, None, stop.clone());
+    let client = async {
+        let connect = async || tokio::net::TcpStream::connect(address).await.expect("a connection");
+        let mut slow = connect().await;
+        let request = format!(
+            "GET /download/nightjar-agent HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN}\r\nConnection: close\r\n\r\n"
+        );
+        slow.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = vec![0; 1024];
+        slow.read_exact(&mut answer).await.expect("the beginning");
+        let mut silent = Vec::new();
+        for _ in 0..9 {
+            let mut other = connect().await;
+            other.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.expect("sent");
+            other.read_to_end(&mut Vec::new()).await.expect("an answer");
+            silent.push(connect().await);
+        }
+        slow.read_to_end(&mut answer).await.expect("the rest");
+        stop.cancel();
+        answer.len()
+    };
+    let both = tokio::time::timeout(Duration::from_secs(60), async { tokio::join!(serving, client) }).await;
+    let (_, length) = both.expect("it ends");
+    assert!(length > LENGTH, "only {length} came");
+}
+
 #[tokio::test]
 async fn no_more_requests_at_once_than_configured() {
     let server = server_with(WebConfig { max_requests: 0, ..WebConfig::default() });
