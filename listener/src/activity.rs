@@ -75,6 +75,12 @@ impl Connection {
         (activity.under_way == 0).then(|| activity.since + patience)
     }
 
+    /// Whether it was of use and waits to be again: parting with it costs its other side a new connection, nothing else.
+    pub(crate) fn is_kept_alive(&self) -> bool {
+        let activity = self.activity();
+        activity.began && activity.under_way == 0 && !self.is_protected()
+    }
+
     pub(crate) fn is_protected(&self) -> bool {
         self.protected.load(Ordering::Relaxed) > 0
     }

@@ -11,6 +11,9 @@ use nightjar_model::address::{AddressRange, network};
 use crate::activity::Connection;
 use crate::guarded::Guarded;
 
+/// So many of an address's connections are looked at for one that is only kept alive.
+const LOOKED_AT: usize = 1024;
+
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Connections at one time.
@@ -57,8 +60,12 @@ impl Peer {
         self.connections.len().saturating_sub(self.protected.load(Ordering::Relaxed))
     }
 
-    fn oldest_idle(&self) -> Option<u64> {
-        self.connections.iter().find(|(_, connection)| !connection.is_protected()).map(|(id, _)| *id)
+    /// One that is only kept alive, else the oldest that is not at work. One on which nothing has begun is as good as
+    /// those on which something is under way: else who holds many of these would keep every new one from beginning.
+    fn dispensable(&self) -> Option<u64> {
+        let kept_alive = self.connections.iter().take(LOOKED_AT).find(|(_, connection)| connection.is_kept_alive());
+        let idle = || self.connections.iter().find(|(_, connection)| !connection.is_protected());
+        kept_alive.or_else(idle).map(|(id, _)| *id)
     }
 }
 
@@ -107,10 +114,10 @@ impl Connections {
         self.state().total
     }
 
-    /// Ends the oldest connection that is not at work: of `peer`, or of who has the most such.
+    /// Ends a connection that is not at work: of `peer`, or of who has the most such.
     fn part_with_one(&self, state: &mut State, peer: Option<IpAddr>) -> bool {
         let busiest = || state.peers.iter().max_by_key(|(_, of_peer)| of_peer.idle()).map(|(peer, _)| *peer);
-        let victim = peer.or_else(busiest).and_then(|peer| Some((peer, state.peers.get(&peer)?.oldest_idle()?)));
+        let victim = peer.or_else(busiest).and_then(|peer| Some((peer, state.peers.get(&peer)?.dispensable()?)));
         let Some((peer, id)) = victim else { return false };
         if let Some(connection) = state.remove(peer, id) {
             connection.evict();
@@ -193,6 +200,21 @@ mod tests {
         assert!(admit(&connections, "192.0.2.1").is_none(), "all are at work");
         drop(taken);
         assert_eq!(connections.open(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_is_only_kept_alive_goes_first() {
+        let connections = connections(100, 3);
+        let mut taken: Vec<_> = (0..3).map(|_| admit(&connections, "192.0.2.1")).collect();
+        let begin = |guarded: &Option<Guarded<()>>| guarded.as_ref().expect("taken").connection().begin();
+        // The first one is sent an answer, the second one had its own, on the third one nothing has begun.
+        let _sending = begin(&taken[0]);
+        drop(begin(&taken[1]));
+        taken.push(admit(&connections, "192.0.2.1"));
+        assert_eq!(evicted(&taken), [1]);
+        // None is kept alive: the oldest makes room, and not the one that has just come.
+        taken.push(admit(&connections, "192.0.2.1"));
+        assert_eq!(evicted(&taken), [0, 1]);
     }
 
     #[tokio::test]

@@ -12,8 +12,8 @@
 //! and written like the socket and ends by itself → whoever serves it calls [`Connection::begin`] for what
 //! counts, and [`Connection::protect`] while it must not be parted with.
 //!
-//! The newest gets in: at a cap, the oldest connection that is not at work makes room, of the address
-//! that has the most. Somebody who opens connections without end thus takes them from themselves, and
+//! The newest gets in: at a cap, one that is only kept alive, else the oldest connection that is not at work makes room,
+//! of the address that has the most. Somebody who opens connections without end thus takes them from themselves, and
 //! everybody else, also at the same address, still gets an answer.
 
 mod activity;
