@@ -102,69 +102,87 @@ mod tests {
         Demand { every: Duration::from_secs(60), needed: Occurrences { times, of: Some(of) }, recover_times }
     }
 
-    /// Checks are `MINUTE` and a sign, in the order they are judged: `+` holds, `-` does not, `.` says nothing. The
-    /// answer has what each brought about: `F5` fired at minute 5, `R6` recovered at 6.
+    /// Each line is a rule, the checks in the order they are judged, and what they bring about. `2/3/1` needs two of
+    /// three to fire and one to recover. A check is `MINUTE` and a sign: `+` holds, `-` does not, `.` says nothing. `F5`
+    /// fired at minute 5, `R6` recovered at 6. Answers the state after the last line.
     #[track_caller]
-    fn check(demand: Demand, checks: &str, expected: &str) -> AlertState {
+    fn check(lines: &str) -> AlertState {
         let mut state = AlertState::new(Default::default());
-        let mut told = Vec::new();
-        for word in checks.split_whitespace() {
-            let (number, sign) = word.split_at(word.len() - 1);
-            let at = minute(number.parse().expect("a minute"));
-            let found = match sign {
-                "+" => Found { holds: true, recovers: Some(false) },
-                "-" => Found { holds: false, recovers: Some(true) },
-                _ => Found { holds: false, recovers: None },
-            };
-            for step in take(&mut state, at, found, demand) {
-                let (letter, at) = match step {
-                    Step::Fired(at) => ('F', at),
-                    Step::Recovered(at) => ('R', at),
-                };
-                told.push(format!("{letter}{}", at.millis() / 60_000));
-            }
+        for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (rule, rest) = line.split_once(':').expect("a rule");
+            let (checks, expected) = rest.split_once("=>").expect("what comes of it");
+            let numbers: Vec<u32> = rule.split('/').map(|number| number.parse().expect("a number")).collect();
+            state = AlertState::new(Default::default());
+            let told: Vec<String> = checks
+                .split_whitespace()
+                .flat_map(|word| take_word(&mut state, word, demand(numbers[0], numbers[1], numbers[2])))
+                .collect();
+            assert_eq!(told.join(" "), expected.trim(), "{line}");
         }
-        assert_eq!(told.join(" "), expected, "{demand:?}: {checks}");
         state
+    }
+
+    fn take_word(state: &mut AlertState, word: &str, demand: Demand) -> Vec<String> {
+        let (number, sign) = word.split_at(word.len() - 1);
+        let found = match sign {
+            "+" => Found { holds: true, recovers: Some(false) },
+            "-" => Found { holds: false, recovers: Some(true) },
+            _ => Found { holds: false, recovers: None },
+        };
+        let told = |step: &Step| match step {
+            Step::Fired(at) => format!("F{}", at.millis() / 60_000),
+            Step::Recovered(at) => format!("R{}", at.millis() / 60_000),
+        };
+        take(state, minute(number.parse().expect("a minute")), found, demand).iter().map(told).collect()
     }
 
     #[test]
     fn m_of_n_and_recovery() {
-        check(demand(1, 1, 1), "1- 2+ 3- 4+", "F2 R3 F4");
-        check(demand(2, 3, 1), "1+ 2- 3- 4+ 5- 6+ 7-", "F6 R7");
-        check(demand(3, 3, 2), "1+ 2+ 3- 4+ 5+ 6+ 7- 8+ 9- 10-", "F6 R10");
+        check(
+            "1/1/1: 1- 2+ 3- 4+ => F2 R3 F4
+             2/3/1: 1+ 2- 3- 4+ 5- 6+ 7- => F6 R7
+             3/3/2: 1+ 2+ 3- 4+ 5+ 6+ 7- 8+ 9- 10- => F6 R10",
+        );
         // Earlier holding checks do not count again after a recovery.
-        check(demand(2, 3, 1), "1+ 2+ 3- 4+", "F2 R3");
+        check("2/3/1: 1+ 2+ 3- 4+ => F2 R3");
     }
 
     #[test]
     fn checks_count_by_their_own_time() {
         // Four complete minutes apart are not two of two.
-        check(demand(2, 2, 1), "1+ 5+", "");
-        check(demand(2, 3, 1), "1+ 3+", "F3");
+        check(
+            "2/2/1: 1+ 5+ =>
+             2/3/1: 1+ 3+ => F3",
+        );
         // The later one was certain first; the earlier one is not passed over.
-        check(demand(2, 2, 1), "2+ 1+", "F2");
-        check(demand(3, 5, 1), "5+ 1+ 4-", "");
-        check(demand(3, 5, 1), "5+ 1+ 4- 3+", "F5");
+        check(
+            "2/2/1: 2+ 1+ => F2
+             3/5/1: 5+ 1+ 4- =>
+             3/5/1: 5+ 1+ 4- 3+ => F5",
+        );
     }
 
     #[test]
     fn what_a_late_check_makes_fire_may_be_over() {
-        check(demand(1, 1, 1), "2- 3- 1+", "F1 R2");
-        check(demand(1, 1, 2), "2- 1+ 3-", "F1 R3");
-        check(demand(1, 1, 1), "3+ 2- 1+", "F3");
+        check(
+            "1/1/1: 2- 3- 1+ => F1 R2
+             1/1/2: 2- 1+ 3- => F1 R3
+             1/1/1: 3+ 2- 1+ => F3",
+        );
         // Before the last recovery nothing fires any more.
-        check(demand(1, 1, 1), "3+ 4- 2+ 1+", "F3 R4");
+        check("1/1/1: 3+ 4- 2+ 1+ => F3 R4");
     }
 
     #[test]
     fn a_row_has_no_gaps() {
-        let state = check(demand(1, 1, 2), "1+ 2- 4-", "F1");
+        let state = check("1/1/2: 1+ 2- 4- => F1");
         assert_eq!(state.phase, Phase::Firing);
-        check(demand(1, 1, 2), "1+ 2- 4- 3-", "F1 R3");
-        check(demand(1, 1, 2), "1+ 2- 4- 5-", "F1 R5");
+        check(
+            "1/1/2: 1+ 2- 4- 3- => F1 R3
+             1/1/2: 1+ 2- 4- 5- => F1 R5",
+        );
         // What says nothing is no gap.
-        check(demand(1, 1, 2), "1+ 2- 3. 4-", "F1 R4");
+        check("1/1/2: 1+ 2- 3. 4- => F1 R4");
     }
 
     /// Whatever order checks of a simple rule are judged in, in the end it fires or not as they say.
@@ -192,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_is_out_of_reach_is_forgotten() {
-        let mut state = check(demand(2, 3, 1), "1- 2- 3- 4- 5- 6-", "");
+        let mut state = check("2/3/1: 1- 2- 3- 4- 5- 6- =>");
         prune(&mut state, minute(7), demand(2, 3, 1));
         assert_eq!(state.found.keys().map(|at| at.millis() / 60_000).collect::<Vec<_>>(), [4, 5, 6]);
     }
