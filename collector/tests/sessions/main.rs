@@ -164,23 +164,19 @@ async fn monitors_of_others_are_left_out_of_a_record() {
     assert_eq!(sizes, [(0, 0), (0, 0), (1, 1)]);
 }
 
+/// Who contributes to a monitor, as the engine was told last.
+fn expected_of(house: &House, monitor: &str) -> Vec<AgentId> {
+    let expected = house.taker.expected.lock().expect("no test panicked here");
+    let of = expected.iter().find(|expectation| expectation.monitor.name == monitor).expect("expected");
+    of.agents.iter().map(|agent| agent.id.clone()).collect()
+}
+
 #[tokio::test]
 async fn changed_documents_reach_agents_and_engine() {
     let (house, id, mut agent) = house_with_agent().await;
     house.reconcile().await;
-    let expected: Vec<_> = house.taker.expected.lock().unwrap().clone();
-    let of = |name: &str| {
-        expected
-            .iter()
-            .find(|e| e.monitor.name == name)
-            .expect("expected")
-            .agents
-            .iter()
-            .map(|a| a.id.clone())
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(of("trade"), [AgentId(id.clone())]);
-    assert_eq!(of("theirs"), []);
+    assert_eq!(expected_of(&house, "trade"), [AgentId(id.clone())]);
+    assert_eq!(expected_of(&house, "theirs"), []);
 
     house.documents.put("default", "new", json!({}));
     house.documents.delete("default", "every");
@@ -202,18 +198,8 @@ async fn changed_documents_reach_agents_and_engine() {
 async fn an_agent_is_expected_before_it_hears_of_its_monitors() {
     // It has its configuration, and no reconciler has run since it enrolled.
     let (house, id, _agent) = house_with_agent().await;
-    let expected = house.taker.expected.lock().unwrap().clone();
-    let of = |name: &str| {
-        expected
-            .iter()
-            .find(|e| e.monitor.name == name)
-            .expect("expected")
-            .agents
-            .iter()
-            .map(|a| a.id.clone())
-            .collect::<Vec<_>>()
-    };
-    assert_eq!((of("every"), of("trade")), (vec![AgentId(id.clone())], vec![AgentId(id)]));
+    let id = [AgentId(id)];
+    assert_eq!((&expected_of(&house, "every")[..], &expected_of(&house, "trade")[..]), (&id[..], &id[..]));
 }
 
 #[tokio::test]
