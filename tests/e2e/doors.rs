@@ -68,11 +68,34 @@ async fn check_open(stand: &Stand, during: &str) {
     assert_eq!(answer.status(), StatusCode::OK, "{during}");
 }
 
-async fn check_for(stand: &Stand, during: &str, long: Duration) {
-    let until = Instant::now() + long;
-    while Instant::now() < until {
-        check_open(stand, during).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
+/// Looks again and again, until what is waited for has come; it has to within 30 s.
+async fn check_until<T>(stand: &Stand, during: &str, awaited: impl Future<Output = T>) -> T {
+    let mut again = tokio::time::interval(Duration::from_millis(200));
+    let looking = async {
+        loop {
+            again.tick().await;
+            check_open(stand, during).await;
+        }
+    };
+    let awaited = tokio::time::timeout(Duration::from_secs(30), awaited);
+    tokio::select! {
+        answer = awaited => answer.unwrap_or_else(|_| panic!("{during}: it is not over")),
+        () = looking => unreachable!("it looks for ever"),
+    }
+}
+
+/// A byte on each every now and then, until all of them were hung up on.
+async fn drip(mut streams: Vec<TcpStream>) {
+    let mut drops = tokio::time::interval(Duration::from_millis(500));
+    while !streams.is_empty() {
+        drops.tick().await;
+        let mut open = Vec::new();
+        for mut stream in streams {
+            if stream.write_all(b"x").await.is_ok() {
+                open.push(stream);
+            }
+        }
+        streams = open;
     }
 }
 
@@ -99,8 +122,7 @@ async fn half_sent_requests_stop_nobody() {
     let bodies = begin(600, stand.http, HALF_A_BODY).await;
     check_open(&stand, "half-sent bodies").await;
     let last = bodies.into_iter().next_back().unwrap();
-    check_for(&stand, "half-sent bodies", Duration::from_secs(2)).await;
-    let answer = tokio::time::timeout(Duration::from_secs(10), ends(last)).await.expect("it is not waited for");
+    let answer = check_until(&stand, "half-sent bodies", ends(last)).await;
     assert!(answer.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer));
 
     let mut held = Vec::new();
@@ -108,20 +130,10 @@ async fn half_sent_requests_stop_nobody() {
         held.push(begin(300, stand.http, start).await);
         check_open(&stand, &String::from_utf8_lossy(start)).await;
     }
-    check_for(&stand, "all together", Duration::from_secs(3)).await;
-    // Drop by drop: headers without an end.
-    let mut dripping = begin(100, stand.http, HALF_A_HEAD).await;
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(5) {
-        for stream in &mut dripping {
-            stream.write_all(b"x").await.ok();
-        }
-        check_open(&stand, "headers without an end").await;
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-    // None of them is kept for long.
+    // Drop by drop: headers without an end. None of them is kept for long.
+    let dripping = begin(100, stand.http, HALF_A_HEAD).await;
     let silent = held.pop().and_then(|mut held| held.pop()).unwrap();
-    tokio::time::timeout(Duration::from_secs(30), ends(silent)).await.expect("a silent connection ends");
+    check_until(&stand, "all together", async { tokio::join!(ends(silent), drip(dripping)) }).await;
 }
 
 /// One connection may hold many requests of HTTP/2.
@@ -146,9 +158,8 @@ async fn streams_without_an_end_stop_nobody() {
             streams.push((answer, body));
         }
     }
-    check_for(&stand, "streams without an end", Duration::from_secs(4)).await;
     let (answer, _body) = streams.pop().unwrap();
-    let answer = tokio::time::timeout(Duration::from_secs(10), answer).await.expect("an answer").unwrap();
+    let answer = check_until(&stand, "streams without an end", answer).await.unwrap();
     assert_eq!(answer.status(), 408);
     // Streams opened and reset at once, as fast as it goes.
     let stream = connect(ATTACKER, stand.http).await.unwrap();

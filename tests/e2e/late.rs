@@ -65,7 +65,6 @@ async fn a_slow_clock_silences_no_rule_and_a_lost_agent_is_blamed() {
         sequence += 1;
         session.has_read(sequence, "m", SystemClock.now().saturating_sub(SLOW)).await;
         assert_eq!(session.answer().await.expect("taken"), sequence);
-        tokio::time::sleep(Duration::from_millis(500)).await;
         alert(&stand, "always").await
     })
     .await;
