@@ -17,15 +17,29 @@ use tower::{Layer, Service};
 /// A connection without an enrolled agent is given this long.
 const STRANGER: Duration = Duration::from_secs(15);
 const STALLED: Duration = Duration::from_secs(30);
-/// Connections of agents that come, beside the sessions there may be.
-const COMING: usize = 1024;
+/// Connections of agents that come, beside the sessions there may be: as many as these, within limits.
+const FEWEST_COMING: usize = 64;
+const MOST_COMING: usize = 1024;
 /// An agent that enrols says little of itself.
 const ENROL_BYTES: usize = 64 << 10;
+
+/// How many connections there are at most where there may be so many sessions.
+fn most_connections(max_sessions: u32) -> usize {
+    let sessions = max_sessions as usize;
+    sessions.saturating_add(sessions.clamp(FEWEST_COMING, MOST_COMING))
+}
+
+/// For how many sessions so many connections are enough; for one at least.
+pub fn sessions_within(connections: usize) -> u32 {
+    let sessions = if connections >= 2 * MOST_COMING { connections - MOST_COMING } else { connections / 2 };
+    let sessions = sessions.min(connections.saturating_sub(FEWEST_COMING)).max(1);
+    u32::try_from(sessions).unwrap_or(u32::MAX)
+}
 
 /// All of a network's agents may come from one address, so it is held to no number of its own; but
 /// whoever has the most connections that are no session loses the oldest of these first.
 pub(crate) fn connections(max_sessions: u32) -> Arc<Connections> {
-    let most = (max_sessions as usize).saturating_add(COMING);
+    let most = most_connections(max_sessions);
     let limits = Limits { connections: most, per_address: most, first: STRANGER, idle: STRANGER, stalled: STALLED };
     Connections::new("agents", limits, Vec::new())
 }
@@ -125,5 +139,20 @@ impl<S: Service<http::Request<Body>>> Service<http::Request<Body>> for Limiting<
             request.map(|body| Body::new(Limited::new(body, ENROL_BYTES)))
         };
         self.0.call(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_leave_room_for_those_who_come() {
+        for connections in [65, 100, 127, 128, 512, 2047, 2048, 5000, 1 << 20] {
+            let sessions = sessions_within(connections);
+            assert!(most_connections(sessions) <= connections, "{sessions} of {connections}");
+            assert!(most_connections(sessions + 1) + 1 >= connections, "{sessions} of {connections} are too few");
+        }
+        assert_eq!((sessions_within(0), sessions_within(usize::MAX)), (1, u32::MAX));
     }
 }

@@ -28,3 +28,4 @@ mod session;
 
 pub use collector::Collector;
 pub use config::{CollectorConfig, TlsFiles, TlsPem};
+pub use incoming::sessions_within;

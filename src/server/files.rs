@@ -21,10 +21,10 @@ pub(super) fn raise() -> u64 {
 }
 
 /// Takes no more connections than there are sockets for: without one, a new connection could not even be
-/// answered by closing another. A quarter is people's, half is the agents', the rest is for files.
+/// answered by closing another. A quarter is people's, half is the agents' with those who come, the rest is for files.
 pub(super) fn fit(config: &mut Config, files: u64) {
-    let (people, agents) =
-        (usize::try_from(files / 4).unwrap_or(usize::MAX), u32::try_from(files / 2).unwrap_or(u32::MAX));
+    let quarter = usize::try_from(files / 4).unwrap_or(usize::MAX);
+    let (people, agents) = (quarter, nightjar_collector::sessions_within(quarter.saturating_mul(2)));
     if config.web.max_connections > people {
         tracing::warn!(files, connections = people, "web.max_connections is lowered to the files that may be open");
         config.web.max_connections = people.max(1);
