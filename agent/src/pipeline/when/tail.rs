@@ -120,7 +120,10 @@ pub(super) fn clear_zone(rest: &[u8]) -> Said<'_> {
         [b'+' | b'-', a, b, b':', d, e, ..] => [a, b, d, e].into_iter().all(u8::is_ascii_digit),
         [b'+' | b'-', ..] => Cursor::new(rest, c.at + 1).run() == 4,
         [b'Z', ..] | [b'[', ..] => true,
-        other => other.starts_with(b"UTC") || other.starts_with(b"GMT") || other.contains(&b'/'),
+        other => {
+            let letters = other.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+            other.starts_with(b"UTC") || other.starts_with(b"GMT") || other.get(letters) == Some(&b'/')
+        }
     };
     if clear { zone(&mut Cursor::new(rest, 0)) } else { Said::Nothing }
 }
