@@ -53,6 +53,7 @@ pub use self::positions::{
     CopyPosition, CursorPosition, FileNo, FilePosition, FormerPosition, Mark, PositionChanges, Positions, TrackPosition,
 };
 use self::positions::{path_to_text, text_to_path};
+use self::succession::FILLS_WITHIN;
 pub use self::trail::Trail;
 use crate::guard::Guard;
 
@@ -270,7 +271,9 @@ impl Tailer {
         for file in self.files.values() {
             for cursor in &file.cursors {
                 let Some(last_time) = cursor.monitors.get(monitor) else { continue };
-                let held = cursor.former.is_some() && cursor.offset < file.size;
+                // What is not new even once nothing more came to it is the beginning of a line that was read.
+                let fills = discovered.since(file.changed_at) < FILLS_WITHIN;
+                let held = fills && cursor.former.is_some() && cursor.offset < file.size;
                 through = through.min(match (file.caught_up_at.filter(|_| !held), file.place) {
                     // The line that is being written is of a time between the last one's and now.
                     (Some(at), _) => {

@@ -587,3 +587,21 @@ fn empty_files_and_empty_first_lines() {
     };
     check(&["*.log"], &[&some, &more], 8);
 }
+
+#[test]
+fn a_log_that_is_cut_within_a_line_does_not_hold_its_minutes_for_ever() {
+    let mut rig = Rig::new(&["trade.log"]);
+    rig.writer.write_all(numbered(1..=10).as_bytes()).unwrap();
+    rig.poll();
+    let length = numbered(1..=1).len() as u64;
+    rig.writer.set_len(5 * length + 7).unwrap();
+    (0..3).for_each(|_| rig.poll());
+    rig.now.0 += 60_000;
+    (0..3).for_each(|_| rig.poll());
+    assert_eq!(rig.tailer.through("m0"), Some(Timestamp(rig.now.0 - GRACE_MILLIS)));
+    rig.writer.write_all(format!("\n{}", numbered(11..=13)).as_bytes()).unwrap();
+    (0..3).for_each(|_| rig.poll());
+    rig.journal();
+    let lines = rig.lines_of(0);
+    assert!((11..=13).all(|no| lines.get(&format!("12:00:00 no {no:04}")) == Some(&1)), "{lines:?}");
+}

@@ -21,7 +21,7 @@ use super::siblings::{Sibling, is_news};
 use super::{TailFault, Tailer};
 
 /// Content that was cut and filled again is there again after this long, or it is another.
-const FILLS_WITHIN: Duration = Duration::from_secs(3);
+pub(super) const FILLS_WITHIN: Duration = Duration::from_secs(3);
 
 /// What became of a file that no longer stands at its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
