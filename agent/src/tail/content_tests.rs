@@ -605,3 +605,21 @@ fn a_log_that_is_cut_within_a_line_does_not_hold_its_minutes_for_ever() {
     let lines = rig.lines_of(0);
     assert!((11..=13).all(|no| lines.get(&format!("12:00:00 no {no:04}")) == Some(&1)), "{lines:?}");
 }
+
+#[test]
+fn lines_that_come_to_the_beginning_of_what_was_read_count_or_are_told() {
+    let mut rig = Rig::new(&["trade.log"]);
+    let log = rig.path("");
+    write(&log, &numbered(1..=2000));
+    rig.poll();
+    for upto in [1003, 1100] {
+        write(&log, &(numbered(1..=1000) + &numbered((2001..).take(upto - 1000))));
+        (0..12).for_each(|_| rig.poll());
+    }
+    rig.journal();
+    let lines = rig.lines_of(0);
+    let counted = (2001..=2100).filter(|no| lines.contains_key(&format!("12:00:00 no {no:04}"))).count();
+    let missing = (100 - counted) as u64 * numbered(1..=1).len() as u64;
+    let told = rig.faults().get(&FaultReason::BytesLost).copied().unwrap_or_default();
+    assert!(told >= missing, "{counted} of 100, {told} told");
+}

@@ -323,6 +323,10 @@ impl Tailer {
                     }
                     Ok(Kin::Part { .. }) | Err(_) => continue,
                     Ok(Kin::Shifted { .. } | Kin::Edited { .. }) if cursor.offset > 0 => {
+                        let Ok(standing) = former.cursor.trail.standing(&handle, size) else { continue };
+                        // The end of it was taken for what had been read, and may have been new.
+                        let unsure = cursor.offset.saturating_sub(former.cursor.trail.base + standing.unbroken);
+                        file.lost.extend((unsure > 0).then(|| Lost::written_over(&file.path, unsure, cursor)));
                         Cursor { former: None, ..cursor.clone() }
                     }
                     Ok(Kin::Shifted { at, .. } | Kin::Edited { at, .. }) => match cursor.moved_to(&handle, at) {
