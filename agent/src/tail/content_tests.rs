@@ -623,3 +623,21 @@ fn lines_that_come_to_the_beginning_of_what_was_read_count_or_are_told() {
     let told = rig.faults().get(&FaultReason::BytesLost).copied().unwrap_or_default();
     assert!(told >= missing, "{counted} of 100, {told} told");
 }
+
+#[test]
+fn a_log_that_begins_anew_with_lines_that_stood_in_the_old_one() {
+    let trace = "java.io.IOException\n  at a.B.c(B.java:7)\n  at java.lang.Thread.run(T.java:7)\n";
+    let started = |hour: u32| format!("{hour}:00:00 starting\nversion 7\nlistening\n");
+    for anew in [write, replace] {
+        let mut rig = Rig::new(&["trade.log"]);
+        let log = rig.path("");
+        write(&log, &(started(12) + &numbered(1..=9) + trace));
+        rig.poll();
+        anew(&log, &(started(13) + &numbered(21..=23) + trace));
+        (0..12).for_each(|_| rig.poll());
+        rig.journal();
+        let lines = rig.lines_of(0);
+        assert_eq!(lines.values().sum::<u32>(), 24, "{lines:?}");
+        assert_eq!(rig.faults(), BTreeMap::new());
+    }
+}
