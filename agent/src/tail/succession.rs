@@ -10,7 +10,7 @@ use std::time::Duration;
 use nightjar_model::Timestamp;
 use nightjar_model::delta::FaultReason;
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Former};
 use super::discover::Pass;
 use super::file::{Lost, Place, TailFile};
 use super::glob::{is_backup, is_backup_name, is_rotated_name, name_of};
@@ -306,22 +306,30 @@ impl Tailer {
                 continue;
             }
             let Some(handle) = file.handle.as_ref().and_then(|handle| handle.try_clone().ok()) else { continue };
-            let Ok(size) = handle.metadata().map(|metadata| metadata.len()) else { continue };
+            let Ok(look) = handle.metadata().map(|metadata| Look::of(&metadata)) else { continue };
+            let size = look.size;
             for cursor in &mut file.cursors {
                 let Some(former) = &cursor.former else { continue };
+                if former.settled.is_some_and(|settled| settled.same_content(&look)) {
+                    continue;
+                }
                 let waited = now.since(former.since) >= FILLS_WITHIN;
-                let monitors = || cursor.monitors.clone();
-                let fresh = || Cursor { monitors: monitors(), ..Cursor::default() };
+                let monitors = &cursor.monitors;
+                let with = |next: Cursor| Cursor { monitors: monitors.clone(), ..next };
                 let settled = match judge(&former.cursor, former.head, &handle, size) {
-                    Ok(Kin::Whole { .. }) => Cursor { monitors: monitors(), ..(*former.cursor).clone() },
-                    Ok(Kin::Part { sure: false, .. } | Kin::Stranger) if waited => fresh(),
+                    Ok(Kin::Whole { .. }) => with((*former.cursor).clone()),
+                    Ok(Kin::Part { sure: false, .. } | Kin::Stranger) if waited => with(Cursor::default()),
                     Ok(Kin::Part { upto, .. }) if upto > cursor.offset => {
                         match cursor.held(&handle, upto, former.head, now) {
                             Ok(held) => held,
                             Err(_) => continue,
                         }
                     }
-                    Ok(Kin::Part { .. }) | Err(_) => continue,
+                    Ok(Kin::Part { .. }) => {
+                        cursor.former = Some(Former { settled: waited.then_some(look), ..former.clone() });
+                        continue;
+                    }
+                    Err(_) => continue,
                     Ok(Kin::Shifted { .. } | Kin::Edited { .. }) if cursor.offset > 0 => {
                         let Ok(standing) = former.cursor.trail.standing(&handle, size) else { continue };
                         // The end of it was taken for what had been read, and may have been new.
@@ -333,7 +341,7 @@ impl Tailer {
                         Ok(moved) => moved,
                         Err(_) => continue,
                     },
-                    Ok(Kin::Stranger) => fresh(),
+                    Ok(Kin::Stranger) => with(Cursor::default()),
                 };
                 *cursor = settled;
                 file.caught_up_at = None;
