@@ -85,23 +85,6 @@ impl Tailer {
         only_sure: bool,
         waits: bool,
         now: Timestamp,
-    ) -> bool {
-        match self.continue_in_place(no, ghost, only_sure, waits, now) {
-            Ok(went_on) => went_on,
-            Err(error) => {
-                tracing::debug!(path = %ghost.path.display(), %error, "cannot compare what stands in a file that changed");
-                false
-            }
-        }
-    }
-
-    fn continue_in_place(
-        &mut self,
-        no: FileNo,
-        ghost: &TailFile,
-        only_sure: bool,
-        waits: bool,
-        now: Timestamp,
     ) -> io::Result<bool> {
         let Some(file) = self.files.get_mut(&no) else { return Ok(false) };
         let Some(handle) = &file.handle else { return Ok(false) };
