@@ -45,7 +45,7 @@ use nightjar_model::Timestamp;
 use nightjar_model::delta::FaultReason;
 use nightjar_model::kinds::monitor::{PathPattern, StartAt};
 
-use self::file::{Place, Progress, TailFile};
+use self::file::{Outlet, Place, Progress, TailFile};
 pub(crate) use self::glob::expand;
 use self::known::FileId;
 pub(crate) use self::known::open_regular;
@@ -217,6 +217,7 @@ impl Tailer {
     pub fn read(&mut self, budget: usize, now: Timestamp, sink: &mut dyn Sink) -> bool {
         let watches = &self.watches;
         let slots = |monitor: &str| watches.get(monitor).map(|watch| watch.slot);
+        let outlet = &mut Outlet { buffer: &mut self.buffer, slots: &slots, sink };
         let mut used = 0;
         let mut more = false;
         let mut finished = Vec::new();
@@ -228,7 +229,7 @@ impl Tailer {
                     continue;
                 }
                 let turn = TURN_BYTES.min(budget - used);
-                let outcome = file.read(&mut self.buffer, turn, &slots, sink);
+                let outcome = file.read(outlet, turn);
                 used += turn;
                 if std::mem::take(&mut file.moved) {
                     self.changed.files.insert(*no);
@@ -242,7 +243,7 @@ impl Tailer {
                 }
             }
             if !file.closing && file.caught_up_at.is_some() && file.is_rest_due(now) {
-                if let Err(error) = file.hand_out_rest(&mut self.buffer, &slots, sink) {
+                if let Err(error) = file.hand_out_rest(outlet) {
                     tracing::debug!(path = %file.path.display(), %error, "cannot read a line without an end");
                 }
                 if std::mem::take(&mut file.moved) {
@@ -250,7 +251,7 @@ impl Tailer {
                 }
             }
             if file.closing && file.caught_up_at.is_some() {
-                if let Err(error) = file.finish(&mut self.buffer, &slots, sink) {
+                if let Err(error) = file.finish(outlet) {
                     tracing::debug!(path = %file.path.display(), %error, "cannot read the last line");
                 }
                 finished.push(*no);
