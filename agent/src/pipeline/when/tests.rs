@@ -323,6 +323,7 @@ fn patterns() {
     check("%Y%m%d%H%M%S%3f", "20261127100014123 x", Some("2026-11-27T02:00:14.123Z"));
     check("%F %T", "2026-11-27 10:00:14 x", time);
     check("%F %T", "2026-11-27 02:00:14 +0000 x", time);
+    check("%F %T", "2026-11-27 07:30:14+5:30 x", time);
     check("%F %T", "2026-11-27 10:00:14 BOT x", time);
     check("%F %T", "2026-11-27 10:00:14 CAT ran /bin/ls", time);
     check("%F %T", "2026-11-27 10:00:14 CST ran /bin/ls", time);
