@@ -207,11 +207,13 @@ pub(super) fn overlap(old: &File, from: u64, new: &File) -> io::Result<u64> {
     let mut reader = BufReader::with_capacity(256 << 10, old.try_clone()?);
     reader.seek(SeekFrom::Start(from))?;
     let mut reader = reader.take(size.saturating_sub(from));
-    let mut at = from;
+    let (mut at, mut compared) = (from, 0);
     let mut line = Vec::new();
-    while first.ends_with(b"\n") && reader.read_until(b'\n', &mut line)? > 0 {
-        if line == first && at + common((old, at), (new, 0))? == size {
-            let shared = size - at;
+    // Of lines that are all alike each may be the first: then what they share is not looked for to the end.
+    while first.ends_with(b"\n") && compared < SEARCHED_BYTES && reader.read_until(b'\n', &mut line)? > 0 {
+        let shared = if line == first { common((old, at), (new, 0))? } else { 0 };
+        compared += shared;
+        if shared > 0 && at + shared == size {
             let evidence = Evidence::of(new, shared)?;
             let is_one_line = shared == first.len() as u64;
             return Ok(if evidence.timed && (evidence.varied || is_one_line) { shared } else { 0 });
@@ -330,6 +332,13 @@ mod tests {
         assert_eq!(overlap(&old, three, &file_of(&numbered(2..=3))).unwrap(), 0);
         assert_eq!(overlap(&old, three, &file_of(&numbered([7, 11]))).unwrap(), 0);
         assert_eq!(overlap(&file_of(&numbered([1; 5])), three, &file_of(&numbered([1; 5]))).unwrap(), 0);
+    }
+
+    #[test]
+    fn lines_that_are_all_alike_are_not_compared_each_with_each() {
+        let alike = numbered([1; 50_000]);
+        let old = file_of(&(numbered([7]) + &alike.repeat(2)));
+        assert_eq!(overlap(&old, 0, &file_of(&(alike + &numbered([8])))).unwrap(), 0);
     }
 
     #[test]
