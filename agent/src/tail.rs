@@ -45,7 +45,7 @@ use nightjar_model::Timestamp;
 use nightjar_model::delta::FaultReason;
 use nightjar_model::kinds::monitor::{PathPattern, StartAt};
 
-use self::file::{Place, Progress, TailFile};
+use self::file::{Outlet, Place, Progress, TailFile};
 pub(crate) use self::glob::expand;
 use self::known::FileId;
 pub(crate) use self::known::open_regular;
@@ -53,6 +53,7 @@ pub use self::positions::{
     CopyPosition, CursorPosition, FileNo, FilePosition, FormerPosition, Mark, PositionChanges, Positions, TrackPosition,
 };
 use self::positions::{path_to_text, text_to_path};
+use self::succession::FILLS_WITHIN;
 pub use self::trail::Trail;
 use crate::guard::Guard;
 
@@ -216,6 +217,7 @@ impl Tailer {
     pub fn read(&mut self, budget: usize, now: Timestamp, sink: &mut dyn Sink) -> bool {
         let watches = &self.watches;
         let slots = |monitor: &str| watches.get(monitor).map(|watch| watch.slot);
+        let outlet = &mut Outlet { buffer: &mut self.buffer, slots: &slots, sink };
         let mut used = 0;
         let mut more = false;
         let mut finished = Vec::new();
@@ -227,7 +229,7 @@ impl Tailer {
                     continue;
                 }
                 let turn = TURN_BYTES.min(budget - used);
-                let outcome = file.read(&mut self.buffer, turn, &slots, sink);
+                let outcome = file.read(outlet, turn);
                 used += turn;
                 if std::mem::take(&mut file.moved) {
                     self.changed.files.insert(*no);
@@ -241,7 +243,7 @@ impl Tailer {
                 }
             }
             if !file.closing && file.caught_up_at.is_some() && file.is_rest_due(now) {
-                if let Err(error) = file.hand_out_rest(&mut self.buffer, &slots, sink) {
+                if let Err(error) = file.hand_out_rest(outlet) {
                     tracing::debug!(path = %file.path.display(), %error, "cannot read a line without an end");
                 }
                 if std::mem::take(&mut file.moved) {
@@ -249,7 +251,7 @@ impl Tailer {
                 }
             }
             if file.closing && file.caught_up_at.is_some() {
-                if let Err(error) = file.finish(&mut self.buffer, &slots, sink) {
+                if let Err(error) = file.finish(outlet) {
                     tracing::debug!(path = %file.path.display(), %error, "cannot read the last line");
                 }
                 finished.push(*no);
@@ -270,7 +272,9 @@ impl Tailer {
         for file in self.files.values() {
             for cursor in &file.cursors {
                 let Some(last_time) = cursor.monitors.get(monitor) else { continue };
-                let held = cursor.former.is_some() && cursor.offset < file.size;
+                // What is not new even once nothing more came to it is the beginning of a line that was read.
+                let fills = discovered.since(file.changed_at) < FILLS_WITHIN;
+                let held = fills && cursor.former.is_some() && cursor.offset < file.size;
                 through = through.min(match (file.caught_up_at.filter(|_| !held), file.place) {
                     // The line that is being written is of a time between the last one's and now.
                     (Some(at), _) => {

@@ -75,6 +75,24 @@ impl Stand {
             .unwrap()
     }
 
+    /// The agent has begun, and that is in its journal: generations before that were none of its.
+    fn wait_for_a_record(&self) {
+        let has_record = || {
+            let entries = fs::read_dir(self.data().join("journal")).into_iter().flatten().flatten();
+            let mut segments = entries.filter(|entry| entry.path().extension().is_some_and(|end| end == "seg"));
+            segments.any(|segment| segment.metadata().is_ok_and(|metadata| metadata.len() > 0))
+        };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !has_record() {
+            assert!(Instant::now() < deadline, "no record: {}", self.told());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn told(&self) -> String {
+        fs::read_to_string(self.dir.path().join("agent.out")).unwrap_or_default()
+    }
+
     /// Lines counted, the sum of their numbers, and the bytes told as lost.
     fn counted(&self) -> (u64, Decimal, u64) {
         let journal = Journal::open(&self.data().join("journal"), 256 << 20, 1).unwrap();
@@ -129,7 +147,7 @@ fn check(life: Duration, lives: u32) {
     // Generations last for four seconds: long enough for any of these agents to begin.
     let every = Duration::from_secs(4) / KEPT;
     let mut agent = stand.agent();
-    std::thread::sleep(Duration::from_millis(500));
+    stand.wait_for_a_record();
     let stop = Arc::new(AtomicBool::new(false));
     let writer = turn_logs(stand.log(), every, stop.clone());
     for _ in 0..lives {
@@ -141,20 +159,21 @@ fn check(life: Duration, lives: u32) {
     stop.store(true, Ordering::Relaxed);
     let written = writer.join().unwrap();
     let expected = (written * (written + 1) / 2).cast_signed();
-    // What is in the files is there until all is counted.
+    // What is in the files is there until all is counted, and then once more: nothing comes of that.
     let deadline = Instant::now() + Duration::from_secs(20);
+    let mut before = None;
     let (lines, sum, lost) = loop {
         std::thread::sleep(Duration::from_millis(1500));
         agent.kill().unwrap();
         agent.wait().unwrap();
         let counted = stand.counted();
-        if counted.0 >= written || Instant::now() > deadline {
+        let is_all = counted.0 >= written && before.replace(counted) == Some(counted);
+        if is_all || Instant::now() > deadline {
             break counted;
         }
         agent = stand.agent();
     };
-    let told = fs::read_to_string(stand.dir.path().join("agent.out")).unwrap();
-    assert_eq!((lines, lost), (written, 0), "lives of {life:?}: lines and bytes lost; {told}");
+    assert_eq!((lines, lost), (written, 0), "lives of {life:?}: lines and bytes lost; {}", stand.told());
     assert_eq!(sum, Decimal::from_int(expected), "lives of {life:?}");
 }
 

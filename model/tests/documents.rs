@@ -245,6 +245,98 @@ fn channels_name_their_problems() {
     );
 }
 
+const SERVICE: &str = r#"
+kind: Monitor
+metadata: { name: toll }
+spec:
+  type: service_metrics
+  source: { log: { paths: [ { path: /logs/toll.log } ] } }
+  columns:
+    - { name: result, pick: { split: { by: ",", index: 1 } } }
+    - { name: cost, pick: { split: { by: ",", index: 2 } } }
+    - { name: total, pick: { split: { by: ",", index: 3 } } }
+  service: { result: result, success: [ Y, OK ], cost: cost }
+"#;
+
+#[test]
+fn service_metrics_show_the_statistics_that_they_have() {
+    let monitor = parse(SERVICE).expect("valid");
+    let spec = monitor.spec.as_monitor().expect("a monitor");
+    let stats: Vec<&str> = spec.stats.iter().map(|stat| stat.name.as_str()).collect();
+    assert_eq!(stats, ["total", "success", "failure", "success_rate", "cost_avg"]);
+    assert_eq!(spec.fields(), ["*", "*success", "cost"]);
+    let shown = monitor.to_value();
+    assert_eq!(Resource::from_value(&shown, None).expect("what is shown can be sent back"), monitor);
+    let costless = parse(&SERVICE.replace(", cost: cost }", " }")).expect("valid");
+    assert_eq!(costless.spec.as_monitor().map(|spec| spec.stats.len()), Some(4));
+}
+
+#[test]
+fn service_metrics_are_refused_for_what_they_lack_or_have_too_much() {
+    let refused_with = |from: &str, to: &str, expected: Expect| {
+        assert!(SERVICE.contains(from), "{from}");
+        refused(&SERVICE.replace(from, to), expected);
+    };
+    let service = "service: { result: result, success: [ Y, OK ], cost: cost }";
+    refused_with(
+        service,
+        "",
+        expect![[r#"
+        spec.service: is required by type `service_metrics`: { result: COLUMN, success: [Y], cost: COLUMN }
+    "#]],
+    );
+    refused_with(
+        service,
+        "service: { success: [ Y ] }",
+        expect![[r#"
+        spec.service.result: is required
+    "#]],
+    );
+    refused_with(
+        service,
+        "service: { result: outcome, success: [], cost: took }",
+        expect![[r#"
+        spec.service.result: there is no column `outcome`; columns are: result, cost, total
+        spec.service.success: needs at least one value that means success
+        spec.service.cost: there is no column `took`; columns are: result, cost, total
+    "#]],
+    );
+    refused_with(
+        service,
+        "service: { result: result, failure: [ N ] }",
+        expect![[r#"
+        spec.service.failure: unknown field `failure`, expected one of `result`, `success`, `cost`
+    "#]],
+    );
+    refused_with(
+        service,
+        &format!("{service}\n  group_by: [ total ]"),
+        expect![[r#"
+        spec.group_by: `total` is a statistic of service metrics
+    "#]],
+    );
+    refused_with(
+        service,
+        &format!("{service}\n  stats: [ {{ name: n, fn: lines }}, {{ name: m, fn: max, column: cost }} ]"),
+        expect![[r#"
+            spec.stats: service metrics have statistics of their own (total, success, failure, success_rate, cost_avg): leave these out
+        "#]],
+    );
+    refused_with(
+        "type: service_metrics",
+        "type: minute",
+        expect![[r#"
+        spec.service: is of monitors of type `service_metrics` alone
+    "#]],
+    );
+    refused(
+        &MONITOR.replace("fn: avg, column: cost", "fn: success_rate"),
+        expect![[r#"
+        spec.stats[1].fn: is of monitors of type `service_metrics` alone, which have it without being asked
+    "#]],
+    );
+}
+
 #[test]
 fn secrets_are_never_shown() {
     let robot = parse("{ kind: DingtalkRobot, metadata: { name: r }, spec: { url: 'https://d/robot?access_token=hunter2', secret: hunter2 } }")

@@ -185,3 +185,52 @@ async fn tasks_run_on_a_real_agent() {
     let (status, _) = stand.ask(reqwest::Method::POST, &tasks, Some(&json!({ "run": {} }))).await;
     assert_eq!(status.as_u16(), 422);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_does_not_know_its_hosts_zone_says_so() {
+    let mut stand = Stand::start().await;
+    let log = stand.path("app.log");
+    std::fs::write(&log, "").unwrap();
+    let mut monitor = lines_of("mine");
+    monitor["spec"]["source"]["log"] = json!({ "paths": [{ "path": log }], "start": "beginning" });
+    let mut named = monitor.clone();
+    named["metadata"]["name"] = json!("named");
+    named["spec"]["source"]["log"]["time"] = json!({ "timezone": "UTC" });
+    stand.apply(json!([monitor, named])).await;
+    stand.start_agent_in("agent", &[], &[("TZ", "Mars/Base")]).await;
+
+    let agents = stand.get("workspaces/default/agents").await;
+    let agent = &agents["items"][0];
+    assert_eq!((&agent["health"], &agent["facts"]["timezone"]), (&json!("abnormal"), &json!("")), "{agent}");
+    let why = agent["facts"]["timezoneProblem"].as_str().unwrap_or_default();
+    assert!(why.starts_with("TZ=Mars/Base is no rule") && why.ends_with("is not there"), "{why}");
+    let reasons = agent["reasons"].to_string();
+    assert!(reasons.contains("does not know its host's time zone") && reasons.contains("Mars/Base"), "{reasons}");
+
+    // What names a zone counts all the same, and nothing is taken for UTC.
+    let now = SystemClock.now().to_utc().format("%Y-%m-%d %H:%M:%S");
+    std::fs::write(&log, format!("{now} +0000 one\n{now} two\n")).unwrap();
+    let path = format!("workspaces/default/agents/{}", agent["id"].as_str().unwrap());
+    wait_for("both lines to be told of", Duration::from_secs(30), async || {
+        let agent = stand.get(&path).await;
+        let report =
+            |name: &str| agent["monitors"].as_array()?.iter().find(|report| report["monitor"] == name).cloned();
+        match (report("mine"), report("named")) {
+            (Some(mine), Some(named)) if mine["lines"] == 2 && named["lines"] == 2 => {
+                assert_eq!(mine["faults"], json!({ "time_unreadable": 1 }), "{mine}");
+                assert_eq!(named["faults"], json!({}), "{named}");
+                Ok(())
+            }
+            _ => Err(agent.to_string()),
+        }
+    })
+    .await;
+    for (name, lines) in [("mine", 1), ("named", 2)] {
+        let sql = format!("SELECT sum(count) AS lines FROM monitor.{name}");
+        wait_for(name, Duration::from_secs(30), async || {
+            let rows = stand.sql(&sql).await;
+            if rows[0]["lines"].as_f64() == Some(f64::from(lines)) { Ok(()) } else { Err(format!("{rows:?}")) }
+        })
+        .await;
+    }
+}

@@ -135,8 +135,13 @@ impl Stand {
 
     /// Enrols and starts an agent whose data is under `name`.
     pub(crate) async fn start_agent(&mut self, name: &str, labels: &[&str]) {
+        self.start_agent_in(name, labels, &[]).await;
+    }
+
+    /// The same, with these environment variables.
+    pub(crate) async fn start_agent_in(&mut self, name: &str, labels: &[&str], environment: &[(&str, &str)]) {
         let token = self.enrolment_token().await;
-        self.launch_agent(name, &token, labels);
+        self.launch_agent_in(name, &token, labels, environment);
         let path = self.log_path(&format!("{name}.log"));
         let deadline = Instant::now() + Duration::from_secs(30);
         let before = self.connected().await;
@@ -149,6 +154,10 @@ impl Stand {
 
     /// Starts an agent; it enrols with the token unless it is enrolled.
     pub(crate) fn launch_agent(&mut self, name: &str, token: &str, labels: &[&str]) {
+        self.launch_agent_in(name, token, labels, &[]);
+    }
+
+    fn launch_agent_in(&mut self, name: &str, token: &str, labels: &[&str], environment: &[(&str, &str)]) {
         let mut arguments: Vec<String> = vec!["run".into(), "--server".into()];
         arguments.push(format!("http://127.0.0.1:{}", self.agents_port));
         if !token.is_empty() {
@@ -159,7 +168,8 @@ impl Stand {
             arguments.extend(["--label".into(), (*label).to_owned()]);
         }
         let log = self.log(&format!("{name}.log"));
-        let process = Process::start(agent_program(), &arguments, &[], &log);
+        let environment: Vec<_> = environment.iter().map(|(name, set)| ((*name).into(), (*set).into())).collect();
+        let process = Process::start(agent_program(), &arguments, &environment, &log);
         self.agents.insert(name.to_owned(), process);
     }
 

@@ -587,3 +587,57 @@ fn empty_files_and_empty_first_lines() {
     };
     check(&["*.log"], &[&some, &more], 8);
 }
+
+#[test]
+fn a_log_that_is_cut_within_a_line_does_not_hold_its_minutes_for_ever() {
+    let mut rig = Rig::new(&["trade.log"]);
+    rig.writer.write_all(numbered(1..=10).as_bytes()).unwrap();
+    rig.poll();
+    let length = numbered(1..=1).len() as u64;
+    rig.writer.set_len(5 * length + 7).unwrap();
+    (0..3).for_each(|_| rig.poll());
+    rig.now.0 += 60_000;
+    (0..3).for_each(|_| rig.poll());
+    assert_eq!(rig.tailer.through("m0"), Some(Timestamp(rig.now.0 - GRACE_MILLIS)));
+    rig.writer.write_all(format!("\n{}", numbered(11..=13)).as_bytes()).unwrap();
+    (0..3).for_each(|_| rig.poll());
+    rig.journal();
+    let lines = rig.lines_of(0);
+    assert!((11..=13).all(|no| lines.get(&format!("12:00:00 no {no:04}")) == Some(&1)), "{lines:?}");
+}
+
+#[test]
+fn lines_that_come_to_the_beginning_of_what_was_read_count_or_are_told() {
+    let mut rig = Rig::new(&["trade.log"]);
+    let log = rig.path("");
+    write(&log, &numbered(1..=2000));
+    rig.poll();
+    for upto in [1003, 1100] {
+        write(&log, &(numbered(1..=1000) + &numbered((2001..).take(upto - 1000))));
+        (0..12).for_each(|_| rig.poll());
+    }
+    rig.journal();
+    let lines = rig.lines_of(0);
+    let counted = (2001..=2100).filter(|no| lines.contains_key(&format!("12:00:00 no {no:04}"))).count();
+    let missing = (100 - counted) as u64 * numbered(1..=1).len() as u64;
+    let told = rig.faults().get(&FaultReason::BytesLost).copied().unwrap_or_default();
+    assert!(told >= missing, "{counted} of 100, {told} told");
+}
+
+#[test]
+fn a_log_that_begins_anew_with_lines_that_stood_in_the_old_one() {
+    let trace = "java.io.IOException\n  at a.B.c(B.java:7)\n  at java.lang.Thread.run(T.java:7)\n";
+    let started = |hour: u32| format!("{hour}:00:00 starting\nversion 7\nlistening\n");
+    for anew in [write, replace] {
+        let mut rig = Rig::new(&["trade.log"]);
+        let log = rig.path("");
+        write(&log, &(started(12) + &numbered(1..=9) + trace));
+        rig.poll();
+        anew(&log, &(started(13) + &numbered(21..=23) + trace));
+        (0..12).for_each(|_| rig.poll());
+        rig.journal();
+        let lines = rig.lines_of(0);
+        assert_eq!(lines.values().sum::<u32>(), 24, "{lines:?}");
+        assert_eq!(rig.faults(), BTreeMap::new());
+    }
+}

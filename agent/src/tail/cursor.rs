@@ -6,7 +6,7 @@ use std::io;
 
 use nightjar_model::Timestamp;
 
-use super::known::{read_full, without_trailing_nuls};
+use super::known::{Look, read_full, without_trailing_nuls};
 use super::positions::{CursorPosition, FormerPosition, Mark};
 use super::trail::Trail;
 
@@ -42,6 +42,8 @@ pub(crate) struct Former {
     /// The beginning of that content.
     pub(crate) head: Mark,
     pub(crate) since: Timestamp,
+    /// It was looked at after a while and is what was kept of that: so it stays until it changes.
+    pub(super) settled: Option<Look>,
 }
 
 impl Cursor {
@@ -102,6 +104,7 @@ impl Cursor {
             cursor: Box::new(Self { monitors: BTreeMap::new(), ..self.clone() }),
             head,
             since: now,
+            settled: None,
         });
         Ok(Self { former: Some(former), ..self.moved_to(file, offset)? })
     }
@@ -126,6 +129,7 @@ impl Cursor {
             }),
             head: former.head,
             since: now,
+            settled: None,
         });
         Self {
             offset: position.offset,

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use nightjar_model::Timestamp;
+use nightjar_model::delta::FaultReason;
 
 use super::cursor::{Cursor, TAIL_BYTES, merge_cursors};
 use super::known::{FileId, HEAD_BYTES, Look, open_regular, read_full, without_trailing_nuls};
@@ -84,6 +85,29 @@ pub(crate) enum Progress {
     /// The content before a cursor is no longer what was read, or the file is not open: it is to be
     /// looked at again.
     Turned,
+}
+
+/// Where what is read goes.
+pub(crate) struct Outlet<'a> {
+    pub(crate) buffer: &'a mut Vec<u8>,
+    /// What [`Sink`] calls a monitor.
+    pub(crate) slots: &'a dyn Fn(&str) -> Option<usize>,
+    pub(crate) sink: &'a mut dyn Sink,
+}
+
+impl Outlet<'_> {
+    pub(super) fn monitors_of(&self, cursor: &Cursor) -> Vec<usize> {
+        cursor.monitors.keys().filter_map(|name| (self.slots)(name)).collect()
+    }
+
+    /// Keeps the time of the last line that each monitor of `cursor` was given.
+    pub(super) fn take_times(&mut self, cursor: &mut Cursor) {
+        for (name, time) in &mut cursor.monitors {
+            if let Some(slot) = (self.slots)(name) {
+                *time = self.sink.take_last_time(slot).or(*time);
+            }
+        }
+    }
 }
 
 impl TailFile {
@@ -302,13 +326,7 @@ impl TailFile {
     }
 
     /// Reads at most about `budget` bytes.
-    pub(crate) fn read(
-        &mut self,
-        buffer: &mut Vec<u8>,
-        budget: usize,
-        slots: &dyn Fn(&str) -> Option<usize>,
-        sink: &mut dyn Sink,
-    ) -> io::Result<Progress> {
+    pub(crate) fn read(&mut self, outlet: &mut Outlet<'_>, budget: usize) -> io::Result<Progress> {
         let mut used = 0;
         self.room = self.room.take().filter(|room| room.until <= self.size);
         loop {
@@ -321,13 +339,13 @@ impl TailFile {
                 return Ok(Progress::CaughtUp);
             };
             let overlap = cursor.tail.length as usize;
-            let got = read_full(file, buffer, cursor.offset - overlap as u64)?;
-            if got < overlap || Mark::of(&buffer[..overlap]) != cursor.tail {
+            let got = read_full(file, outlet.buffer, cursor.offset - overlap as u64)?;
+            if got < overlap || Mark::of(&outlet.buffer[..overlap]) != cursor.tail {
                 return Ok(Progress::Turned);
             }
             // Near the start the bytes before the cursor say little; the head says it.
             if cursor.offset == overlap as u64 {
-                let start = &buffer[..got.min(HEAD_BYTES as usize)];
+                let start = &outlet.buffer[..got.min(HEAD_BYTES as usize)];
                 if start.get(..self.head.length as usize).map(Mark::of) != Some(self.head) {
                     return Ok(Progress::Turned);
                 }
@@ -338,13 +356,13 @@ impl TailFile {
                 }
             }
             let window_end = cursor.offset + (got - overlap) as u64;
-            let whole = &buffer[overlap..got];
+            let whole = &outlet.buffer[overlap..got];
             let data = without_trailing_nuls(whole);
-            let ends_in_nuls = data.len() < whole.len();
-            let at_end = got < buffer.len() || ends_in_nuls;
-            let monitors: Vec<usize> = cursor.monitors.keys().filter_map(|name| slots(name)).collect();
+            let (written, ends_in_nuls) = (data.len(), data.len() < whole.len());
+            let at_end = got < outlet.buffer.len() || ends_in_nuls;
+            let monitors = outlet.monitors_of(cursor);
             let path = &self.path;
-            let mut hand_out = |line: &[u8], cut: bool| sink.line(&monitors, line, cut, path);
+            let mut hand_out = |line: &[u8], cut: bool| outlet.sink.line(&monitors, line, cut, path);
             // Up to the next cursor, where both become one; if a line reaches over it, past it.
             let joint = next.map_or(data.len(), |offset| data.len().min((offset - cursor.offset) as usize));
             let mut cutting = cut_lines(&data[..joint], cursor.skipping, LINE_LIMIT_BYTES, &mut hand_out);
@@ -353,54 +371,51 @@ impl TailFile {
             }
             if cutting.nul_run {
                 for monitor in &monitors {
-                    sink.fault(*monitor, nightjar_model::delta::FaultReason::NulBytes, 1, &path.to_string_lossy());
+                    outlet.sink.fault(*monitor, FaultReason::NulBytes, 1, &path.to_string_lossy());
                 }
             }
             let consumed = cutting.consumed;
             if consumed > 0 {
                 self.moved = true;
                 if cursor.skipping && cursor.early {
-                    let rest = memchr::memchr(b'\n', data).unwrap_or(consumed);
-                    self.lost.extend(Lost::rest_of_line(path, &data[..rest], cursor));
+                    let rest = &data[..consumed];
+                    let rest = &rest[..memchr::memchr(b'\n', rest).unwrap_or(consumed)];
+                    self.lost.extend(Lost::rest_of_line(path, rest, cursor));
                 }
                 let end = overlap + consumed;
                 cursor.offset += consumed as u64;
                 cursor.skipping = cutting.skipping;
                 cursor.early &= cutting.skipping;
-                cursor.tail = Mark::of(&buffer[end.saturating_sub(TAIL_BYTES)..end]);
+                cursor.tail = Mark::of(&outlet.buffer[end.saturating_sub(TAIL_BYTES)..end]);
                 cursor.trail.push(&data[..consumed]);
-                for (name, time) in &mut cursor.monitors {
-                    if let Some(slot) = slots(name) {
-                        *time = sink.take_last_time(slot).or(*time);
-                    }
-                }
+                outlet.take_times(cursor);
             }
             used += consumed;
             self.scanned = window_end;
             if ends_in_nuls && consumed == 0 {
-                let from = cursor.offset + data.len() as u64;
+                let from = cursor.offset + written as u64;
                 let known = self.room.filter(|room| room.from == from).map_or(from, |room| room.until);
                 let (until, found) = nuls_until(file, known.max(window_end), &mut used, budget)?;
                 self.room = Some(Room { from, until });
                 self.scanned = until;
                 if found {
                     // Its writer went on behind them: what is before them has no end.
-                    self.pass_over_room(until, &monitors, sink)?;
+                    self.pass_over_room(until, &monitors, outlet.sink)?;
                     continue;
                 }
-                shrink(buffer);
+                shrink(outlet.buffer);
                 return Ok(if used < budget { Progress::CaughtUp } else { Progress::More });
             }
             self.room = None;
             if at_end && !ends_in_nuls && (consumed == 0 || self.cursors.len() == 1) {
-                shrink(buffer);
+                shrink(outlet.buffer);
                 return Ok(Progress::CaughtUp);
             }
-            if consumed == 0 && got == buffer.len() {
+            if consumed == 0 && got == outlet.buffer.len() {
                 // A line longer than the buffer: make room for the longest that is not cut.
-                buffer.resize(LINE_LIMIT_BYTES + TAIL_BYTES + 1, 0);
+                outlet.buffer.resize(LINE_LIMIT_BYTES + TAIL_BYTES + 1, 0);
             } else if used >= budget {
-                shrink(buffer);
+                shrink(outlet.buffer);
                 return Ok(Progress::More);
             }
         }

@@ -57,19 +57,19 @@ pub(super) fn judge(cursor: &Cursor, head: Mark, file: &File, size: u64) -> io::
             _ => head_stands || size < length,
         };
     if is_part {
-        let evidence = Evidence::of(file, size)?;
+        let evidence = Evidence::of(file, unbroken.min(size))?;
         let sure = head_stands && unbroken > 0 && evidence.timed && evidence.varied;
-        return Ok(Kin::Part { upto: if sure { evidence.last_end } else { 0 }, sure });
+        return Ok(Kin::Part { upto: if sure { Evidence::of(file, size)?.last_end } else { 0 }, sure });
     }
     let varied = trail.last.iter().collect::<BTreeSet<_>>().len() > 1;
     if let Some((at, lines)) = last_lines_in(&trail.last, read, file, size)?
         && varied
-        && (lines > 1 || Evidence::of(file, at)?.timed)
+        && is_timed(file, at, &trail.last[trail.last.len() - lines..])?
     {
         return Ok(Kin::Shifted { at, changed: standing.changed });
     }
     let upto = if unbroken > 0 { unbroken.min(size) } else { size.min(read) };
-    if (unbroken > 0 || standing.later > 0) && Evidence::of(file, upto)?.timed {
+    if standing.later || (unbroken > 0 && Evidence::of(file, upto)?.timed) {
         return Ok(if size >= read {
             Kin::Edited { at: read, lost: standing.changed.max(1) }
         } else {
@@ -80,7 +80,7 @@ pub(super) fn judge(cursor: &Cursor, head: Mark, file: &File, size: u64) -> io::
     // The very last may be what was cut out or changed: who knows the one before it does not know which.
     for known in (1..trail.last.len()).rev().filter(|_| varied) {
         if let Some((at, _)) = last_lines_in(&trail.last[..known], read, file, size)?
-            && ends_with_a_time(file, at, trail.last[known - 1].0)?
+            && is_timed(file, at, &trail.last[known - 1..known])?
         {
             let end = Evidence::of(file, size)?.last_end.max(at);
             return Ok(Kin::Edited { at: end, lost: end - at });
@@ -113,18 +113,19 @@ impl Evidence {
     }
 }
 
-/// Whether something in a line looks like a time of day, or like seconds since 1970.
-fn bears_a_time(line: &[u8]) -> bool {
+/// Whether something in a line, or in one of several, looks like a time of day, or like seconds since 1970.
+pub(super) fn bears_a_time(line: &[u8]) -> bool {
     let digit = |byte: &u8| byte.is_ascii_digit();
     line.windows(5).any(|w| w[2] == b':' && [0, 1, 3, 4].iter().all(|at| digit(&w[*at])))
         || line.windows(10).any(|w| w.iter().all(digit))
 }
 
-/// Whether the line of this length before `end` bears a time.
-fn ends_with_a_time(file: &File, end: u64, length: u32) -> io::Result<bool> {
-    let mut line = vec![0; length as usize];
-    let got = read_full(file, &mut line, end - u64::from(length))?;
-    Ok(bears_a_time(&line[..got]))
+/// Whether one of these lines, which stand before `end`, bears a time.
+fn is_timed(file: &File, end: u64, lines: &[(u32, u32)]) -> io::Result<bool> {
+    let mut block = vec![0; lines.iter().map(|(length, _)| *length as usize).sum()];
+    let start = end - block.len() as u64;
+    let got = read_full(file, &mut block, start)?;
+    Ok(bears_a_time(&block[..got]))
 }
 
 /// Where in `file` these lines end, the last before `read` of another, and how many of them stand there
@@ -206,11 +207,13 @@ pub(super) fn overlap(old: &File, from: u64, new: &File) -> io::Result<u64> {
     let mut reader = BufReader::with_capacity(256 << 10, old.try_clone()?);
     reader.seek(SeekFrom::Start(from))?;
     let mut reader = reader.take(size.saturating_sub(from));
-    let mut at = from;
+    let (mut at, mut compared) = (from, 0);
     let mut line = Vec::new();
-    while first.ends_with(b"\n") && reader.read_until(b'\n', &mut line)? > 0 {
-        if line == first && at + common((old, at), (new, 0))? == size {
-            let shared = size - at;
+    // Of lines that are all alike each may be the first: then what they share is not looked for to the end.
+    while first.ends_with(b"\n") && compared < SEARCHED_BYTES && reader.read_until(b'\n', &mut line)? > 0 {
+        let shared = if line == first { common((old, at), (new, 0))? } else { 0 };
+        compared += shared;
+        if shared > 0 && at + shared == size {
             let evidence = Evidence::of(new, shared)?;
             let is_one_line = shared == first.len() as u64;
             return Ok(if evidence.timed && (evidence.varied || is_one_line) { shared } else { 0 });
@@ -262,6 +265,7 @@ mod tests {
         numbers.into_iter().map(|no| format!("{STAMPED}line {no}\n")).collect()
     }
 
+    #[track_caller]
     fn check(before: &str, now: &str, expected: Kin) {
         let (file, read) = (file_of(before), before.len() as u64);
         let cursor = Cursor::default().moved_to(&file, read).unwrap();
@@ -300,6 +304,19 @@ mod tests {
     fn lines_without_a_time_and_lines_that_are_all_alike_prove_nothing() {
         let banner = "=== starting ===\nversion 7\n";
         check(&(banner.to_owned() + &numbered(1..=5)), &(banner.to_owned() + &numbered(21..=23)), Kin::Stranger);
+        // At the same place, or at the end of what was read.
+        let started = |hour: u32| format!("2026-11-20 {hour}:00:00 starting\nversion 7\nlistening\n");
+        let (before, now) = (started(12) + &numbered(1..=5), started(13) + &numbered(21..=23));
+        check(&before, &now, Kin::Stranger);
+        check(&before, &(now.clone() + &numbered(24..=40)), Kin::Stranger);
+        let trace = "java.io.IOException\n  at a.B.c(B.java:7)\n  at java.lang.Thread.run(Thread.java:748)\n";
+        check(&(numbered(1..=5) + trace), &(numbered(21..=22) + trace + &numbered(23..=40)), Kin::Stranger);
+        check(&(numbered(1..=5) + trace), &(numbered(21..=22) + trace), Kin::Stranger);
+        check(&started(12), "2026-11-20 13:00:00 starting, again\nversion 7\nlistening\n", Kin::Stranger);
+        // What differs is shorter than the line that it stands for.
+        let banner_before = banner.to_owned() + STAMPED + "started in 1234 ms\n" + &numbered(1..=5);
+        let shorter = banner.to_owned() + "2026-11-20 13:00:00 started in 9 ms\n";
+        check(&banner_before, &shorter, Kin::Part { upto: 0, sure: false });
         let alike = numbered([1; 10]);
         check(&alike, &numbered([1; 3]), Kin::Part { upto: 0, sure: false });
         check(&alike, &numbered([1; 12]), Kin::Whole { sure: false });
@@ -315,6 +332,13 @@ mod tests {
         assert_eq!(overlap(&old, three, &file_of(&numbered(2..=3))).unwrap(), 0);
         assert_eq!(overlap(&old, three, &file_of(&numbered([7, 11]))).unwrap(), 0);
         assert_eq!(overlap(&file_of(&numbered([1; 5])), three, &file_of(&numbered([1; 5]))).unwrap(), 0);
+    }
+
+    #[test]
+    fn lines_that_are_all_alike_are_not_compared_each_with_each() {
+        let alike = numbered([1; 50_000]);
+        let old = file_of(&(numbered([7]) + &alike.repeat(2)));
+        assert_eq!(overlap(&old, 0, &file_of(&(alike + &numbered([8])))).unwrap(), 0);
     }
 
     #[test]

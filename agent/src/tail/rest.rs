@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use nightjar_model::Timestamp;
 
+use super::LINE_LIMIT_BYTES;
 use super::cursor::{Cursor, TAIL_BYTES};
-use super::file::{Lost, TailFile, shrink};
+use super::file::{Lost, Outlet, TailFile, shrink};
 use super::known::read_full;
 use super::positions::Mark;
-use super::{LINE_LIMIT_BYTES, Sink};
 
 /// A line without an end is waited for so long after the last byte was written.
 pub(super) const LINE_ENDS_WITHIN: Duration = Duration::from_secs(30);
@@ -56,67 +56,51 @@ impl TailFile {
     }
 
     /// Hands out what stands after the last line end, and goes on behind it.
-    pub(crate) fn hand_out_rest(
-        &mut self,
-        buffer: &mut Vec<u8>,
-        slots: &dyn Fn(&str) -> Option<usize>,
-        sink: &mut dyn Sink,
-    ) -> io::Result<()> {
+    pub(crate) fn hand_out_rest(&mut self, outlet: &mut Outlet<'_>) -> io::Result<()> {
         let Some(file) = &self.handle else { return Ok(()) };
         for index in 0..self.cursors.len() {
             if !self.cursors.get(index).is_some_and(|cursor| self.rest_counts(cursor)) {
                 continue;
             }
             let Some(cursor) = self.cursors.get_mut(index) else { continue };
-            buffer.resize(LINE_LIMIT_BYTES + TAIL_BYTES + 1, 0);
+            outlet.buffer.resize(LINE_LIMIT_BYTES + TAIL_BYTES + 1, 0);
             let overlap = u64::from(cursor.tail.length);
-            let got = read_full(file, buffer, cursor.offset - overlap)?;
-            let Some((before, rest)) = buffer[..got].split_at_checked(overlap as usize) else { continue };
+            let got = read_full(file, outlet.buffer, cursor.offset - overlap)?;
+            let Some((before, rest)) = outlet.buffer[..got].split_at_checked(overlap as usize) else { continue };
             // Ended, or no longer what it was: the next look finds out.
             if Mark::of(before) != cursor.tail || rest.is_empty() || rest.contains(&b'\n') {
                 continue;
             }
-            let monitors: Vec<usize> = cursor.monitors.keys().filter_map(|name| slots(name)).collect();
             let line = rest.strip_suffix(b"\r").unwrap_or(rest);
-            sink.line(&monitors, line, false, &self.path);
+            outlet.sink.line(&outlet.monitors_of(cursor), line, false, &self.path);
             cursor.offset += rest.len() as u64;
             (cursor.skipping, cursor.early) = (true, true);
             cursor.trail.push(rest);
-            cursor.tail = Mark::of(&buffer[got.saturating_sub(TAIL_BYTES)..got]);
-            for (name, time) in &mut cursor.monitors {
-                if let Some(slot) = slots(name) {
-                    *time = sink.take_last_time(slot).or(*time);
-                }
-            }
+            cursor.tail = Mark::of(&outlet.buffer[got.saturating_sub(TAIL_BYTES)..got]);
+            outlet.take_times(cursor);
             self.moved = true;
         }
         self.unended = None;
-        shrink(buffer);
+        shrink(outlet.buffer);
         Ok(())
     }
 
     /// Hands out what stands after the last line end: nothing will follow it.
-    pub(crate) fn finish(
-        &mut self,
-        buffer: &mut Vec<u8>,
-        slots: &dyn Fn(&str) -> Option<usize>,
-        sink: &mut dyn Sink,
-    ) -> io::Result<()> {
+    pub(crate) fn finish(&mut self, outlet: &mut Outlet<'_>) -> io::Result<()> {
         let Some(file) = &self.handle else { return Ok(()) };
-        let begins_a_line = |cursor: &&Cursor| !cursor.skipping && self.size > cursor.inherited;
-        for cursor in self.cursors.iter().filter(begins_a_line) {
-            buffer.resize(LINE_LIMIT_BYTES + TAIL_BYTES + 1, 0);
-            let got = read_full(file, &mut buffer[..LINE_LIMIT_BYTES], cursor.offset)?;
-            if buffer[..got].iter().any(|b| *b != 0) {
-                let monitors: Vec<usize> = cursor.monitors.keys().filter_map(|name| slots(name)).collect();
-                sink.line(&monitors, &buffer[..got], false, &self.path);
+        // What is left of what was read before is none.
+        let begins_a_line =
+            |cursor: &&mut Cursor| !cursor.skipping && cursor.former.is_none() && self.size > cursor.inherited;
+        for cursor in self.cursors.iter_mut().filter(begins_a_line) {
+            outlet.buffer.resize(LINE_LIMIT_BYTES, 0);
+            let got = read_full(file, outlet.buffer, cursor.offset)?;
+            if outlet.buffer[..got].iter().any(|b| *b != 0) {
+                outlet.sink.line(&outlet.monitors_of(cursor), &outlet.buffer[..got], false, &self.path);
                 // It says nothing about the file that is read next.
-                for monitor in monitors {
-                    sink.take_last_time(monitor);
-                }
+                outlet.take_times(cursor);
             }
         }
-        shrink(buffer);
+        shrink(outlet.buffer);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use nightjar_model::Timestamp;
 use nightjar_model::delta::FaultReason;
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Former};
 use super::discover::Pass;
 use super::file::{Lost, Place, TailFile};
 use super::glob::{is_backup, is_backup_name, is_rotated_name, name_of};
@@ -21,7 +21,7 @@ use super::siblings::{Sibling, is_news};
 use super::{TailFault, Tailer};
 
 /// Content that was cut and filled again is there again after this long, or it is another.
-const FILLS_WITHIN: Duration = Duration::from_secs(3);
+pub(super) const FILLS_WITHIN: Duration = Duration::from_secs(3);
 
 /// What became of a file that no longer stands at its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,23 +79,6 @@ impl Tailer {
     /// same. `only_sure`: only where all of it stands there, by lines that nobody writes twice. `waits`: also
     /// where it may yet become what it was.
     pub(super) fn go_on_in_place(
-        &mut self,
-        no: FileNo,
-        ghost: &TailFile,
-        only_sure: bool,
-        waits: bool,
-        now: Timestamp,
-    ) -> bool {
-        match self.continue_in_place(no, ghost, only_sure, waits, now) {
-            Ok(went_on) => went_on,
-            Err(error) => {
-                tracing::debug!(path = %ghost.path.display(), %error, "cannot compare what stands in a file that changed");
-                false
-            }
-        }
-    }
-
-    fn continue_in_place(
         &mut self,
         no: FileNo,
         ghost: &TailFile,
@@ -306,30 +289,42 @@ impl Tailer {
                 continue;
             }
             let Some(handle) = file.handle.as_ref().and_then(|handle| handle.try_clone().ok()) else { continue };
-            let Ok(size) = handle.metadata().map(|metadata| metadata.len()) else { continue };
+            let Ok(look) = handle.metadata().map(|metadata| Look::of(&metadata)) else { continue };
+            let size = look.size;
             for cursor in &mut file.cursors {
                 let Some(former) = &cursor.former else { continue };
+                if former.settled.is_some_and(|settled| settled.same_content(&look)) {
+                    continue;
+                }
                 let waited = now.since(former.since) >= FILLS_WITHIN;
-                let monitors = || cursor.monitors.clone();
-                let fresh = || Cursor { monitors: monitors(), ..Cursor::default() };
+                let monitors = &cursor.monitors;
+                let with = |next: Cursor| Cursor { monitors: monitors.clone(), ..next };
                 let settled = match judge(&former.cursor, former.head, &handle, size) {
-                    Ok(Kin::Whole { .. }) => Cursor { monitors: monitors(), ..(*former.cursor).clone() },
-                    Ok(Kin::Part { sure: false, .. } | Kin::Stranger) if waited => fresh(),
+                    Ok(Kin::Whole { .. }) => with((*former.cursor).clone()),
+                    Ok(Kin::Part { sure: false, .. } | Kin::Stranger) if waited => with(Cursor::default()),
                     Ok(Kin::Part { upto, .. }) if upto > cursor.offset => {
                         match cursor.held(&handle, upto, former.head, now) {
                             Ok(held) => held,
                             Err(_) => continue,
                         }
                     }
-                    Ok(Kin::Part { .. }) | Err(_) => continue,
+                    Ok(Kin::Part { .. }) => {
+                        cursor.former = Some(Former { settled: waited.then_some(look), ..former.clone() });
+                        continue;
+                    }
+                    Err(_) => continue,
                     Ok(Kin::Shifted { .. } | Kin::Edited { .. }) if cursor.offset > 0 => {
+                        let Ok(standing) = former.cursor.trail.standing(&handle, size) else { continue };
+                        // The end of it was taken for what had been read, and may have been new.
+                        let unsure = cursor.offset.saturating_sub(former.cursor.trail.base + standing.unbroken);
+                        file.lost.extend((unsure > 0).then(|| Lost::written_over(&file.path, unsure, cursor)));
                         Cursor { former: None, ..cursor.clone() }
                     }
                     Ok(Kin::Shifted { at, .. } | Kin::Edited { at, .. }) => match cursor.moved_to(&handle, at) {
                         Ok(moved) => moved,
                         Err(_) => continue,
                     },
-                    Ok(Kin::Stranger) => fresh(),
+                    Ok(Kin::Stranger) => with(Cursor::default()),
                 };
                 *cursor = settled;
                 file.caught_up_at = None;

@@ -339,7 +339,11 @@ impl Tailer {
         let watched = pass.at.contains_key(&ghost.id);
         // A copy with a rotated name says that it begins anew, unless all that was read is still there.
         let copy = copy_of(&ghost, listing, |sibling| !is_backup(&ghost.real, &sibling.path));
-        if self.go_on_in_place(no, &ghost, copy.is_some(), watched, now) {
+        let went_on = self.go_on_in_place(no, &ghost, copy.is_some(), watched, now).unwrap_or_else(|error| {
+            tracing::debug!(path = %ghost.path.display(), %error, "cannot compare what stands in a file that changed");
+            false
+        });
+        if went_on {
             return Some(ghost);
         }
         if !watched {

@@ -398,7 +398,10 @@ impl Document for MonitorSpec {
         self.validate_columns(problems);
         self.validate_filter(problems);
         self.validate_grouping(problems);
-        self.validate_stats(problems);
+        // Those of a service nobody wrote.
+        if self.service.as_ref().is_none_or(|service| self.stats != service.stats()) {
+            self.validate_stats(problems);
+        }
         self.validate_service(problems);
         if !(1..=100_000).contains(&self.limits.max_keys) {
             problems.add("limits.max_keys", "must be from 1 to 100000");

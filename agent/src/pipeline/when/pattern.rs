@@ -3,6 +3,7 @@
 use nightjar_model::kinds::monitor::{Strftime, StrftimeField as Field, StrftimeItem as Item};
 
 use super::cursor::{Cursor, Half};
+use super::fraction;
 use super::head::{Form, Head};
 use super::tail::{self, Said};
 
@@ -22,7 +23,8 @@ pub(super) fn find<'a>(pattern: &Strftime, text: &'a [u8], at: usize) -> Option<
     let mut c = Cursor::new(text, at);
     let before = at.checked_sub(1).and_then(|before| text.get(before)).copied().unwrap_or(0);
     let begins = match pattern.items().first()? {
-        Item::Field(Field::MonthName | Field::WeekDay) => !before.is_ascii_alphabetic(),
+        Item::Field(Field::MonthName | Field::WeekDay | Field::HalfDay | Field::Zone) => !before.is_ascii_alphabetic(),
+        Item::Field(Field::Offset) => !before.is_ascii_alphanumeric(),
         Item::Field(_) => c.peek().is_ascii_digit() && !before.is_ascii_digit(),
         Item::Literal(_) | Item::Space => true,
     };
@@ -47,13 +49,22 @@ pub(super) fn find<'a>(pattern: &Strftime, text: &'a [u8], at: usize) -> Option<
         return None;
     }
     if ends_in_field && !asks_zone {
-        found.zone = tail::clear_zone(c.rest());
+        found.zone = tail::clear_zone(behind_seconds(c.rest()));
     }
     if let Some(half) = half {
         // An hour that contradicts it is none.
         found.head.hour = half.hour(found.head.hour).unwrap_or(99);
     }
     Some(found)
+}
+
+/// What follows the seconds, or the fraction of one, that a pattern leaves unread.
+fn behind_seconds(rest: &[u8]) -> &[u8] {
+    let rest = match rest {
+        [b':', tens, ones, after @ ..] if tens.is_ascii_digit() && ones.is_ascii_digit() => after,
+        _ => rest,
+    };
+    fraction(rest, Form::Pattern).map_or(rest, |(_, after)| after)
 }
 
 impl<'a> Found<'a> {

@@ -117,10 +117,15 @@ pub(super) fn clear_zone(rest: &[u8]) -> Said<'_> {
     let mut c = Cursor::new(rest, 0);
     c.blanks();
     let clear = match c.rest() {
-        [b'+' | b'-', a, b, b':', d, e, ..] => [a, b, d, e].into_iter().all(u8::is_ascii_digit),
-        [b'+' | b'-', ..] => Cursor::new(rest, c.at + 1).run() == 4,
+        [b'+' | b'-', ..] => {
+            let digits = Cursor::new(rest, c.at + 1);
+            digits.run() == 4 || has_colon(digits)
+        }
         [b'Z', ..] | [b'[', ..] => true,
-        other => other.starts_with(b"UTC") || other.starts_with(b"GMT") || other.contains(&b'/'),
+        other => {
+            let letters = other.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+            other.starts_with(b"UTC") || other.starts_with(b"GMT") || other.get(letters) == Some(&b'/')
+        }
     };
     if clear { zone(&mut Cursor::new(rest, 0)) } else { Said::Nothing }
 }
@@ -163,7 +168,13 @@ fn ends_word(c: &Cursor<'_>, by: usize) -> bool {
     !next.is_ascii_alphanumeric() && next != b'_'
 }
 
-/// `+08:00`, `-0700`, `-07`
+/// Whether hours and minutes stand here, with a colon between them.
+fn has_colon(c: Cursor<'_>) -> bool {
+    let run = c.run();
+    matches!(run, 1 | 2) && c.ahead(run) == b':' && Cursor::new(c.text, c.at + run + 1).run() == 2
+}
+
+/// `+08:00`, `+5:30`, `-0700`, `-07`
 fn signed(c: &mut Cursor<'_>, spaced: bool) -> Said<'static> {
     let sign = if c.peek() == b'-' { -1 } else { 1 };
     c.at += 1;
@@ -171,8 +182,10 @@ fn signed(c: &mut Cursor<'_>, spaced: bool) -> Said<'static> {
     let offset = |hours: u32, minutes: u32, seconds: u32| {
         Said::Offset(sign * (hours * 3600 + minutes * 60 + seconds).cast_signed())
     };
-    if run == 2 && c.ahead(2) == b':' && Cursor::new(c.text, c.at + 3).run() == 2 {
-        let (Some(hours), true, Some(minutes)) = (c.digits(2), c.eat(b":"), c.digits(2)) else { return Said::Unknown };
+    if has_colon(*c) {
+        let (Some(hours), true, Some(minutes)) = (c.digits(run), c.eat(b":"), c.digits(2)) else {
+            return Said::Unknown;
+        };
         let more = c.peek() == b':' && Cursor::new(c.text, c.at + 1).run() == 2;
         // As Python writes the local mean times of long ago.
         let seconds = if more && c.eat(b":") { c.digits(2) } else { Some(0) };
@@ -339,6 +352,8 @@ mod tests {
             ("+05:30", 330),
             ("-00:44", -44),
             ("+8", 480),
+            ("+5:30 x", 330),
+            (" -3:30", -210),
             ("Z", 0),
             ("z,", 0),
             (" Z", 0),

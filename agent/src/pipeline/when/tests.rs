@@ -323,7 +323,22 @@ fn patterns() {
     check("%Y%m%d%H%M%S%3f", "20261127100014123 x", Some("2026-11-27T02:00:14.123Z"));
     check("%F %T", "2026-11-27 10:00:14 x", time);
     check("%F %T", "2026-11-27 02:00:14 +0000 x", time);
+    check("%F %T", "2026-11-27 07:30:14+5:30 x", time);
     check("%F %T", "2026-11-27 10:00:14 BOT x", time);
+    check("%F %T", "2026-11-27 10:00:14 CAT ran /bin/ls", time);
+    check("%F %T", "2026-11-27 10:00:14 CST ran /bin/ls", time);
+    check("%F %T", "2026-11-27 02:00:14 Etc/UTC x", time);
+    // What the pattern leaves unread stands before the offset.
+    check("%F %T", "2026-11-27 02:00:14.120+00:00", time);
+    check("%F %T", "2026-11-27 02:00:14.120 +0000 x", time);
+    check("%F %T", "2026-11-27 02:00:14,120Z x", time);
+    check("%F %T", "2026-11-27 10:00:14, +0000 x", time);
+    check("%F %H:%M", "2026-11-27 02:00:14.120 +0000 x", Some("2026-11-27T02:00:00Z"));
+    check("%F %T", "2026-11-27 10:00:14,7,+0000", time);
+    check("%F %T", "2026-11-27 10:00:14,1234-0500", time);
+    check("%p %I:%M:%S %F", "下午 10:00:14 2026-11-26", Some("2026-11-26T14:00:14Z"));
+    check("%Z %F %T", "UTC 2026-11-27 02:00:14", time);
+    check("%z %F %T", "[+0000 2026-11-27 02:00:14", time);
     check("%F %T %Z", "2026-11-27 02:00:14 UTC", time);
     check("%F %T %Z", "2026-11-27 10:00:14 CST", None);
     check("%F %T %Z", "2026-11-27 10:00:14 XYZ", None);
