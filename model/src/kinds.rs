@@ -24,9 +24,6 @@ pub struct Reference {
 
 /// What each kind must be able to say of itself.
 pub trait Document {
-    /// Fills in what follows from the rest of the document and was left out.
-    fn complete(&mut self) {}
-
     /// Adds what is wrong with the document in itself. Paths are relative to `spec`.
     fn validate(&self, problems: &mut Problems);
 
@@ -79,26 +76,18 @@ macro_rules! kinds {
 
             /// Decodes what stands under `spec`, reporting every problem; does not yet validate.
             pub fn decode(kind: Kind, value: &Value, problems: &mut Problems) -> Option<Self> {
-                let mut spec = match kind {
-                    $(Kind::$kind => crate::decode::decode("spec", value, problems).map(Self::$kind),)+
-                }?;
-                spec.document_mut().complete();
-                Some(spec)
+                match kind { $(Kind::$kind => crate::decode::decode("spec", value, problems).map(Self::$kind),)+ }
             }
 
             /// As [`Spec::decode`], but gives what is left of a spec with problems; with whether
             /// nothing that has a meaning had to be left out.
             pub fn salvage(kind: Kind, value: &Value, problems: &mut Problems) -> (Option<Self>, bool) {
-                let (mut spec, whole) = match kind {
+                match kind {
                     $(Kind::$kind => {
                         let salvage = crate::decode::salvage("spec", value, problems);
                         (salvage.value.map(Self::$kind), salvage.whole)
                     })+
-                };
-                if let Some(spec) = &mut spec {
-                    spec.document_mut().complete();
                 }
-                (spec, whole)
             }
 
             /// As shown: secrets as `***`.

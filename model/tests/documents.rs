@@ -267,6 +267,11 @@ fn service_metrics_show_the_statistics_that_they_have() {
     assert_eq!(spec.fields(), ["*", "*success", "cost"]);
     let shown = monitor.to_value();
     assert_eq!(Resource::from_value(&shown, None).expect("what is shown can be sent back"), monitor);
+    // What was read back is edited as a whole, with the statistics that it had.
+    let mut edited = shown.clone();
+    edited["spec"]["service"].as_object_mut().expect("an object").remove("cost");
+    let edited = Resource::from_value(&edited, None).expect("what is shown can be edited");
+    assert_eq!(edited.spec.as_monitor().map(|spec| spec.stats.len()), Some(4));
     let costless = parse(&SERVICE.replace(", cost: cost }", " }")).expect("valid");
     assert_eq!(costless.spec.as_monitor().map(|spec| spec.stats.len()), Some(4));
 }

@@ -68,6 +68,22 @@ async fn check_open(stand: &Stand, during: &str) {
     assert_eq!(answer.status(), StatusCode::OK, "{during}");
 }
 
+/// Clients keep a connection for the next request, and send it without asking whether the server still has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_is_kept_for_the_next_request() {
+    let stand = Stand::start().await;
+    let mut stream = connect(USER, stand.http).await.unwrap();
+    for _ in 0..2 {
+        stream.write_all(b"GET /-/healthy HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.expect("the connection is still there");
+        assert_eq!(&answer, b"HTTP/1.1 200");
+        // Longer than a first request may take to come: nothing is to happen meanwhile.
+        let closed = tokio::time::timeout(Duration::from_secs(20), ends(&mut stream)).await;
+        assert!(closed.is_err(), "a connection that is kept was closed within 20 s");
+    }
+}
+
 /// Looks again and again, until what is waited for has come; it has to within 30 s.
 async fn check_until<T>(stand: &Stand, during: &str, awaited: impl Future<Output = T>) -> T {
     let mut again = tokio::time::interval(Duration::from_millis(200));
@@ -100,7 +116,7 @@ async fn drip(mut streams: Vec<TcpStream>) {
 }
 
 /// Reads to the end, however it comes.
-async fn ends(mut stream: TcpStream) -> Vec<u8> {
+async fn ends(stream: &mut TcpStream) -> Vec<u8> {
     let mut answer = Vec::new();
     // A reset is an end as well.
     stream.read_to_end(&mut answer).await.ok();
@@ -121,8 +137,8 @@ async fn half_sent_requests_stop_nobody() {
     // As many as may be worked on at once, and more.
     let bodies = begin(600, stand.http, HALF_A_BODY).await;
     check_open(&stand, "half-sent bodies").await;
-    let last = bodies.into_iter().next_back().unwrap();
-    let answer = check_until(&stand, "half-sent bodies", ends(last)).await;
+    let mut last = bodies.into_iter().next_back().unwrap();
+    let answer = check_until(&stand, "half-sent bodies", ends(&mut last)).await;
     assert!(answer.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer));
 
     let mut held = Vec::new();
@@ -132,8 +148,8 @@ async fn half_sent_requests_stop_nobody() {
     }
     // Drop by drop: headers without an end. None of them is kept for long.
     let dripping = begin(100, stand.http, HALF_A_HEAD).await;
-    let silent = held.pop().and_then(|mut held| held.pop()).unwrap();
-    check_until(&stand, "all together", async { tokio::join!(ends(silent), drip(dripping)) }).await;
+    let mut silent = held.pop().and_then(|mut held| held.pop()).unwrap();
+    check_until(&stand, "all together", async { tokio::join!(ends(&mut silent), drip(dripping)) }).await;
 }
 
 /// One connection may hold many requests of HTTP/2.
@@ -216,8 +232,8 @@ async fn the_agents_door_stays_open_too() {
     assert!(!refused.message().contains("not known"), "it was read whole: {refused}");
 
     // Those who say nothing are hung up on, and the agent is not.
-    for stream in [silent, preface].into_iter().filter_map(|mut of| of.pop()) {
-        tokio::time::timeout(Duration::from_secs(40), ends(stream)).await.expect("it is hung up on");
+    for mut stream in [silent, preface].into_iter().filter_map(|mut of| of.pop()) {
+        tokio::time::timeout(Duration::from_secs(40), ends(&mut stream)).await.expect("it is hung up on");
     }
     wait_for("the agent to be there still", Duration::from_secs(10), async || {
         let agents = stand.get("workspaces/default/agents").await;

@@ -20,10 +20,13 @@ use tower::Service;
 
 use crate::config::WebConfig;
 
-/// The first request has to begin within this, and the headers of each to be sent.
-const HEADERS_WITHIN: Duration = Duration::from_secs(15);
-/// Between two requests; browsers keep a connection about as long.
-const IDLE: Duration = Duration::from_secs(75);
+/// The first request has to begin within this.
+const FIRST_WITHIN: Duration = Duration::from_secs(15);
+/// Between two requests; longer than clients keep a connection that they do not use, so that they part first
+/// and send no request into one that is being closed: 90 s in Go's and reqwest's pools, less elsewhere.
+const IDLE: Duration = Duration::from_secs(100);
+/// A connection of HTTP/2 on which nothing comes is asked whether it lives, and has this long to answer.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Who takes nothing of an answer for this long does not want it.
 const STALLED: Duration = Duration::from_secs(30);
 /// Headers of one request, and what is read ahead of HTTP/1.
@@ -35,7 +38,7 @@ pub(crate) fn connections(config: &WebConfig) -> Arc<Connections> {
     let limits = Limits {
         connections: config.max_connections,
         per_address: config.max_connections_per_address,
-        first: HEADERS_WITHIN,
+        first: FIRST_WITHIN,
         idle: IDLE,
         stalled: STALLED,
     };
@@ -45,12 +48,13 @@ pub(crate) fn connections(config: &WebConfig) -> Arc<Connections> {
 
 /// What HTTP itself lets a client do, bounded.
 pub(crate) fn limit(builder: &mut Builder<TokioExecutor>) {
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(HEADERS_BYTES);
+    // Runs from the answer before, not from the first byte, so it ends idle connections too.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(HEADERS_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(HEADERS_WITHIN)
-        .keep_alive_timeout(HEADERS_WITHIN)
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(HEADERS_BYTES as u32)
         // What a client may send ahead of being read.

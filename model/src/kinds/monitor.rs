@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use regex::Regex;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::Document;
@@ -26,7 +26,7 @@ pub const DIMENSIONS: [&str; 6] = ["$app", "$idc", "$ldc", "$host", "$ip", "$env
 
 /// A monitor's `spec`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct MonitorSpec {
     #[serde(rename = "type")]
     pub kind: MonitorType,
@@ -383,16 +383,22 @@ impl Stat {
     }
 }
 
-impl Document for MonitorSpec {
-    fn complete(&mut self) {
-        if self.kind == MonitorType::ServiceMetrics
-            && let Some(service) = &self.service
-            && self.stats == default_stats()
-        {
-            self.stats = service.stats();
-        }
+impl Serialize for MonitorSpec {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
     }
+}
 
+/// Wherever one is read, it has the statistics that follow from its `service`.
+impl<'de> Deserialize<'de> for MonitorSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut spec = Self::deserialize(deserializer)?;
+        spec.complete_service();
+        Ok(spec)
+    }
+}
+
+impl Document for MonitorSpec {
     fn validate(&self, problems: &mut Problems) {
         problems.within("source.log", |p| self.log().validate(p));
         self.validate_columns(problems);
@@ -519,6 +525,8 @@ impl MonitorSpec {
                     (StatFn::Lines, Some(_)) => p.add("column", "`lines` counts lines and takes no column"),
                     (StatFn::Lines, None) => {}
                     (_, None) => p.absent("column", "is required: which column to take it of"),
+                    // Said of `service.cost`, which it follows from.
+                    (_, Some(_)) if self.kind == MonitorType::ServiceMetrics => {}
                     (_, Some(column)) => self.need_column("column".into(), column, p),
                 }
             });

@@ -58,6 +58,21 @@ impl ServiceSpec {
 }
 
 impl MonitorSpec {
+    /// Takes the statistics from `service`, unless there are others than service metrics ever have: what was
+    /// read back and changed may show those that it had before.
+    pub(super) fn complete_service(&mut self) {
+        let Some(service) = &self.service else { return };
+        let of_service = service.stats();
+        let is_shown = |stat: &Stat| match stat.name.as_str() {
+            "cost_avg" => stat.function == StatFn::Avg,
+            name => of_service.iter().any(|one| one.name == name && one.function == stat.function),
+        };
+        let is_free = self.stats == default_stats() || self.stats.iter().all(is_shown);
+        if self.kind == MonitorType::ServiceMetrics && is_free {
+            self.stats = of_service;
+        }
+    }
+
     pub(super) fn validate_service(&self, problems: &mut Problems) {
         let service = match (&self.service, self.kind) {
             (None, MonitorType::ServiceMetrics) => {
@@ -77,7 +92,7 @@ impl MonitorSpec {
         if let Some(cost) = &service.cost {
             self.need_column("service.cost".into(), cost, problems);
         }
-        if self.stats != service.stats() && self.stats != default_stats() {
+        if self.stats != service.stats() {
             let named: Vec<String> = service.stats().into_iter().map(|stat| stat.name).collect();
             let text = format!("service metrics have statistics of their own ({}): leave these out", named.join(", "));
             problems.add("stats", text);
