@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use nightjar_model::{Secret, Span};
+use nightjar_model::decode::decode;
+use nightjar_model::syntax::{parse_settings, problem_lines};
+use nightjar_model::{Problem, Problems, Secret, Span};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::AgentConfig;
@@ -87,8 +89,10 @@ impl RunArgs {
     pub fn into_config(self) -> anyhow::Result<AgentConfig> {
         let mut config = match &self.config {
             Some(path) => {
-                let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-                serde_yaml_ng::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?
+                let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+                settings(&text).map_err(|problems| {
+                    anyhow::anyhow!("{} is not valid:{}", path.display(), problem_lines(&problems))
+                })?
             }
             None => AgentConfig::default(),
         };
@@ -106,6 +110,12 @@ impl RunArgs {
         config.labels.extend(self.labels);
         Ok(config)
     }
+}
+
+fn settings(text: &[u8]) -> Result<AgentConfig, Vec<Problem>> {
+    let tree = parse_settings(text)?;
+    let mut problems = Problems::new();
+    decode("", &tree, &mut problems).ok_or_else(|| problems.into_vec())
 }
 
 fn set<T>(place: &mut T, value: Option<T>) {
@@ -147,6 +157,9 @@ mod tests {
         std::fs::write(&file, "sever: http://a:9701\n").unwrap();
         let error = format!("{:#}", config(&["--config", &file.to_string_lossy()]).unwrap_err());
         assert!(error.contains("sever"), "{error}");
+        std::fs::write(&file, "\u{feff}server: http://a:9701\nlabels: { app: a }\nlabels: { app: b }\n").unwrap();
+        let error = format!("{:#}", config(&["--config", &file.to_string_lossy()]).unwrap_err());
+        assert!(error.contains("`labels` is there twice, in line 2 and in line 3"), "{error}");
         assert!(config(&["--label", "app"]).is_err());
         assert!(config(&["--flush-interval", "soon"]).is_err());
     }

@@ -4,6 +4,7 @@
 //! While the journal is full, or its disk, reading pauses: the log files are the buffer. What was
 //! gathered stays in memory and is written first when there is room.
 
+mod account;
 mod flush;
 mod monitors;
 
@@ -15,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nightjar_model::builtin::Intake;
 use nightjar_model::delta::FaultReason;
 use nightjar_model::{Span, Timestamp};
 
@@ -58,6 +60,10 @@ pub(crate) struct Gatherer {
     refused: BTreeMap<String, (u64, String)>,
     /// Counted since the last record, by monitor.
     faults: BTreeMap<(String, FaultReason), u64>,
+    /// Read since the last record, by monitor.
+    intake: BTreeMap<String, Intake>,
+    /// Up to when what was read and what could not be used is told.
+    accounted: Option<Timestamp>,
     /// Taken out of the monitors, not yet in the journal.
     gathered: Gathered,
     /// To be told once the positions it begins with are in the journal.
@@ -97,6 +103,8 @@ impl Gatherer {
             monitors: Vec::new(),
             refused: BTreeMap::new(),
             faults: BTreeMap::new(),
+            intake: BTreeMap::new(),
+            accounted: None,
             gathered: Gathered::default(),
             applying: None,
             last_flush: now,

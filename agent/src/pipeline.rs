@@ -19,6 +19,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use memchr::memchr;
+use nightjar_model::builtin::Intake;
 use nightjar_model::delta::{FaultReason, MonitorDelta, Partial, WindowDelta};
 use nightjar_model::kinds::Document;
 use nightjar_model::kinds::monitor::{ColumnFilter, MonitorSpec, Pick, SUCCESS_FIELD, TimeFormat};
@@ -254,6 +255,11 @@ impl Pipeline {
         self.tally.drain()
     }
 
+    /// What was read since the last call.
+    pub fn drain_intake(&mut self) -> Intake {
+        self.tally.drain_intake()
+    }
+
     /// When the latest line happened that was taken since the last call.
     pub fn take_last_event_time(&mut self) -> Option<Timestamp> {
         self.counter.last_event_time.take()
@@ -301,12 +307,35 @@ impl Pipeline {
     }
 }
 
-/// Without `\r`, a byte order mark, and what is over the limit.
+/// Without the `\r` of its end (of which some writers set two), a byte order mark, and what is over the limit.
 #[inline]
-fn trim(line: &[u8], cut: bool) -> (&[u8], bool) {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
+fn trim(mut line: &[u8], cut: bool) -> (&[u8], bool) {
+    while let [before @ .., b'\r'] = line {
+        line = before;
+    }
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
     if line.len() > MAX_LINE_BYTES { (&line[..MAX_LINE_BYTES], true) } else { (line, cut) }
+}
+
+/// Lines of a log as text, read as a monitor with this `charset` reads them, and the name of the encoding.
+///
+/// # Errors
+/// What is wrong with `charset`.
+pub(crate) fn readable_lines(bytes: &[u8], charset: &str) -> Result<(Vec<String>, String), String> {
+    let mut problems = Problems::new();
+    let mut reader = TextReader::new(Charset::compile(charset, &mut problems));
+    if let Some(problem) = problems.into_vec().into_iter().next() {
+        return Err(problem.message);
+    }
+    let mut decoded = false;
+    let read = |line: &[u8]| {
+        let (line, cut) = trim(line, false);
+        let (text, repairs) = reader.read(line, cut);
+        decoded |= !repairs.replaced && text != line && std::str::from_utf8(line).is_err();
+        String::from_utf8_lossy(text).into_owned()
+    };
+    let lines = bytes.split(|byte| *byte == b'\n').map(read).collect();
+    Ok((lines, reader.name(decoded).to_ascii_lowercase()))
 }
 
 /// Runs `pick` alone, on each of `lines`.

@@ -9,7 +9,7 @@ mod chunks;
 mod crew;
 mod print;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -18,7 +18,8 @@ use anyhow::{Context, bail};
 use nightjar_model::delta::MonitorDelta;
 use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::MonitorKey;
-use nightjar_model::{Clock, Kind, Problem, Resource, SystemClock, decode};
+use nightjar_model::syntax::{parse_documents, problem_lines, text_of};
+use nightjar_model::{Clock, Kind, Problem, Resource, SystemClock};
 
 use crate::pipeline::{HostFacts, Pipeline, PipelineCounters};
 
@@ -118,17 +119,19 @@ pub fn scan(
 /// It cannot be read, holds no such monitor, or not a valid one: then every problem with its path.
 pub fn read_monitor(path: &Path, name: Option<&str>) -> anyhow::Result<MonitorSpec> {
     let (file, text) = if is_standard_input(path) {
-        ("the standard input".to_owned(), std::io::read_to_string(std::io::stdin()))
+        let mut text = Vec::new();
+        ("the standard input".to_owned(), std::io::stdin().read_to_end(&mut text).map(|_| text))
     } else {
-        (path.display().to_string(), std::fs::read_to_string(path))
+        (path.display().to_string(), std::fs::read(path))
     };
     let text = text.with_context(|| format!("cannot read {file}"))?;
-    monitor_of(&file, &text, name)
+    let text = text_of(&text).map_err(|problem| invalid(&file, &[problem]))?;
+    monitor_of(&file, text, name)
 }
 
 /// The Monitor in the `text` of what is called `file`.
 fn monitor_of(file: &str, text: &str, name: Option<&str>) -> anyhow::Result<MonitorSpec> {
-    let documents = decode::parse_yaml(text).map_err(|problem| invalid(file, std::slice::from_ref(&problem)))?;
+    let documents = parse_documents(text).map_err(|problems| invalid(file, &problems))?;
     let name_of = |document: &serde_json::Value| document["metadata"]["name"].as_str().unwrap_or("?").to_owned();
     let monitors: Vec<_> = documents
         .iter()
@@ -153,8 +156,7 @@ fn is_standard_input(path: &Path) -> bool {
 }
 
 fn invalid(what: &str, problems: &[Problem]) -> anyhow::Error {
-    let lines: Vec<String> = problems.iter().map(|p| format!("\n  {}: {}", p.path, p.message)).collect();
-    anyhow::anyhow!("{what} is not valid:{}", lines.concat())
+    anyhow::anyhow!("{what} is not valid:{}", problem_lines(problems))
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     fn check(spec: &str, lines: &[&str], expected: &Expect) {
-        let value = nightjar_model::decode::parse_yaml(spec).expect("YAML").remove(0);
+        let value = nightjar_model::syntax::parse_yaml(spec).expect("YAML").remove(0);
         let mut problems = nightjar_model::Problems::new();
         let spec = nightjar_model::kinds::Spec::decode(nightjar_model::Kind::Monitor, &value, &mut problems);
         let spec = spec.and_then(|spec| spec.as_monitor().cloned()).expect("a monitor");
@@ -198,7 +198,7 @@ mod tests {
             &["x"],
             &expect![[r#"
             {}
-            spec.source.log.paths[0]: must be absolute
+            spec.source.log.paths[0]: must be absolute: write the whole path, beginning with `/`
         "#]],
         );
         check(
@@ -206,7 +206,7 @@ mod tests {
             &["x"],
             &expect![[r#"
             {}
-            spec.source.log.charset: `klingon` is not an encoding; known are auto, utf-8, gbk and WHATWG's labels
+            spec.source.log.charset: `klingon` is not an encoding; known are auto, utf-8, gbk, big5, latin1 and the other labels of WHATWG
         "#]],
         );
     }

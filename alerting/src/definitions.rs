@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use nightjar_model::builtin;
 use nightjar_model::kinds::Spec;
 use nightjar_model::kinds::alert_rule::AlertRuleSpec;
 use nightjar_model::kinds::contact::{ContactGroupSpec, ContactSpec};
@@ -37,7 +38,7 @@ macro_rules! lookups {
 }
 
 lookups! {
-    monitor, Monitor, MonitorSpec;
+    written_monitor, Monitor, MonitorSpec;
     contact, Contact, ContactSpec;
     group, ContactGroup, ContactGroupSpec;
     robot, DingtalkRobot, DingtalkRobotSpec;
@@ -47,6 +48,11 @@ lookups! {
 impl Definitions {
     pub(crate) fn new(resources: Vec<Resource>) -> Self {
         Self { resources: resources.into_iter().map(|r| (r.key(), r)).collect() }
+    }
+
+    /// One that was written, or that every workspace has.
+    pub(crate) fn monitor(&self, workspace: &str, name: &str) -> Option<&MonitorSpec> {
+        builtin::monitor(name).map(AsRef::as_ref).or_else(|| self.written_monitor(workspace, name))
     }
 
     pub(crate) fn resource(&self, key: &ResourceKey) -> Option<&Resource> {

@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use nightjar_model::delta::{Batch, FAULT_KEYS, FAULTS_MONITOR, FAULTS_WIDTH, LINES_FIELD, MonitorDelta};
+use nightjar_model::builtin;
+use nightjar_model::delta::Batch;
 use nightjar_model::names::AgentId;
 use nightjar_model::protocol::{MAX_PAYLOAD_BYTES, decode_gathered, wire};
 use nightjar_model::time::Timestamp;
@@ -46,8 +47,8 @@ pub(crate) fn decode(sender: &Sender<'_>, record: &wire::Record) -> Result<Batch
     let gathered = zstd::bulk::decompress(&record.payload, payload_bound(&record.payload))
         .map_err(|error| malformed(format!("{error} (the limit is {MAX_PAYLOAD_BYTES} bytes)")))?;
     let (deltas, watermarks) = decode_gathered(sender.workspace, &gathered)?;
-    if deltas.iter().any(|delta| delta.monitor.name == FAULTS_MONITOR && !is_fault_shape(delta)) {
-        return Err(malformed(format!("`{FAULTS_MONITOR}` has other columns than {}", FAULT_KEYS.join(", "))));
+    if let Some(delta) = deltas.iter().find(|delta| !builtin::has_its_shape(delta)) {
+        return Err(malformed(format!("`{}` does not have its columns", delta.monitor.name)));
     }
     Ok(Batch {
         agent: sender.agent.clone(),
@@ -56,10 +57,6 @@ pub(crate) fn decode(sender: &Sender<'_>, record: &wire::Record) -> Result<Batch
         deltas,
         watermarks,
     })
-}
-
-fn is_fault_shape(delta: &MonitorDelta) -> bool {
-    delta.group_by == FAULT_KEYS && delta.fields == [LINES_FIELD] && delta.width == FAULTS_WIDTH
 }
 
 /// What was left out of a batch.
@@ -83,7 +80,7 @@ pub(crate) fn filter(
     let mut left_out = LeftOut::default();
     let limit = now.saturating_add(MAX_AHEAD);
     batch.deltas.retain_mut(|delta| {
-        if delta.monitor.name != FAULTS_MONITOR && !exists(&delta.monitor.name) {
+        if builtin::monitor(&delta.monitor.name).is_none() && !exists(&delta.monitor.name) {
             left_out.monitors.push(delta.monitor.name.clone());
             return false;
         }
@@ -102,7 +99,9 @@ pub(crate) fn filter(
 
 #[cfg(test)]
 mod tests {
-    use nightjar_model::delta::{Number, Partial, Watermark, WindowDelta};
+    use nightjar_model::delta::{
+        FAULT_KEYS, FAULTS_MONITOR, LINES_FIELD, MonitorDelta, Number, Partial, Watermark, WindowDelta,
+    };
     use nightjar_model::names::MonitorKey;
     use nightjar_model::protocol::encode_gathered;
     use prost::Message;

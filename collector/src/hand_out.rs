@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nightjar_model::agents::{AgentFacts, AgentRecord};
+use nightjar_model::builtin;
 use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::{Expectation, ExpectedAgent, ListQuery, Reconciler, ResourceStore};
@@ -73,8 +74,16 @@ impl Plan {
 
     /// Whether a monitor wants this agent, be it paused: what the agent still has was gathered before.
     pub(crate) fn is_wanted(&self, workspace: &str, facts: &AgentFacts, monitor: &str) -> bool {
+        if builtin::monitor(monitor).is_some() {
+            return self.collects(workspace, facts);
+        }
         let planned = self.workspaces.get(workspace).and_then(|monitors| monitors.get(monitor));
         planned.is_some_and(|planned| planned.spec.wants(&facts.labels, &facts.hostname))
+    }
+
+    /// Whether the agent has anything to collect: then it says what it read, and what it could not use.
+    fn collects(&self, workspace: &str, facts: &AgentFacts) -> bool {
+        self.of(workspace, facts).any(|(_, planned)| planned.spec.enabled)
     }
 
     /// The monitors that want this agent.
@@ -114,6 +123,16 @@ impl Plan {
     pub(crate) fn expectations(&self, agents: &[AgentRecord]) -> Vec<Expectation> {
         let mut expected = Vec::new();
         for (workspace, monitors) in &self.workspaces {
+            let collects =
+                |agent: &&AgentRecord| agent.workspace == *workspace && self.collects(workspace, &agent.facts);
+            let contributor = |agent: &AgentRecord| ExpectedAgent { id: agent.id.clone(), keys: Vec::new() };
+            let collecting: Vec<ExpectedAgent> = agents.iter().filter(collects).map(contributor).collect();
+            expected.extend(builtin::monitors().map(|(name, spec)| Expectation {
+                monitor: MonitorKey::new(workspace.clone(), name),
+                width: spec.width(),
+                agents: collecting.clone(),
+                columns: Vec::new(),
+            }));
             for (name, planned) in monitors.iter().filter(|(_, planned)| planned.spec.enabled) {
                 let wanted = |agent: &&AgentRecord| {
                     agent.workspace == *workspace && planned.spec.wants(&agent.facts.labels, &agent.facts.hostname)
@@ -266,8 +285,12 @@ mod tests {
         };
         let agents = [agent("1", "default", "trade"), agent("2", "default", "toll"), agent("3", "other", "trade")];
         let expected = plan.expectations(&agents);
-        assert_eq!(expected.len(), 1);
+        let names: Vec<&str> = expected.iter().map(|expectation| expectation.monitor.name.as_str()).collect();
         let one = ExpectedAgent { id: AgentId("1".to_owned()), keys: vec![] };
-        assert_eq!(expected[0].agents, [one]);
+        // Who has something to collect also says what it read, and what it could not use.
+        assert_eq!(names, ["_faults", "_intake", "trade"]);
+        assert!(expected.iter().all(|expectation| expectation.agents == [one.clone()]));
+        assert!(plan.is_wanted("default", &facts("trade"), "_intake"));
+        assert!(!plan.is_wanted("default", &facts("toll"), "_intake"));
     }
 }

@@ -30,7 +30,7 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use futures::StreamExt;
-use nightjar_model::delta::FAULTS_MONITOR;
+use nightjar_model::builtin;
 use nightjar_model::names::MonitorKey;
 use nightjar_model::query::{SqlAnswer, SqlFormat};
 use nightjar_model::{Error, ErrorKind, Result};
@@ -73,7 +73,7 @@ async fn shapes(shared: &Shared, workspace: &str) -> Result<BTreeMap<String, Arc
     let defined = shared.catalog.monitors(workspace).await?;
     let mut shapes: BTreeMap<String, Arc<TableShape>> =
         defined.into_iter().map(|(name, spec)| (name, Arc::new(TableShape::of(&spec)))).collect();
-    shapes.insert(FAULTS_MONITOR.to_owned(), Arc::new(TableShape::faults()));
+    shapes.extend(builtin::monitors().map(|(name, spec)| (name.to_owned(), Arc::new(TableShape::of(spec)))));
     Ok(shapes)
 }
 

@@ -5,7 +5,8 @@ use std::sync::{Arc, PoisonError};
 
 use datafusion::common::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
-use nightjar_model::delta::{FAULT_KEYS, FAULTS_MONITOR, LINES_FIELD, Partial, PartialKind};
+use nightjar_model::builtin;
+use nightjar_model::delta::{Partial, PartialKind};
 use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::query::{Completeness, InstanceCompleteness, SeriesWindows, WindowAnswer, WindowQuery};
@@ -36,11 +37,6 @@ pub(crate) struct Shape {
 impl Shape {
     fn of(spec: &MonitorSpec) -> Self {
         Self { group_by: spec.group_by.clone(), fields: spec.typed_fields(), width: spec.width().as_millis() as i64 }
-    }
-
-    fn faults() -> Self {
-        let group_by = FAULT_KEYS.iter().map(|key| (*key).to_owned()).collect();
-        Self { group_by, fields: vec![(LINES_FIELD.to_owned(), PartialKind::Lines)], width: 60_000 }
     }
 }
 
@@ -105,8 +101,8 @@ async fn read(shared: &Arc<Shared>, query: WindowQuery) -> Result<WindowAnswer> 
 /// # Errors
 /// `NotFound` for a monitor that is neither defined nor has data.
 async fn shape(shared: &Shared, monitor: &MonitorKey) -> Result<Shape> {
-    if monitor.name == FAULTS_MONITOR {
-        return Ok(Shape::faults());
+    if let Some(spec) = builtin::monitor(&monitor.name) {
+        return Ok(Shape::of(spec));
     }
     let defined = shared.catalog.monitors(&monitor.workspace).await?;
     if let Some((_, spec)) = defined.iter().find(|(name, _)| *name == monitor.name) {

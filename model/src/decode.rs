@@ -12,7 +12,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use serde_path_to_error::Segment;
 
-use crate::problem::{Problem, Problems};
+use crate::problem::Problems;
+use crate::syntax::number_in_yaml_1_2_only;
 
 /// More problems than this in one document are not worth listing.
 const MAX_PROBLEMS: usize = 100;
@@ -43,6 +44,10 @@ pub fn salvage<T: DeserializeOwned>(root: &str, value: &Value, problems: &mut Pr
             Ok(decoded) => return Salvage { value: Some(decoded), sound: found == 0, whole },
             Err(failure) => failure,
         };
+        if let Some(number) = number_that_was_meant(&mut tree.tree, &path, &message) {
+            *number = json!(number.as_str().and_then(|text| text.parse::<f64>().ok()));
+            continue;
+        }
         let names = missing_fields::<T>(&mut tree.tree, &path, &message);
         // Nobody's mistake but the pruning's: what was taken out, and an object that this left empty.
         let emptied = find(&mut tree.tree, &path).is_some_and(|value| value.as_object().is_some_and(Map::is_empty));
@@ -70,23 +75,15 @@ pub fn salvage<T: DeserializeOwned>(root: &str, value: &Value, problems: &mut Pr
     Salvage { value: None, sound: false, whole: false }
 }
 
-/// Reads one or more YAML (or JSON, its subset) documents.
-///
-/// # Errors
-/// The first syntax error, with its line and column in the message.
-pub fn parse_yaml(text: &str) -> Result<Vec<Value>, Problem> {
-    use serde::Deserialize;
-    let mut documents = Vec::new();
-    for document in serde_yaml_ng::Deserializer::from_str(text) {
-        let value = Value::deserialize(document).map_err(|error| Problem {
-            path: format!("document {}", documents.len() + 1),
-            message: error.to_string(),
-        })?;
-        if !value.is_null() {
-            documents.push(value);
-        }
+/// The text at `path`, where a number is asked for and the text is one to tools of YAML 1.2 alone:
+/// `1e3` is read as text, since to others it is.
+fn number_that_was_meant<'a>(tree: &'a mut Value, path: &[Step], message: &str) -> Option<&'a mut Value> {
+    let asked = message.strip_prefix("invalid type: string ")?.rsplit_once(", expected ")?.1;
+    if !["f64", "f32", "u64", "u32", "i64", "i32", "usize"].contains(&asked) {
+        return None;
     }
-    Ok(documents)
+    let text = find(tree, path)?;
+    text.as_str().is_some_and(|text| number_in_yaml_1_2_only(text) && text.parse::<f64>().is_ok()).then_some(text)
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -205,7 +202,9 @@ mod tests {
     use expect_test::{Expect, expect};
 
     use super::*;
+    use crate::kinds::alert_rule::Condition;
     use crate::kinds::monitor::MonitorSpec;
+    use crate::syntax::parse_yaml;
 
     fn check(yaml: &str, expected: Expect) {
         let documents = parse_yaml(yaml).expect("valid YAML");
@@ -244,5 +243,17 @@ stats: { name: x }
                 spec.stats: invalid type: map, expected a sequence
             "#]],
         );
+    }
+
+    #[test]
+    fn a_number_that_only_some_tools_have_is_one_where_one_is_asked_for() {
+        let condition = |threshold: &str| {
+            let document = parse_yaml(&format!("{{ field: a, op: '>', threshold: {threshold} }}")).expect("YAML");
+            decode::<Condition>("", &document[0], &mut Problems::new()).map(|condition| condition.threshold)
+        };
+        assert_eq!(condition("1e3"), Some(1000.0));
+        assert_eq!(condition("1.0e+3"), Some(1000.0));
+        assert_eq!(condition("'10'"), None);
+        assert_eq!(condition("high"), None);
     }
 }

@@ -27,6 +27,10 @@ pub trait Document {
     /// Adds what is wrong with the document in itself. Paths are relative to `spec`.
     fn validate(&self, problems: &mut Problems);
 
+    /// Adds what is hardly meant so, asked only when a document is written: one that is stored goes on
+    /// as it is.
+    fn validate_written(&self, _problems: &mut Problems) {}
+
     /// The resources it names. Paths are relative to `spec`.
     fn references(&self) -> Vec<Reference> {
         Vec::new()
@@ -150,6 +154,12 @@ impl Spec {
         self.document().validate(problems);
     }
 
+    /// As [`Spec::validate`], and what only a writer is told of.
+    pub fn validate_written(&self, problems: &mut Problems) {
+        self.document().validate(problems);
+        self.document().validate_written(problems);
+    }
+
     /// The resources it names, with paths from the document's root.
     pub fn references(&self) -> Vec<Reference> {
         let mut references = self.document().references();
@@ -160,6 +170,9 @@ impl Spec {
     /// Reports what is wrong given what it refers to. `lookup` sees the documents of the same
     /// workspace, those of the same request included.
     pub fn validate_with(&self, lookup: &dyn Fn(Kind, &str) -> Option<Spec>, problems: &mut Problems) {
+        let built_in = |kind, name: &str| crate::builtin::monitor(name).filter(|_| kind == Kind::Monitor);
+        let lookup: &dyn Fn(Kind, &str) -> Option<Spec> =
+            &|kind, name| built_in(kind, name).map(|spec| spec.as_ref().clone().into()).or_else(|| lookup(kind, name));
         for reference in self.references() {
             if lookup(reference.kind, &reference.name).is_none() {
                 problems.add(

@@ -9,12 +9,13 @@
 //! **Entry points**: [`resource::Resource`] for what users write, [`delta::Batch`] for what
 //! agents send, [`ports`] for what one room may ask of another.
 //!
-//! **Data flow**: text → [`decode`] → [`kinds`] → `validate` → [`resource::Resource`];
+//! **Data flow**: text → [`syntax`] → [`decode`] → [`kinds`] → `validate` → [`resource::Resource`];
 //! lines → (agent) → [`delta::Batch`] → (collector, engine) → [`ports::WindowReader`].
 
 pub mod address;
 pub mod agents;
 pub mod alert;
+pub mod builtin;
 pub mod decimal;
 pub mod decode;
 pub mod delta;
@@ -30,6 +31,7 @@ pub mod protocol;
 pub mod query;
 pub mod resource;
 pub mod secret;
+pub mod syntax;
 pub mod time;
 
 pub use decimal::Decimal;

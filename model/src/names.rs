@@ -1,10 +1,39 @@
 //! Names and ids.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
+
+use crate::protocol::MAX_KEY_BYTES;
 
 /// The bucket that takes the keys over a monitor's limit. Its figures are real; only the keys are folded.
 pub const OTHER_KEY: &str = "(other)";
+
+/// Bytes of the digest behind a key that was cut, in hexadecimal 16 digits: of the keys of one monitor no
+/// two have the same.
+const DIGEST_BYTES: usize = 8;
+
+/// What stands between a key that was cut and its digest.
+const CUT: &str = "…#";
+
+/// `value` as it is kept as a key: what is longer than [`MAX_KEY_BYTES`] is cut where a character ends, and
+/// a digest of the whole put behind it, as `…#9f3a2c11d04b7e65`. The same everywhere and always, so that
+/// agents, versions and times of one key add up.
+#[inline]
+pub fn stored_key(value: &str) -> Cow<'_, str> {
+    if value.len() <= MAX_KEY_BYTES { Cow::Borrowed(value) } else { Cow::Owned(cut_key(value)) }
+}
+
+#[cold]
+fn cut_key(value: &str) -> String {
+    let room = MAX_KEY_BYTES - CUT.len() - 2 * DIGEST_BYTES;
+    let digest = &Sha256::digest(value.as_bytes())[..DIGEST_BYTES];
+    let mut key = format!("{}{CUT}", &value[..value.floor_char_boundary(room)]);
+    digest.iter().for_each(|byte| key.push_str(&format!("{byte:02x}")));
+    key
+}
 
 /// The workspace every server starts with.
 pub const DEFAULT_WORKSPACE: &str = "default";
@@ -64,5 +93,35 @@ pub fn column_name_problem(name: &str) -> Option<&'static str> {
         }
         Some(_) if name.len() > 63 => Some("is longer than 63 characters"),
         Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn long_keys_are_cut_and_told_apart() {
+        let long = "a".repeat(MAX_KEY_BYTES);
+        assert_eq!(stored_key(&long), long);
+        let (one, two) = (stored_key(&format!("{long}1")).into_owned(), stored_key(&format!("{long}2")).into_owned());
+        assert_ne!(one, two);
+        // What is stored stays under its name.
+        assert_eq!(one, format!("{}…#{}", &long[..236], "3695957a683bafbd"));
+        assert_eq!(one.len(), MAX_KEY_BYTES);
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_fits_ends_with_a_character_and_stays_as_it_is(value in "[a衣😀]{0,400}", tail in "[ab]{1,3}") {
+            let key = stored_key(&value).into_owned();
+            prop_assert!(key.len() <= MAX_KEY_BYTES);
+            prop_assert_eq!(stored_key(&key), key.as_str());
+            let longer = format!("{value}{tail}");
+            prop_assert_ne!(stored_key(&longer), key.as_str());
+            prop_assert!(value.len() > MAX_KEY_BYTES || key == value);
+        }
     }
 }

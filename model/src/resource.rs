@@ -119,7 +119,7 @@ impl Resource {
         };
         let (spec, whole) = Spec::salvage(kind, document.get("spec").unwrap_or(&empty), problems);
         let spec = spec?;
-        problems.within("spec", |p| spec.validate(p));
+        problems.within("spec", |p| spec.validate_written(p));
         if !whole {
             problems.forget_absences();
         }

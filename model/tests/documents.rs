@@ -1,8 +1,8 @@
 //! What documents are accepted, and what is said of those that are not: whole documents in, problems out.
 
 use expect_test::{Expect, expect};
-use nightjar_model::decode::parse_yaml;
 use nightjar_model::kinds::Spec;
+use nightjar_model::syntax::parse_yaml;
 use nightjar_model::{Kind, Problems, Resource};
 
 fn parse(yaml: &str) -> Result<Resource, String> {
@@ -65,7 +65,7 @@ spec:
             metadata.name: may hold only a-z, 0-9 and `-`, and must start and end with a letter or digit
             metadata.workspace: is `other`, but the document was sent to `default`
             metadata.folder: has an empty part, or one that starts or ends with a space
-            spec.source.log.paths[0]: must be absolute
+            spec.source.log.paths[0]: must be absolute: write the whole path, beginning with `/`
             spec.source.log.paths[1]: must not hold `..` or NUL
             spec.source.log.time.timezone: `Mars/Base` is not an IANA time zone such as Asia/Shanghai
             spec.columns[0].name: must be a letter or `_`, then letters, digits and `_`
@@ -182,6 +182,43 @@ spec:
         spec.where.method: monitor `trade-create` does not group by it; it groups by goods, $idc
     "#]]
     .assert_eq(&found);
+}
+
+#[test]
+fn a_rule_may_judge_what_every_workspace_has() {
+    let told = |spec: &str| {
+        let rule =
+            parse(&format!("{{ kind: AlertRule, metadata: {{ name: r }}, spec: {spec} }}")).expect("valid in itself");
+        let mut problems = Problems::new();
+        rule.spec.validate_with(&|_, _| None, &mut problems);
+        problems.into_vec().iter().map(|p| format!("{}: {}\n", p.path, p.message)).collect::<String>()
+    };
+    let conditions = |field: &str| format!("conditions: [ {{ field: {field}, op: '<', threshold: 50 }} ]");
+    let by_reason = "where: { monitor: { in: [orders] }, reason: { any: true }, host: { any: true } }";
+    assert_eq!(told(&format!("{{ monitor: _faults, {by_reason}, {} }}", conditions("count"))), "");
+    assert_eq!(told(&format!("{{ monitor: _intake, {} }}", conditions("understood"))), "");
+    expect![[r#"
+        spec.conditions[0].field: monitor `_intake` has no statistic `cost`; it has lines, understood, counted, files, files_least
+        spec.where.reason: monitor `_intake` does not group by it; it groups by monitor
+    "#]]
+    .assert_eq(&told(&format!("{{ monitor: _intake, where: {{ reason: {{ any: true }} }}, {} }}", conditions("cost"))));
+    assert!(told(&format!("{{ monitor: _other, {} }}", conditions("count"))).contains("there is no Monitor `_other`"));
+}
+
+#[test]
+fn a_stored_monitor_goes_on_though_it_would_not_be_written_today() {
+    let yaml = "{ type: minute, source: { log: { paths: [ { path: '/var/log/*.log' } ], charset: utf-16 } } }";
+    let document = format!("{{ kind: Monitor, metadata: {{ name: m }}, spec: {yaml} }}");
+    expect![[r#"
+        spec.source.log.charset: UTF-16LE cannot be read line by line; convert the log to UTF-8
+        spec.source.log.paths[0]: holds `*`, `?` or `[`, which only `glob` expands: write `glob: /var/log/*.log`; a file whose name has such a character is `glob` with it in brackets: `/var/log/[*].log`
+    "#]]
+    .assert_eq(&parse(&document).expect_err("refused"));
+    let stored = parse_yaml(yaml).expect("YAML");
+    let spec = Spec::decode(Kind::Monitor, &stored[0], &mut Problems::new()).expect("a monitor");
+    let mut problems = Problems::new();
+    spec.validate(&mut problems);
+    assert!(problems.is_empty());
 }
 
 #[test]

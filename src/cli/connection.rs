@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use nightjar_model::Secret;
+use nightjar_model::decode::decode;
+use nightjar_model::syntax::{parse_settings, problem_lines};
+use nightjar_model::{Problem, Problems, Secret};
 use reqwest::{Method, RequestBuilder, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -151,9 +153,15 @@ impl Profile {
     }
 
     fn read(path: &Path) -> anyhow::Result<Self> {
-        match std::fs::read_to_string(path) {
-            Ok(text) if text.trim().is_empty() => Ok(Self::default()),
-            Ok(text) => serde_yaml_ng::from_str(&text).with_context(|| format!("{} is not valid", path.display())),
+        match std::fs::read(path) {
+            Ok(text) => {
+                let refused = |problems: Vec<Problem>| {
+                    anyhow::anyhow!("{} is not valid:{}", path.display(), problem_lines(&problems))
+                };
+                let tree = parse_settings(&text).map_err(refused)?;
+                let mut problems = Problems::new();
+                decode("", &tree, &mut problems).ok_or_else(|| refused(problems.into_vec()))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
         }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use nightjar_model::syntax::to_yaml;
 use nightjar_model::{Metadata, Resource};
 use reqwest::Method;
 use serde_json::Value;
@@ -36,12 +37,12 @@ pub(super) async fn run(connection: &Connection, args: DiffArgs) -> anyhow::Resu
         };
         let stored = match stored {
             Some(value) => match Resource::from_value(&value, Some(&connection.workspace)) {
-                Ok(stored) => text(stored)?,
-                Err(_) => serde_yaml_ng::to_string(&value)?,
+                Ok(stored) => text(stored),
+                Err(_) => to_yaml(&value),
             },
             None => String::new(),
         };
-        let changes = lines(&stored, &text(resource)?);
+        let changes = lines(&stored, &text(resource));
         if !changes.is_empty() {
             differs = true;
             emit(&format!(
@@ -54,10 +55,10 @@ pub(super) async fn run(connection: &Connection, args: DiffArgs) -> anyhow::Resu
 }
 
 /// With defaults filled in, without what the server sets.
-fn text(resource: Resource) -> anyhow::Result<String> {
+fn text(resource: Resource) -> String {
     let Metadata { name, display_name, folder, labels, .. } = resource.metadata;
     let metadata = Metadata { name, display_name, folder, labels, ..Metadata::default() };
-    Ok(serde_yaml_ng::to_string(&Resource { metadata, ..resource }.to_value())?)
+    to_yaml(&Resource { metadata, ..resource }.to_value())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -142,7 +142,7 @@ pub(super) async fn get(connection: &Connection, args: GetArgs) -> anyhow::Resul
         let document: Value = connection.json(request).await?;
         return emit(&match args.output {
             Output::Json => shown_json(&document),
-            Output::Yaml => yaml(&[document])?,
+            Output::Yaml => yaml(&[document]),
             Output::Table => documents_table(&[document]),
         });
     }
@@ -152,9 +152,68 @@ pub(super) async fn get(connection: &Connection, args: GetArgs) -> anyhow::Resul
     let items = all_pages(connection, || connection.in_workspace(Method::GET, path).query(&filter)).await?;
     emit(&match args.output {
         Output::Json => shown_json(&json!({ "items": items })),
-        Output::Yaml => yaml(&items)?,
+        Output::Yaml => yaml(&items),
+        Output::Table if args.kind == Kind::Monitor => monitors_table(&items, &readings(connection).await?),
         Output::Table => documents_table(&items),
     })
+}
+
+/// What each monitor reads. A server that does not tell yet is none the worse for it.
+async fn readings(connection: &Connection) -> anyhow::Result<Vec<Value>> {
+    match all_pages(connection, || connection.in_workspace(Method::GET, "readings")).await {
+        Err(error) if error.downcast_ref::<Refused>().is_some_and(|refused| refused.status == 404) => Ok(Vec::new()),
+        answer => answer,
+    }
+}
+
+/// With the state of what each reads, the lines of the last ten minutes and the part understood.
+fn monitors_table(items: &[Value], readings: &[Value]) -> String {
+    let of = |name: &Value| readings.iter().find(|reading| reading["monitor"] == *name);
+    let rows: Vec<Vec<String>> = items
+        .iter()
+        .map(|item| {
+            let metadata = &item["metadata"];
+            let reading = of(&metadata["name"]).unwrap_or(&Value::Null);
+            let understood = reading["understood"]
+                .as_f64()
+                .map_or("-".to_owned(), |part| format!("{:.1} %", (part * 10.0).floor() / 10.0));
+            vec![
+                cell(&metadata["name"]),
+                cell(&metadata["folder"]),
+                cell(&metadata["displayName"]),
+                cell(&reading["state"]),
+                cell(&reading["files"]),
+                cell(&reading["lines"]),
+                understood,
+                cell(&metadata["version"]),
+                cell(&metadata["updatedAt"]),
+                cell(&metadata["updatedBy"]),
+            ]
+        })
+        .collect();
+    let titles =
+        ["NAME", "FOLDER", "DISPLAY NAME", "READING", "FILES", "LINES 10M", "UNDERSTOOD", "VERSION", "UPDATED", "BY"];
+    table(&titles, &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_monitor_that_understands_nothing_is_seen_in_the_list() {
+        let items =
+            [json!({"metadata": {"name": "nginx", "version": 1}}), json!({"metadata": {"name": "new", "version": 2}})];
+        let readings = [
+            json!({"monitor": "nginx", "state": "not_understood", "files": 2, "lines": 689, "understood": 0.0}),
+            json!({"monitor": "other", "state": "reading", "files": 1, "lines": 1, "understood": 99.97}),
+        ];
+        let shown = monitors_table(&items, &readings);
+        let lines: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[1][..8], ["nginx", "-", "-", "not_understood", "2", "689", "0.0", "%"], "{shown}");
+        assert_eq!(lines[2][..7], ["new", "-", "-", "-", "-", "-", "-"], "{shown}");
+        assert!(monitors_table(&items, &[]).contains("nginx"));
+    }
 }
 
 /// Every item of a listing, page after page.

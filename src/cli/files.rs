@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use nightjar_model::decode::parse_yaml;
+use nightjar_model::syntax::{parse_documents, text_of};
 use nightjar_model::{Problem, Resource};
 use serde_json::Value;
 
@@ -24,8 +24,8 @@ pub(super) fn read_all(paths: &[PathBuf]) -> anyhow::Result<Vec<DocumentFile>> {
     let mut files = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).context("cannot read the standard input")?;
+            let mut text = Vec::new();
+            std::io::stdin().read_to_end(&mut text).context("cannot read the standard input")?;
             files.push(parse("-", &text)?);
         } else if path.is_dir() {
             let mut found = Vec::new();
@@ -49,14 +49,17 @@ pub(super) fn read_all(paths: &[PathBuf]) -> anyhow::Result<Vec<DocumentFile>> {
 }
 
 fn read(path: &Path) -> anyhow::Result<DocumentFile> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     parse(&path.display().to_string(), &text)
 }
 
-fn parse(name: &str, text: &str) -> anyhow::Result<DocumentFile> {
-    let parsed = parse_yaml(text).map_err(|problem| {
-        let problem = Problem { path: format!("{name}: {}", problem.path), message: problem.message };
-        Refused::local("a file cannot be read as YAML", vec![problem])
+fn parse(name: &str, text: &[u8]) -> anyhow::Result<DocumentFile> {
+    let parsed = text_of(text).map_err(|problem| vec![problem]).and_then(parse_documents).map_err(|problems| {
+        let in_file = |problem: Problem| {
+            let separator = if problem.path.is_empty() { "" } else { ": " };
+            Problem { path: format!("{name}{separator}{}", problem.path), message: problem.message }
+        };
+        Refused::local("a file cannot be read", problems.into_iter().map(in_file).collect())
     })?;
     let documents = parsed.into_iter().flat_map(|value| match value {
         Value::Array(documents) => documents,
@@ -146,6 +149,16 @@ mod tests {
         check(&files, "documents[9].spec.x", "documents[9].spec.x");
         check(&files[..1], "spec.x", "a.yaml: spec.x");
         check(&files[..1], "", "a.yaml");
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_before_anything_is_sent() {
+        let refusal = |text: &[u8]| format!("{}", parse("a.yaml", text).expect_err("refused"));
+        let told = refusal(b"kind: A\nspec:\n  exclude: [x]\n  exclude: []\n");
+        assert!(told.contains("a.yaml: spec.exclude: `exclude` is there twice, in line 3 and in line 4"), "{told}");
+        assert!(refusal(b"\xff\xfek\0i\0").contains("save it as UTF-8"));
+        let marked = parse("a.yaml", "\u{feff}kind: A\n---\nkind: B\n".as_bytes()).expect("read");
+        assert_eq!(marked.documents.len(), 2);
     }
 
     #[test]

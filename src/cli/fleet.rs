@@ -74,7 +74,7 @@ async fn list(connection: &Connection, output: Output) -> anyhow::Result<()> {
     let items = all_pages(connection, || connection.in_workspace(Method::GET, "agents")).await?;
     emit(&match output {
         Output::Json => shown_json(&json!({ "items": items })),
-        Output::Yaml => yaml(&[json!({ "items": items })])?,
+        Output::Yaml => yaml(&[json!({ "items": items })]),
         Output::Table => {
             let agents: Vec<AgentView> = serde_json::from_value(Value::Array(items))?;
             agents_table(&agents)

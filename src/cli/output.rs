@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Write};
 
+use nightjar_model::syntax::to_yaml;
 use serde_json::Value;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -26,15 +27,8 @@ pub(super) fn json(value: &Value) -> String {
 }
 
 /// Documents one after another.
-pub(super) fn yaml(values: &[Value]) -> anyhow::Result<String> {
-    let mut text = String::new();
-    for (index, value) in values.iter().enumerate() {
-        if index > 0 {
-            text.push_str("---\n");
-        }
-        text.push_str(&serde_yaml_ng::to_string(value)?);
-    }
-    Ok(text)
+pub(super) fn yaml(values: &[Value]) -> String {
+    values.iter().map(to_yaml).collect::<Vec<_>>().join("---\n")
 }
 
 /// Columns under their titles, as wide as they need to be.

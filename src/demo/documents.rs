@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use nightjar_model::decode::parse_yaml;
+use nightjar_model::syntax::{parse_yaml, problem_lines};
 use serde_json::{Value, json};
 
 use super::sinks::{Keys, Sinks};
@@ -15,8 +15,8 @@ const PEOPLE: &str = include_str!("../../examples/people.yaml");
 pub(super) fn all(log: &Path, sinks: &Sinks, keys: &Keys) -> Result<Value> {
     let mut documents = Vec::new();
     for text in [TRADE, PEOPLE] {
-        let parsed =
-            parse_yaml(text).map_err(|problem| anyhow::anyhow!("an example is no YAML: {}", problem.message))?;
+        let parsed = parse_yaml(text)
+            .map_err(|problems| anyhow::anyhow!("an example is no YAML:{}", problem_lines(&problems)))?;
         documents.extend(parsed.into_iter().filter(wanted));
     }
     for document in &mut documents {

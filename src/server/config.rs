@@ -4,11 +4,12 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use nightjar_alerting::AlertingConfig;
 use nightjar_collector::CollectorConfig;
 use nightjar_engine::EngineConfig;
-use nightjar_model::decode::{parse_yaml, salvage};
+use nightjar_model::decode::salvage;
+use nightjar_model::syntax::{parse_settings, problem_lines};
 use nightjar_model::{Problem, Problems};
 use nightjar_store::StoreConfig;
 use nightjar_web::WebConfig;
@@ -176,18 +177,15 @@ fn place_rooms(root: &mut Map<String, Value>) {
 }
 
 fn read_file(file: &Path) -> Result<Value> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let mut documents =
-        parse_yaml(&text).map_err(|problem| anyhow::anyhow!("{}: {}", file.display(), problem.message))?;
-    match (documents.len(), documents.pop()) {
-        (_, None) => Ok(Value::Object(Map::new())),
-        (1, Some(tree)) if tree.is_object() => Ok(tree),
-        _ => bail!("{}: must be one mapping of settings", file.display()),
-    }
+    let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    parse_settings(&text)
+        .map_err(|problems| anyhow::anyhow!("{} is not valid:{}", file.display(), problem_lines(&problems)))
 }
 
 #[cfg(test)]
 mod tests {
+    use nightjar_model::syntax::parse_yaml;
+
     use super::*;
 
     fn resolve(yaml: &str, environment: &[(&str, &str)]) -> Result<Config, Vec<String>> {

@@ -3,7 +3,8 @@
 //! YAML. A variable that names no setting is a problem, so that a slip of the pen is not passed over.
 
 use nightjar_model::Problems;
-use nightjar_model::decode::{decode, parse_yaml};
+use nightjar_model::decode::decode;
+use nightjar_model::syntax::parse_yaml;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 

@@ -15,5 +15,6 @@ mod figures;
 mod install;
 mod late;
 mod people;
+mod readings;
 mod refusals;
 mod tls;

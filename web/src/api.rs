@@ -10,6 +10,7 @@ mod figures;
 mod lab;
 mod overview;
 mod people;
+mod readings;
 mod server;
 mod session;
 mod test_send;
@@ -36,6 +37,7 @@ pub(crate) fn routes() -> Routes {
         .merge(apply::routes())
         .merge(figures::routes())
         .merge(windows::routes())
+        .merge(readings::routes())
         .merge(lab::routes())
         .merge(agents::routes())
         .merge(alerts::routes())

@@ -8,8 +8,9 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use nightjar_model::Problems;
-use nightjar_model::decode::{decode, parse_yaml};
+use nightjar_model::decode::decode;
+use nightjar_model::syntax::{parse_documents, parse_json, text_of, to_yaml};
+use nightjar_model::{Problem, Problems};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -30,7 +31,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for Json<T> {
         let bytes = read(request, shared.config.body_limit_bytes).await?;
         let value = match format {
             _ if bytes.is_empty() => Value::Object(Map::new()),
-            Some(Format::Json) => parse_json(&bytes)?,
+            Some(Format::Json) => read_json(&bytes)?,
             _ => return Err(unsupported("application/json")),
         };
         let mut problems = Problems::new();
@@ -51,15 +52,13 @@ impl FromRequest<Arc<Shared>> for Documents {
         let format = Format::of_body(request.headers());
         let bytes = read(request, shared.config.body_limit_bytes).await?;
         let documents = match format {
-            Some(Format::Json) => match parse_json(&bytes)? {
+            Some(Format::Json) => match read_json(&bytes)? {
                 Value::Array(documents) => documents,
                 document => vec![document],
             },
             Some(Format::Yaml) => {
-                let text = std::str::from_utf8(&bytes).map_err(|_| Failure::malformed("The body is not UTF-8."))?;
-                parse_yaml(text).map_err(|problem| {
-                    Failure::malformed("The body is not valid YAML.").with_problem(problem.path, problem.message)
-                })?
+                let parsed = text_of(&bytes).map_err(|problem| vec![problem]).and_then(parse_documents);
+                parsed.map_err(|problems| malformed("The body is not valid YAML.", problems))?
             }
             None => return Err(unsupported("application/json or application/yaml")),
         };
@@ -108,14 +107,7 @@ pub(crate) fn json(value: &impl Serialize) -> Answer {
 }
 
 pub(crate) fn yaml(documents: &[Value]) -> Answer {
-    let mut text = String::new();
-    for (index, document) in documents.iter().enumerate() {
-        if index > 0 {
-            text.push_str("---\n");
-        }
-        let shown = serde_yaml_ng::to_string(document);
-        text.push_str(&shown.map_err(|error| nightjar_model::Error::internal(error.to_string()))?);
-    }
+    let text = documents.iter().map(to_yaml).collect::<Vec<_>>().join("---\n");
     Ok(typed(YAML, text.into_bytes()))
 }
 
@@ -167,17 +159,16 @@ async fn read_body(body: Body, limit: usize) -> Result<Bytes, bool> {
     })
 }
 
-fn parse_json(bytes: &[u8]) -> Answer<Value> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        Failure::malformed("The body is not valid JSON.")
-            .with_problem(format!("line {} column {}", error.line(), error.column()), json_message(&error))
-    })
+fn read_json(bytes: &[u8]) -> Answer<Value> {
+    parse_json(bytes).map_err(|problems| malformed("The body is not valid JSON.", problems))
 }
 
-/// serde_json's message without the place, which stands beside it.
-fn json_message(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.rfind(" at line ").map_or(text.as_str(), |at| &text[..at]).to_owned()
+fn malformed(detail: &str, problems: Vec<Problem>) -> Failure {
+    problems.into_iter().fold(Failure::malformed(detail), |failure, problem| {
+        // Of an array of documents.
+        let path = if problem.path.starts_with('[') { format!("documents{}", problem.path) } else { problem.path };
+        failure.with_problem(path, problem.message)
+    })
 }
 
 fn unsupported(accepted: &str) -> Failure {

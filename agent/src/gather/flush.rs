@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use nightjar_model::Timestamp;
-use nightjar_model::delta::{
-    FAULT_KEYS, FAULTS_MONITOR, FAULTS_WIDTH, LINES_FIELD, MonitorDelta, Partial, Watermark, WindowDelta,
-};
+use nightjar_model::delta::{MonitorDelta, Watermark, WindowDelta};
 use nightjar_model::names::MonitorKey;
 use nightjar_model::protocol::encode_gathered;
 
@@ -24,7 +22,7 @@ const SET_BACK: Duration = Duration::from_secs(5);
 /// What was taken out of the monitors and the tailer and is not in the journal yet.
 #[derive(Default)]
 pub(super) struct Gathered {
-    deltas: Vec<MonitorDelta>,
+    pub(super) deltas: Vec<MonitorDelta>,
     changes: PositionChanges,
     /// Made of the above, and refused by the journal: nothing is added until it is in.
     stuck: Option<Stuck>,
@@ -54,6 +52,10 @@ impl Gatherer {
     pub(super) fn collect(&mut self) {
         for running in self.monitors.iter_mut().flatten() {
             self.gathered.deltas.extend(running.pipeline.drain());
+            let intake = running.pipeline.drain_intake();
+            if !intake.is_empty() {
+                self.intake.entry(running.name.clone()).or_default().add(&intake);
+            }
             for (reason, count) in running.take_faults().collect::<Vec<_>>() {
                 *self.faults.entry((running.name.clone(), reason)).or_default() += count;
             }
@@ -74,13 +76,13 @@ impl Gatherer {
             return;
         }
         self.collect();
-        let faults = self.fault_delta(now);
-        self.gathered.deltas.extend(faults);
+        let accounted = self.account(now);
         let nothing = self.gathered.deltas.is_empty() && self.gathered.changes.is_empty();
         let moved = self.moved_watermarks();
-        let is_news = moved.iter().any(|moved| moved.is_news);
+        let is_news = moved.iter().any(|moved| moved.is_news) || !accounted.is_empty();
         if !nothing || is_news {
-            let watermarks: Vec<Watermark> = moved.into_iter().map(|moved| self.tell(moved)).collect();
+            let mut watermarks: Vec<Watermark> = moved.into_iter().map(|moved| self.tell(moved)).collect();
+            watermarks.extend(accounted);
             let deltas = std::mem::take(&mut self.gathered.deltas);
             let changes = std::mem::take(&mut self.gathered.changes);
             if !self.append(payloads(deltas, &watermarks), changes) {
@@ -119,6 +121,7 @@ impl Gatherer {
         for running in self.monitors.iter_mut().flatten() {
             running.watermark = None;
         }
+        self.accounted = None;
     }
 
     /// The watermarks that moved since they were last told. They go back with the clock alone.
@@ -143,24 +146,6 @@ impl Gatherer {
             told.gap = running.gap.take();
         }
         told
-    }
-
-    fn fault_delta(&mut self, now: Timestamp) -> Option<MonitorDelta> {
-        let start = now.floor(FAULTS_WIDTH);
-        let window = |((monitor, reason), count): ((String, nightjar_model::delta::FaultReason), u64)| WindowDelta {
-            start,
-            keys: vec![monitor, reason.name().to_owned(), self.host.hostname.clone()],
-            partials: vec![Partial::lines(count)],
-        };
-        let faults = std::mem::take(&mut self.faults).into_iter().filter(|(_, count)| *count > 0);
-        let windows: Vec<WindowDelta> = faults.map(window).collect();
-        (!windows.is_empty()).then(|| MonitorDelta {
-            monitor: MonitorKey::new(&self.workspace, FAULTS_MONITOR),
-            width: FAULTS_WIDTH,
-            group_by: FAULT_KEYS.map(str::to_owned).to_vec(),
-            fields: vec![LINES_FIELD.to_owned()],
-            windows,
-        })
     }
 }
 
@@ -229,6 +214,7 @@ fn windows_that_fit(delta: &MonitorDelta, room: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use nightjar_model::delta::Partial;
     use nightjar_model::protocol::decode_gathered;
 
     use super::*;

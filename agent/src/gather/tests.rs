@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use nightjar_model::Clock;
+use nightjar_model::builtin::{self, Blindness, INTAKE_MONITOR, Intake, files_of};
 use nightjar_model::delta::{FAULTS_MONITOR, MonitorDelta, Watermark};
 use nightjar_model::protocol::decode_gathered;
 
@@ -89,8 +90,16 @@ impl Rig {
         self.gatherer.round();
     }
 
-    /// What is new in the journal.
+    /// What is new in the journal, without what the agent says of its own work.
     fn records(&mut self) -> (Vec<MonitorDelta>, Vec<Watermark>) {
+        let (mut deltas, mut watermarks) = self.all_records();
+        deltas.retain(|delta| delta.monitor.name != INTAKE_MONITOR);
+        watermarks.retain(|told| builtin::monitor(&told.monitor.name).is_none());
+        (deltas, watermarks)
+    }
+
+    /// What is new in the journal.
+    fn all_records(&mut self) -> (Vec<MonitorDelta>, Vec<Watermark>) {
         let (mut deltas, mut watermarks) = (Vec::new(), Vec::new());
         while let Some(record) = self.shared.journal().next_after(self.taken).unwrap() {
             self.taken = record.sequence;
@@ -452,4 +461,48 @@ fn a_clock_that_was_ahead_and_is_set_back_leaves_no_minute_partial() {
     // What a slewed clock does is no news.
     rig.at(119_000);
     assert_eq!(told(&mut rig), None);
+}
+
+#[test]
+fn says_what_it_read_and_what_of_it_it_understood() {
+    let mut rig = Rig::new();
+    let filtered = rig
+        .spec("a.log")
+        .replace("\"group_by\"", "\"filter\":{\"include\":[{\"column\":\"k\",\"in\":[\"nobody\"]}]},\"group_by\"");
+    let (a, none) = (rig.spec("a.log"), rig.spec("none.log"));
+    rig.apply("1", &[("m", a), ("filtered", filtered), ("none", none)]);
+    rig.write("a.log", "2026-11-20 12:00:05,x,2\nno time,x,2\n2026-11-20 12:00:06,y,soon\n");
+    rig.at(8_000);
+    rig.write("a.log", "no time either\n");
+    rig.at(61_001);
+    let (deltas, watermarks) = rig.all_records();
+    let mut read: std::collections::BTreeMap<(String, i64), Vec<nightjar_model::delta::Partial>> = Default::default();
+    for window in deltas.iter().filter(|d| d.monitor.name == INTAKE_MONITOR).flat_map(|d| &d.windows) {
+        let into = read.entry((window.keys[0].clone(), window.start.0 - NOON)).or_default();
+        if into.is_empty() {
+            *into = Intake::default().partials();
+        }
+        into.iter_mut().zip(&window.partials).for_each(|(into, partial)| into.merge(partial).unwrap());
+    }
+    let intake = |name: &str, at: i64| Intake::from_partials(&read[&(name.to_owned(), at)]);
+    let files = |name: &str| files_of(&read[&(name.to_owned(), 0)]);
+    // What was read within the minute; the figure that is no number is of a line that counts.
+    assert_eq!(intake("m", 0), Intake { lines: 3, understood: 2, counted: 2 });
+    // What a filter drops is understood, whatever else is wrong with it.
+    assert_eq!(intake("filtered", 0), Intake { lines: 3, understood: 3, counted: 0 });
+    assert_eq!((files("m"), files("none")), (Some(1.0), Some(0.0)));
+    assert_eq!(Blindness::of(&read[&("none".to_owned(), 0)]), Some(Blindness::NoFile));
+    // Of the minute after, by when it was read.
+    assert_eq!(Blindness::of(&read[&("m".to_owned(), 60_000)]), Some(Blindness::NotUnderstood));
+    let told = |name: &str| watermarks.iter().filter(|w| w.monitor.name == name).map(|w| w.through.0 - NOON).last();
+    assert_eq!((told(INTAKE_MONITOR), told(FAULTS_MONITOR)), (Some(60_000), Some(60_000)));
+}
+
+#[test]
+fn one_that_has_nothing_to_collect_says_nothing_of_itself() {
+    let mut rig = Rig::new();
+    rig.apply("1", &[]);
+    rig.at(61_001);
+    rig.at(121_001);
+    assert_eq!(rig.all_records(), (vec![], vec![]));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nightjar_model::delta::FaultReason;
 use nightjar_model::{Decimal, Timestamp};
 
-use super::key::{cut_key, write_key};
+use super::key::{kept, write_key};
 use super::pick::{Columns, Fetch};
 use super::when::{Now, TimeReader};
 use super::windows::Windows;
@@ -108,7 +108,7 @@ impl Counter {
         }
         let at = match self.key_columns.as_slice() {
             [column] => match self.columns.value(*column, line) {
-                Some(value) => self.windows.count_line(event_time, cut_key(value)),
+                Some(value) => self.windows.count_line(event_time, &kept(value)),
                 None => return fault(FaultReason::ColumnMissing),
             },
             [] => self.windows.count_line(event_time, b""),

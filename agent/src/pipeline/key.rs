@@ -1,5 +1,8 @@
 //! Keys of windows: the values of the group-by columns as bytes to look up by, and as text to send.
 
+use std::borrow::Cow;
+
+use nightjar_model::names::stored_key;
 use nightjar_model::protocol::MAX_KEY_BYTES;
 
 /// Where the value of a group-by column comes from.
@@ -19,15 +22,15 @@ impl KeyPart {
     }
 }
 
-/// At most [`MAX_KEY_BYTES`], ending where a character does.
+/// The value as it is kept: see [`stored_key`].
 #[inline]
-pub(super) fn cut_key(value: &[u8]) -> &[u8] {
-    if value.len() <= MAX_KEY_BYTES {
-        return value;
-    }
-    let is_start = |at: &usize| value[*at] & 0xC0 != 0x80;
-    let end = (0..=MAX_KEY_BYTES).rev().find(is_start).unwrap_or(MAX_KEY_BYTES);
-    &value[..end]
+pub(super) fn kept(value: &[u8]) -> Cow<'_, [u8]> {
+    if value.len() <= MAX_KEY_BYTES { Cow::Borrowed(value) } else { Cow::Owned(kept_text(value).into_bytes()) }
+}
+
+#[cold]
+fn kept_text(value: &[u8]) -> String {
+    stored_key(&String::from_utf8_lossy(value)).into_owned()
 }
 
 /// Writes the key of `count` columns: the value of one, else each behind its length. False where
@@ -35,11 +38,11 @@ pub(super) fn cut_key(value: &[u8]) -> &[u8] {
 pub(super) fn write_key<'a>(key: &mut Vec<u8>, values: impl Iterator<Item = &'a [u8]>, count: usize) -> bool {
     key.clear();
     let mut written = 0;
-    for value in values.map(cut_key) {
+    for value in values.map(kept) {
         if count > 1 {
             key.extend_from_slice(&(value.len() as u16).to_le_bytes());
         }
-        key.extend_from_slice(value);
+        key.extend_from_slice(&value);
         written += 1;
     }
     written == count
@@ -57,16 +60,11 @@ pub(super) fn key_texts(parts: &[KeyPart], key: &[u8]) -> Vec<String> {
         }
         _ => std::mem::take(&mut rest),
     };
-    let text = |value: &[u8]| {
-        // Only a replacement can make it longer than it was.
-        let text = String::from_utf8_lossy(value);
-        String::from_utf8_lossy(cut_key(text.as_bytes())).into_owned()
-    };
     parts
         .iter()
         .map(|part| match part {
-            KeyPart::Fixed(value) => text(value.as_bytes()),
-            KeyPart::Column(_) => text(next()),
+            KeyPart::Fixed(value) => kept_text(value.as_bytes()),
+            KeyPart::Column(_) => kept_text(next()),
         })
         .collect()
 }

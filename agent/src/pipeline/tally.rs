@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use nightjar_model::builtin::Intake;
 use nightjar_model::delta::FaultReason;
 
 use super::Outcome;
@@ -16,6 +17,10 @@ const REASONS: usize = FaultReason::ALL.len();
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PipelineCounters {
     pub lines: u64,
+    /// Of `lines`.
+    pub counted: u64,
+    /// Of `lines`: neither counted nor dropped by the filter.
+    pub not_understood: u64,
     pub faults: BTreeMap<FaultReason, u64>,
     /// For each reason a recent `path: start of line`.
     pub examples: BTreeMap<FaultReason, String>,
@@ -26,6 +31,8 @@ pub(super) struct Tally {
     counters: PipelineCounters,
     /// Since the last drain.
     pending: [u64; REASONS],
+    /// What was told of before.
+    told: Intake,
 }
 
 impl Tally {
@@ -40,7 +47,9 @@ impl Tally {
 
     #[inline]
     pub(super) fn outcome(&mut self, outcome: &Outcome, path: &Path, line: &[u8]) {
+        self.counters.counted += u64::from(outcome.counted);
         if let Some(reason) = outcome.fault {
+            self.counters.not_understood += u64::from(!outcome.counted);
             self.count(reason, path, line);
         }
         if outcome.over_limit {
@@ -69,15 +78,30 @@ impl Tally {
         FaultReason::ALL.into_iter().zip(pending).filter(|(_, count)| *count > 0).collect()
     }
 
+    /// What was read since the last call.
+    pub(super) fn drain_intake(&mut self) -> Intake {
+        let PipelineCounters { lines, counted, not_understood, .. } = self.counters;
+        let all = Intake { lines, understood: lines - not_understood, counted };
+        let told = std::mem::replace(&mut self.told, all);
+        Intake {
+            lines: all.lines - told.lines,
+            understood: all.understood - told.understood,
+            counted: all.counted - told.counted,
+        }
+    }
+
     /// Everything, as if it had not happened here.
     pub(super) fn take(&mut self) -> PipelineCounters {
         self.pending = [0; REASONS];
+        self.told = Intake::default();
         std::mem::take(&mut self.counters)
     }
 
     /// Adds what another gathered; of examples the first stay.
     pub(super) fn absorb(&mut self, other: &PipelineCounters) {
         self.lines(other.lines);
+        self.counters.counted += other.counted;
+        self.counters.not_understood += other.not_understood;
         other.faults.iter().for_each(|(reason, count)| self.add(*reason, *count));
         for (reason, example) in &other.examples {
             self.counters.examples.entry(*reason).or_insert_with(|| example.clone());

@@ -1,5 +1,6 @@
 use expect_test::{Expect, expect};
 use nightjar_model::delta::FaultReason;
+use nightjar_model::names::stored_key;
 use nightjar_model::protocol::MAX_KEY_BYTES;
 use proptest::prelude::*;
 
@@ -8,7 +9,7 @@ use super::*;
 const NOW: &str = "2026-11-20T04:05:00Z";
 
 fn spec(yaml: &str) -> MonitorSpec {
-    let value = nightjar_model::decode::parse_yaml(yaml).expect("YAML").remove(0);
+    let value = nightjar_model::syntax::parse_yaml(yaml).expect("YAML").remove(0);
     serde_json::from_value(value).expect("a monitor")
 }
 
@@ -220,10 +221,30 @@ fn long_keys_and_lines_are_cut() {
     feed(&mut pipeline, &[line.as_bytes()]);
     pipeline.feed(b"2026-11-20 12:00:00,1,k,x,x,1,Y", true, Path::new("/x.log"), now());
     let delta = pipeline.drain().expect("figures");
-    assert_eq!(delta.windows[0].keys, ["衣".repeat(MAX_KEY_BYTES / 3)]);
+    assert_eq!(delta.windows[0].keys, [stored_key(&key)]);
+    assert!(delta.windows[0].keys[0].starts_with(&"衣".repeat(MAX_KEY_BYTES / 4)));
     assert_eq!(pipeline.drain_faults(), [(FaultReason::LineTooLong, 2)]);
     let example = &pipeline.counters().examples[&FaultReason::LineTooLong];
     assert!(example.starts_with("/x.log: 2026-11-20") && example.len() <= 200, "{example}");
+}
+
+#[test]
+fn keys_that_begin_alike_stay_apart() {
+    let long = "a".repeat(MAX_KEY_BYTES);
+    let line = |key: &str| format!("2026-11-20 12:00:00,1,{key},x,x,1,Y,").into_bytes();
+    for (yaml, columns) in [(TRADE.to_owned(), 1), (TRADE.replace("group_by: [goods]", "group_by: [goods, result]"), 2)]
+    {
+        let mut pipeline = compile(&yaml);
+        let keys = [long.clone(), format!("{long}1"), format!("{long}2"), format!("{long}衣"), format!("{long}1")];
+        let lines: Vec<Vec<u8>> = keys.iter().map(|key| line(key)).collect();
+        feed(&mut pipeline, &lines.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        let delta = pipeline.drain().expect("figures");
+        let counts: Vec<(&str, u64)> =
+            delta.windows.iter().map(|w| (w.keys[0].as_str(), w.partials[0].count())).collect();
+        let stored: Vec<String> = keys[..4].iter().map(|key| stored_key(key).into_owned()).collect();
+        let expected: Vec<(&str, u64)> = stored.iter().map(String::as_str).zip([1, 2, 1, 1]).collect();
+        assert_eq!((counts, delta.windows[0].keys.len()), (expected, columns));
+    }
 }
 
 #[test]

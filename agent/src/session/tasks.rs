@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::guard::Guard;
-use crate::pipeline::HostFacts;
+use crate::pipeline::{HostFacts, readable_lines};
 use crate::tail::{MAX_FILES_PER_PATTERN, expand, open_regular};
 use crate::trial;
 use crate::zone::HostZone;
@@ -198,15 +198,9 @@ fn last_lines(bytes: &[u8], count: usize, charset: &str) -> Result<(Vec<String>,
         return Ok((Vec::new(), charset.to_owned()));
     }
     let from = memchr::memrchr_iter(b'\n', bytes).nth(count - 1).map_or(0, |at| at + 1);
-    let bytes = &bytes[from..];
-    let encoding = if charset.eq_ignore_ascii_case("auto") {
-        if std::str::from_utf8(bytes).is_ok() { encoding_rs::UTF_8 } else { encoding_rs::GB18030 }
-    } else {
-        encoding_rs::Encoding::for_label(charset.as_bytes()).ok_or_else(|| format!("`{charset}` is not an encoding"))?
-    };
-    let text = encoding.decode_without_bom_handling(bytes).0;
-    let shown = |line: &str| line.trim_end_matches('\r').chars().take(MAX_LINE_CHARS).collect();
-    Ok((text.split('\n').map(shown).collect(), encoding.name().to_ascii_lowercase()))
+    let (lines, encoding) = readable_lines(&bytes[from..], charset)?;
+    let shown = |line: String| line.chars().take(MAX_LINE_CHARS).collect();
+    Ok((lines.into_iter().map(shown).collect(), encoding))
 }
 
 /// The last lines of the files that a monitor reads, the latest file's last.
@@ -269,6 +263,11 @@ mod tests {
         fs::write(&path, &gbk).unwrap();
         let Ok(AgentTaskResult::Preview(preview)) = task(&Guard::default(), &preview_of(&path, 2)) else { panic!() };
         assert_eq!((preview.lines, preview.charset.as_str()), (vec!["衣服".to_owned(), "食品".into()], "gb18030"));
+        // Line by line, as it will be counted.
+        fs::write(&path, [&gbk[..], "衣服,".as_bytes(), b"\xb4\xed\xce\xf3\n"].concat()).unwrap();
+        let Ok(AgentTaskResult::Preview(preview)) = task(&Guard::default(), &preview_of(&path, 2)) else { panic!() };
+        assert_eq!(preview.lines[0], "食品");
+        assert!(preview.lines[1].starts_with("衣服,\u{fffd}"), "{:?}", preview.lines);
         fs::write(&path, "x".repeat(3 << 20) + "\nlast\n").unwrap();
         let Ok(AgentTaskResult::Preview(preview)) = task(&Guard::default(), &preview_of(&path, 9)) else { panic!() };
         assert_eq!((preview.lines, preview.size_bytes), (vec!["last".to_owned()], (3 << 20) + 6));

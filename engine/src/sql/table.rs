@@ -11,8 +11,7 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DFSchema, DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use nightjar_model::delta::FAULT_KEYS;
-use nightjar_model::kinds::monitor::{MonitorSpec, Stat, StatFn};
+use nightjar_model::kinds::monitor::{MonitorSpec, Stat};
 use roaring::RoaringBitmap;
 
 use super::pushdown::{TimeRange, key_column, time_range};
@@ -30,15 +29,7 @@ pub(crate) struct TableShape {
 
 impl TableShape {
     pub(crate) fn of(spec: &MonitorSpec) -> Self {
-        Self::new(spec.group_by.clone(), spec.stats.clone())
-    }
-
-    pub(crate) fn faults() -> Self {
-        let count = Stat { name: "count".into(), function: StatFn::Lines, column: None };
-        Self::new(FAULT_KEYS.iter().map(|key| (*key).to_owned()).collect(), vec![count])
-    }
-
-    fn new(group_by: Vec<String>, stats: Vec<Stat>) -> Self {
+        let (group_by, stats) = (spec.group_by.clone(), spec.stats.clone());
         let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
         let mut fields = vec![Field::new("time", time, false)];
         fields.extend(group_by.iter().map(|name| Field::new(name, DataType::Utf8, true)));

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use nightjar_model::Resource;
-use nightjar_model::decode::parse_yaml;
+use nightjar_model::syntax::parse_yaml;
 
 fuzz_target!(|text: &str| {
     for value in parse_yaml(text).into_iter().flatten() {

@@ -8,7 +8,9 @@ use utoipa::ToSchema;
 
 use super::{Document, Kind, Reference, Spec};
 use crate::message_template;
+use crate::names::stored_key;
 use crate::problem::Problems;
+use crate::protocol::MAX_KEY_BYTES;
 use crate::time::Span;
 
 /// An alert rule's `spec`.
@@ -377,14 +379,27 @@ impl Document for AlertRuleSpec {
         if !(1..=60).contains(&self.recover.times) {
             problems.add("recover.times", "must be from 1 to 60");
         }
-        for (column, keys) in &self.where_ {
-            match keys {
+        for (column, keys_match) in &self.where_ {
+            match keys_match {
                 KeyMatch::Any(false) => problems
                     .add(format!("where.{column}.any"), "can only be true; leave the column out to merge its keys"),
                 KeyMatch::In(keys) if keys.is_empty() => {
                     problems.absent(format!("where.{column}.in"), "needs at least one key")
                 }
-                _ => {}
+                KeyMatch::In(keys) | KeyMatch::NotIn(keys) => {
+                    let side = if matches!(keys_match, KeyMatch::In(_)) { "in" } else { "not_in" };
+                    for (index, key) in keys.iter().enumerate().filter(|(_, key)| key.len() > MAX_KEY_BYTES) {
+                        let path = format!("where.{column}.{side}[{index}]");
+                        problems.add(
+                            path,
+                            format!(
+                                "is over {MAX_KEY_BYTES} bytes; such a key is kept as `{}`: write that",
+                                stored_key(key)
+                            ),
+                        );
+                    }
+                }
+                KeyMatch::Any(true) => {}
             }
         }
         if let Err(fault) = message_template::check(&self.message.text) {

@@ -1,5 +1,7 @@
 //! Monitor: which lines to read, what to pick out of them, and what to count.
 
+mod charset;
+mod paths;
 mod service;
 mod strftime;
 mod time;
@@ -11,6 +13,7 @@ use regex::Regex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
+pub use self::charset::encoding;
 use super::Document;
 use crate::decimal::Decimal;
 use crate::delta::{LINES_FIELD, Number, Partial, PartialKind};
@@ -413,6 +416,17 @@ impl Document for MonitorSpec {
             problems.add("limits.max_keys", "must be from 1 to 100000");
         }
     }
+
+    fn validate_written(&self, problems: &mut Problems) {
+        if let Err(problem) = encoding(&self.log().charset) {
+            problems.add("source.log.charset", problem);
+        }
+        for (index, pattern) in self.log().paths.iter().enumerate() {
+            if let Some(problem) = paths::mistaken(pattern).filter(|_| paths::impossible(pattern).is_none()) {
+                problems.add(format!("source.log.paths[{index}]"), problem);
+            }
+        }
+    }
 }
 
 impl MonitorSpec {
@@ -540,12 +554,8 @@ impl LogSource {
             problems.absent("paths", "needs at least one path");
         }
         for (index, pattern) in self.paths.iter().enumerate() {
-            let path = format!("paths[{index}]");
-            if !pattern.as_str().starts_with('/') {
-                problems.add(&path, "must be absolute");
-            }
-            if pattern.as_str().contains('\0') || pattern.as_str().split('/').any(|part| part == "..") {
-                problems.add(&path, "must not hold `..` or NUL");
+            if let Some(problem) = paths::impossible(pattern) {
+                problems.add(format!("paths[{index}]"), problem);
             }
         }
         problems.within("time", |p| self.time.validate(p));

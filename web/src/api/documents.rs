@@ -8,8 +8,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use nightjar_model::builtin;
+use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::ports::{ListQuery, Outcome, WriteOptions};
-use nightjar_model::{Kind, Problems, Resource, ResourceKey};
+use nightjar_model::{Kind, Metadata, Problems, Resource, ResourceKey};
 use serde_json::{Value, json};
 
 use super::{Items, ItemsPage, Routes, documents_openapi};
@@ -74,9 +76,15 @@ async fn list(
         limit: page.limit,
         cursor: page.cursor,
     };
+    let with_built_in = kind == Kind::Monitor && params.flag("builtIn");
     params.finish()?;
     let page = shared.services.resources.list(&query).await?;
-    let items: Vec<Value> = page.items.iter().map(Resource::to_value).collect();
+    let mut items: Vec<Value> = page.items.iter().map(Resource::to_value).collect();
+    // Where they are asked for, they come last: on the last page.
+    if with_built_in && page.next.is_none() && kind == Kind::Monitor {
+        let workspace = query.workspace.as_deref().unwrap_or_default();
+        items.extend(builtin::monitors().map(|(name, spec)| built_in(workspace, name, spec).to_value()));
+    }
     if format == Format::Yaml {
         let mut response = yaml(&items)?;
         if let Some(next) = page.next.as_deref().and_then(|next| HeaderValue::from_str(next).ok()) {
@@ -88,6 +96,11 @@ async fn list(
 }
 
 async fn show(State(shared): State<Arc<Shared>>, Named(key): Named, format: Format, headers: HeaderMap) -> Answer {
+    if key.kind == Kind::Monitor
+        && let Some(spec) = builtin::monitor(&key.name)
+    {
+        return document(&built_in(&key.workspace, &key.name, spec), format);
+    }
     let resource = shared.services.resources.get(&key).await?;
     let tag = etag(&resource);
     if tag.is_some() && headers.get(header::IF_NONE_MATCH) == tag.as_ref() {
@@ -163,6 +176,12 @@ async fn restore(
     params.finish()?;
     let resource = shared.services.resources.restore(caller.actor(), &key, version.unwrap_or_default()).await?;
     document(&resource, format)
+}
+
+/// A monitor that nobody wrote, as if it had been.
+fn built_in(workspace: &str, name: &str, spec: &MonitorSpec) -> Resource {
+    let metadata = Metadata { name: name.to_owned(), workspace: workspace.to_owned(), ..Metadata::default() };
+    Resource { metadata, spec: spec.clone().into() }
 }
 
 /// Puts in what the path says already, and refuses what contradicts it.

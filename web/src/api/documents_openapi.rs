@@ -36,7 +36,8 @@ pub(super) fn describe(document: &mut OpenApi) {
 }
 
 fn list(kind: Kind) -> OperationBuilder {
-    OperationBuilder::new()
+    let built_in = typed("builtIn", Type::Boolean, "Also the monitors that every workspace has: `_faults`, `_intake`");
+    let list = OperationBuilder::new()
         .summary(Some("List"))
         .extensions(Some(access("viewer")))
         .parameter(text("folder", ParameterIn::Query, "The folder and those under it"))
@@ -44,7 +45,8 @@ fn list(kind: Kind) -> OperationBuilder {
         .parameter(text("q", ParameterIn::Query, "Part of the name or display name"))
         .parameter(typed("limit", Type::Integer, "From 1 to 1000; 100 without it"))
         .parameter(text("cursor", ParameterIn::Query, "`next` of the page before"))
-        .response("200", content("A page", page_of(kind.name()).into()))
+        .response("200", content("A page", page_of(kind.name()).into()));
+    if kind == Kind::Monitor { list.parameter(built_in) } else { list }
 }
 
 fn put(kind: Kind) -> OperationBuilder {

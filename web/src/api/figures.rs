@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use nightjar_model::agents::{AgentHealth, AgentView};
+use nightjar_model::builtin;
 use nightjar_model::delta::FAULTS_MONITOR;
 use nightjar_model::kinds::alert_rule::KeyMatch;
 use nightjar_model::names::{AgentId, MonitorKey};
@@ -16,6 +17,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::Routes;
+use super::readings::{Reading, read};
 use crate::body::{Json, json, typed};
 use crate::problem::Answer;
 use crate::serve::Shared;
@@ -49,6 +51,8 @@ pub(crate) struct MonitorStatus {
     faults: Vec<FaultCount>,
     /// Files read now, on all agents together.
     files: u64,
+    /// What was read in the last ten minutes; null for a built-in monitor.
+    reading: Option<Reading>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -87,7 +91,13 @@ async fn sql(State(shared): State<Arc<Shared>>, Path(ws): Path<String>, Json(req
     extensions(("x-nightjar-access" = json!("viewer"))))]
 async fn status(State(shared): State<Arc<Shared>>, Path((ws, name)): Path<(String, String)>) -> Answer {
     let services = &shared.services;
-    services.resources.get(&ResourceKey::new(Kind::Monitor, &ws, &name)).await?;
+    let reading = if builtin::monitor(&name).is_some() {
+        None
+    } else {
+        let monitor = services.resources.get(&ResourceKey::new(Kind::Monitor, &ws, &name)).await?;
+        let enabled = monitor.spec.as_monitor().is_some_and(|spec| spec.enabled);
+        read(&shared, &ws, &[(&name, enabled)]).await?.pop()
+    };
     let progress = services.windows.progress(&MonitorKey::new(&ws, &name)).await?;
     let fleet = services.fleet.agents(&ws).await?;
     let contributors = services.windows.contributors(&MonitorKey::new(&ws, &name)).await?;
@@ -103,7 +113,7 @@ async fn status(State(shared): State<Arc<Shared>>, Path((ws, name)): Path<(Strin
     let reports = || fleet.iter().flat_map(|view| &view.monitors).filter(|report| report.monitor == name);
     let files = reports().map(|report| u64::from(report.files)).sum();
     let faults = faults(&shared, &ws, &name, &fleet).await?;
-    json(&MonitorStatus { complete_through: progress.complete_through, agents, faults, files })
+    json(&MonitorStatus { complete_through: progress.complete_through, agents, faults, files, reading })
 }
 
 /// Faults of the last hour, the most frequent first.

@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::Routes;
+use super::readings::{self, Reading};
 use crate::body::json;
 use crate::problem::Answer;
 use crate::serve::Shared;
@@ -49,6 +50,8 @@ pub(crate) struct Overview {
     latest: Vec<Alert>,
     /// Monitors whose figures wait for somebody.
     incomplete: Vec<IncompleteMonitor>,
+    /// Monitors that understand hardly any or none of their lines, or find no file.
+    blind: Vec<Reading>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -112,6 +115,11 @@ async fn overview(State(shared): State<Arc<Shared>>, Path(ws): Path<String>) -> 
     let first = now.floor(HOUR).saturating_sub(HOUR * (TREND_HOURS - 1));
     let started =
         alerts(&shared, AlertQuery { workspace: ws.clone(), since: Some(first), ..AlertQuery::default() }).await?;
+    let names: Vec<(&str, bool)> =
+        monitors.iter().filter(|m| is_enabled(m)).map(|m| (m.metadata.name.as_str(), true)).collect();
+    let mut blind = readings::read(&shared, &ws, &names).await?;
+    blind.retain(readings::is_blind);
+    blind.truncate(MOST_INCOMPLETE);
     let latest = AlertQuery { workspace: ws.clone(), limit: LATEST as u32, ..AlertQuery::default() };
     json(&Overview {
         monitors: MonitorCounts { total: monitors.len(), enabled },
@@ -120,6 +128,7 @@ async fn overview(State(shared): State<Arc<Shared>>, Path(ws): Path<String>) -> 
         trend: trend(first, &started),
         latest: services.alerts.alerts(&latest).await?.items,
         incomplete: incomplete(&shared, &ws, &monitors, now).await?,
+        blind,
     })
 }
 

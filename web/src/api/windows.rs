@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use nightjar_model::delta::{FAULTS_MONITOR, FAULTS_WIDTH, LINES_FIELD, Partial};
+use nightjar_model::builtin;
+use nightjar_model::delta::{LINES_FIELD, Partial};
 use nightjar_model::kinds::alert_rule::KeyMatch;
-use nightjar_model::kinds::monitor::{Stat, StatFn};
+use nightjar_model::kinds::monitor::Stat;
 use nightjar_model::names::MonitorKey;
 use nightjar_model::query::{Completeness, CompletenessRun, SeriesWindows, WindowAnswer, WindowQuery};
 use nightjar_model::{Error, Kind, ResourceKey, Span, Timestamp};
@@ -16,6 +17,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::Routes;
+use super::readings::{BlindWindow, blind};
 use crate::body::json;
 use crate::params::Params;
 use crate::problem::Answer;
@@ -45,13 +47,16 @@ pub(crate) struct Windows {
     truncated: bool,
     /// One for each window that has begun.
     completeness: Vec<Completeness>,
+    /// Windows whose figures say nothing of what was logged: lines came and none was understood, or no file
+    /// was there. Their zeros are none.
+    blind: Vec<BlindWindow>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Series {
     keys: BTreeMap<String, String>,
-    /// By time: windows that have data, and unless `fill=none`, complete windows that have none, with their zeros. A
-    /// window that is in neither is not known.
+    /// By time: windows that have data, and unless `fill=none`, complete windows that have none, with their zeros, but
+    /// for those in `blind`. A window that is in neither is not known.
     points: Vec<Point>,
     /// Where the series is of one agent or some, as by its `$host`: theirs. That of the whole counts where
     /// it is not given.
@@ -114,16 +119,17 @@ async fn windows(
     params.finish()?;
     // A window that has begun counts as a whole.
     let from = from.floor(width);
-    let query =
-        WindowQuery { monitor: MonitorKey::new(ws, name), from, until, filter, by, step, max_series: MOST_SERIES_READ };
+    let monitor = MonitorKey::new(&ws, &name);
+    let query = WindowQuery { monitor, from, until, filter, by, step, max_series: MOST_SERIES_READ };
     let answer = shared.services.windows.windows(query).await?;
-    json(&shape(answer, &stats, limit, fill))
+    let blind = blind(&shared, &ws, &name, (from, until), step).await?;
+    json(&shape(answer, blind, &stats, limit, fill))
 }
 
 /// The statistics that a monitor stores, and the length of its windows.
 async fn stored(shared: &Shared, ws: &str, name: &str) -> Answer<(Vec<Stat>, Duration)> {
-    if name == FAULTS_MONITOR {
-        return Ok((vec![Stat { name: "count".into(), function: StatFn::Lines, column: None }], FAULTS_WIDTH));
+    if let Some(spec) = builtin::monitor(name) {
+        return Ok((spec.stats.clone(), spec.width()));
     }
     let monitor = shared.services.resources.get(&ResourceKey::new(Kind::Monitor, ws, name)).await?;
     match monitor.spec.as_monitor() {
@@ -132,7 +138,7 @@ async fn stored(shared: &Shared, ws: &str, name: &str) -> Answer<(Vec<Stat>, Dur
     }
 }
 
-fn shape(mut answer: WindowAnswer, stats: &[Stat], limit: usize, fill: Fill) -> Windows {
+fn shape(mut answer: WindowAnswer, blind: Vec<BlindWindow>, stats: &[Stat], limit: usize, fill: Fill) -> Windows {
     let field_of = |stat: &Stat| answer.fields.iter().position(|field| field == stat.field().unwrap_or(LINES_FIELD));
     let fields: Vec<Option<usize>> = stats.iter().map(field_of).collect();
     let lines = |series: &SeriesWindows| -> u64 {
@@ -150,7 +156,7 @@ fn shape(mut answer: WindowAnswer, stats: &[Stat], limit: usize, fill: Fill) -> 
         .into_iter()
         .take(limit)
         .map_while(|(_, series)| {
-            let windows = if fill == Fill::Zero { filled(&answer, &series) } else { series.windows };
+            let windows = if fill == Fill::Zero { filled(&answer, &series, &blind) } else { series.windows };
             points += windows.len();
             let runs = answer.instances.of(&series.keys).map(<[_]>::to_vec);
             points += runs.as_ref().map_or(0, Vec::len);
@@ -167,14 +173,15 @@ fn shape(mut answer: WindowAnswer, stats: &[Stat], limit: usize, fill: Fill) -> 
         stats: stats.iter().map(|stat| stat.name.clone()).collect(),
         series,
         completeness: answer.completeness,
+        blind,
     }
 }
 
 /// The series' windows, and those without a line that are complete for its keys.
-fn filled(answer: &WindowAnswer, series: &SeriesWindows) -> Vec<(Timestamp, Vec<Partial>)> {
+fn filled(answer: &WindowAnswer, series: &SeriesWindows, blind: &[BlindWindow]) -> Vec<(Timestamp, Vec<Partial>)> {
     let known: BTreeSet<Timestamp> = series.windows.iter().map(|(time, _)| *time).collect();
     let quiet = answer.completeness.iter().map(|mark| mark.time).filter(|time| {
-        !known.contains(time) && answer.mark(&series.keys, *time).is_some_and(|mark| mark.state.is_complete())
+        !known.contains(time) && !blind.iter().any(|one| one.covers(*time)) && answer.mark(&series.keys, *time).is_some_and(|mark| mark.state.is_complete())
     });
     let mut windows: Vec<_> = quiet.map(|time| (time, Vec::new())).chain(series.windows.iter().cloned()).collect();
     windows.sort_by_key(|(time, _)| *time);

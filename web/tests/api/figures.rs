@@ -78,6 +78,12 @@ async fn the_largest_series_come_first_with_their_statistics() {
               ],
               "missingCount": 1
             }
+          ],
+          "blind": [
+            {
+              "time": "2026-03-01T12:00:00Z",
+              "reason": "not_understood"
+            }
           ]
         }
     "#]]
@@ -170,7 +176,17 @@ async fn a_monitors_status_names_who_is_behind_and_what_is_amiss() {
               "example": null
             }
           ],
-          "files": 2
+          "files": 2,
+          "reading": {
+            "monitor": "trade",
+            "state": "not_understood",
+            "lines": 40,
+            "understood": 0.0,
+            "counted": 0,
+            "files": 0,
+            "reason": null,
+            "example": null
+          }
         }
     "#]]
     .assert_eq(&server.ask("GET", &format!("{TRADE}/status"), VIEWER, "").await.shown());

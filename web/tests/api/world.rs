@@ -13,6 +13,7 @@ use nightjar_model::alert::{
     Alert, AlertCommit, AlertEvent, AlertQuery, AlertStatus, EventQuery, Notification, NotificationQuery, Receiver,
     RuleState,
 };
+use nightjar_model::builtin::Intake;
 use nightjar_model::delta::{Number, Partial};
 use nightjar_model::identity::{
     Actor, ApiToken, AuditEntry, EnrolmentToken, NewApiToken, NewEnrolmentToken, Principal, Role, User, UserChange,
@@ -412,6 +413,22 @@ impl AlertStore for World {
     }
 }
 
+/// Of `trade` nothing was understood in the newest minute; `other` is well.
+fn intake(query: &WindowQuery) -> WindowAnswer {
+    let minute = NOW.floor(Duration::from_secs(60));
+    let one = |name: &str, lines: u64, understood: u64| SeriesWindows {
+        keys: query.by.iter().flatten().map(|_| name.to_owned()).collect(),
+        windows: vec![(minute, Intake { lines, understood, counted: understood }.partials())],
+    };
+    let asked = |series: &(&str, SeriesWindows)| query.filter.values().all(|keys| keys.accepts(series.0));
+    let series = [("trade", one("trade", 40, 0)), ("other", one("other", 40, 40))];
+    WindowAnswer {
+        by: query.by.clone().unwrap_or_default(),
+        series: series.into_iter().filter(asked).map(|(_, series)| series).collect(),
+        ..WindowAnswer::default()
+    }
+}
+
 fn column(count: u64, sum: i64) -> Partial {
     let sum = Decimal::from_int(sum);
     let number = if count == 0 { Number::EMPTY } else { Number { count, sum, min: sum, max: sum } };
@@ -421,6 +438,9 @@ fn column(count: u64, sum: i64) -> Partial {
 #[async_trait]
 impl WindowReader for World {
     async fn windows(&self, query: WindowQuery) -> Result<WindowAnswer> {
+        if query.monitor.name == "_intake" {
+            return Ok(intake(&query));
+        }
         *self.last_query.lock().expect("lock") = Some(query.clone());
         if query.monitor.name == "_faults" {
             let series = |reason: &str, count| SeriesWindows {

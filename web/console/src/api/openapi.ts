@@ -1128,6 +1128,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workspaces/{ws}/readings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What every monitor read in the last ten minutes */
+        get: operations["readings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workspaces/{ws}/sql": {
         parameters: {
             query?: never;
@@ -1754,6 +1771,17 @@ export interface components {
              */
             nth?: number;
         };
+        /** @description A window whose figures say nothing of what was logged. */
+        BlindWindow: {
+            /** @description The window's start. */
+            time: components["schemas"]["Timestamp"];
+            reason: components["schemas"]["Blindness"];
+        };
+        /**
+         * @description Why a minute's figures say nothing of what was logged, if so.
+         * @enum {string}
+         */
+        Blindness: "not_understood" | "no_file";
         /** @enum {string} */
         Channel: "dingtalk" | "email" | "webhook";
         /** @description A named value of a line. */
@@ -2172,6 +2200,36 @@ export interface components {
             next?: string | null;
         };
         /** @description A page of a listing. */
+        ItemsPage_Reading: {
+            items: {
+                monitor: string;
+                state: components["schemas"]["ReadingState"];
+                /** Format: int64 */
+                lines: number;
+                /**
+                 * Format: double
+                 * @description Of these, in percent; what a filter drops was understood. Null without lines.
+                 */
+                understood?: number | null;
+                /**
+                 * Format: int64
+                 * @description Of `lines`.
+                 */
+                counted: number;
+                /**
+                 * Format: int64
+                 * @description Read now, on all agents together.
+                 */
+                files: number;
+                /** @description Why lines are not understood, the most frequent reason since the agents started. */
+                reason?: string | null;
+                /** @description A line of that reason: its place and its start. */
+                example?: string | null;
+            }[];
+            /** @description The cursor of the next page; null at the end. */
+            next?: string | null;
+        };
+        /** @description A page of a listing. */
         ItemsPage_User: {
             items: {
                 name: string;
@@ -2398,6 +2456,7 @@ export interface components {
              * @description Files read now, on all agents together.
              */
             files: number;
+            reading?: null | components["schemas"]["Reading"];
         };
         /** @enum {string} */
         MonitorType: "minute" | "minute_multi_key" | "second" | "second_multi_key" | "service_metrics";
@@ -2493,6 +2552,8 @@ export interface components {
             latest: components["schemas"]["Alert"][];
             /** @description Monitors whose figures wait for somebody. */
             incomplete: components["schemas"]["IncompleteMonitor"][];
+            /** @description Monitors that understand hardly any or none of their lines, or find no file. */
+            blind: components["schemas"]["Reading"][];
         };
         /**
          * @description What to do when a minute is still partial after `max_wait`.
@@ -2560,6 +2621,37 @@ export interface components {
             /** @description Every problem of what was sent, each with its place in it. */
             problems?: components["schemas"]["Problem"][];
         };
+        /** @description What a monitor read in the last ten minutes. */
+        Reading: {
+            monitor: string;
+            state: components["schemas"]["ReadingState"];
+            /** Format: int64 */
+            lines: number;
+            /**
+             * Format: double
+             * @description Of these, in percent; what a filter drops was understood. Null without lines.
+             */
+            understood?: number | null;
+            /**
+             * Format: int64
+             * @description Of `lines`.
+             */
+            counted: number;
+            /**
+             * Format: int64
+             * @description Read now, on all agents together.
+             */
+            files: number;
+            /** @description Why lines are not understood, the most frequent reason since the agents started. */
+            reason?: string | null;
+            /** @description A line of that reason: its place and its start. */
+            example?: string | null;
+        };
+        /**
+         * @description What a monitor makes of its logs.
+         * @enum {string}
+         */
+        ReadingState: "reading" | "hardly_understood" | "not_understood" | "quiet" | "no_file" | "no_agent" | "off";
         /** @description When a firing alert is over. */
         Recovery: {
             /**
@@ -2599,8 +2691,8 @@ export interface components {
                 [key: string]: string;
             };
             /**
-             * @description By time: windows that have data, and unless `fill=none`, complete windows that have none, with their zeros. A
-             *     window that is in neither is not known.
+             * @description By time: windows that have data, and unless `fill=none`, complete windows that have none, with their zeros, but
+             *     for those in `blind`. A window that is in neither is not known.
              */
             points: components["schemas"]["Point"][];
             /**
@@ -2908,6 +3000,11 @@ export interface components {
             truncated: boolean;
             /** @description One for each window that has begun. */
             completeness: components["schemas"]["Completeness"][];
+            /**
+             * @description Windows whose figures say nothing of what was logged: lines came and none was understood, or no file
+             *     was there. Their zeros are none.
+             */
+            blind: components["schemas"]["BlindWindow"][];
         };
         WorkspaceView: {
             name: string;
@@ -5439,6 +5536,8 @@ export interface operations {
                 limit?: number;
                 /** @description `next` of the page before */
                 cursor?: string;
+                /** @description Also the monitors that every workspace has: `_faults`, `_intake` */
+                builtIn?: boolean;
             };
             header?: never;
             path: {
@@ -5850,6 +5949,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problems"];
+                };
+            };
+        };
+    };
+    readings: {
+        parameters: {
+            query?: {
+                /** @description From 1 to 1000; 100 without it */
+                limit?: number;
+                /** @description `next` of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                ws: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ItemsPage_Reading"];
                 };
             };
             /** @description A problem document */

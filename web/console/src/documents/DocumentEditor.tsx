@@ -113,7 +113,8 @@ interface YamlProps {
 
 function YamlText({ text, problems, readOnly, onChange }: YamlProps) {
   const { t } = useTranslation();
-  const error = useMemo(() => fromYaml(text).error, [text]);
+  const parsed = useMemo(() => fromYaml(text), [text]);
+  const error = parsed.twice ? t('form.keyTwice', parsed.twice) : parsed.error;
   const area = useRef<GetRef<typeof Input.TextArea>>(null);
 
   const goTo = (line: number) => {

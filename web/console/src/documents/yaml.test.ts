@@ -36,3 +36,23 @@ test('a problem is found on its line', () => {
   expect(lineOf(text, 'spec.stats')).toBe(4);
   expect(lineOf(text, 'nothing.here')).toBeUndefined();
 });
+
+test('a key twice is refused, with both lines', () => {
+  const merged = 'spec:\n  exclude: [a]\n  include: []\n  "exclude": []\n';
+  expect(fromYaml(merged).twice).toEqual({ key: 'exclude', first: 2, second: 4 });
+  expect(fromYaml('a: { x: 1, y: [ { z: 1, z: 2 } ] }').twice).toMatchObject({ key: 'z' });
+  expect(fromYaml('kind: A\nspec: { a: { x: 1 }, b: { x: 2 } }\n').twice).toBeUndefined();
+});
+
+test('merges and a byte order mark are read as the server reads them', () => {
+  const text = '\u{feff}kind: A\nspec:\n  base: &base { a: 1, b: 2 }\n  one: { <<: *base, b: 3 }\n';
+  expect(fromYaml(text).document?.spec).toEqual({ base: { a: 1, b: 2 }, one: { a: 1, b: 3 } });
+});
+
+test('what tools of YAML 1.1 take for something else is quoted', () => {
+  const words = ['no', 'on', 'y', 'Off', '1_000', '12:30:45', '2026-11-20', '0o17', '017', '1e3', '.inf', '~', 'null', '=', '<<', ' a ', 'a\nb'];
+  const document = { kind: 'X', metadata: { name: 'x' }, spec: { words } };
+  const text = toYaml(document);
+  expect(fromYaml(text).document).toEqual(document);
+  for (const word of words.slice(0, 14)) expect(text).toMatch(new RegExp(`- ["']${word.replace('.', '\\.')}["']`));
+});

@@ -1,6 +1,6 @@
 /** A document as YAML and back. What only the server sets is not shown. */
 
-import { isCollection, isScalar, LineCounter, parseDocument, stringify } from 'yaml';
+import { Document, isCollection, isPair, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import type { Metadata, Resource } from '@/api/types';
 import { parsePath } from './path';
 
@@ -15,15 +15,47 @@ export function authored<S>(resource: Resource<S>): Resource<S> {
 }
 
 export function toYaml(document: Resource<unknown>): string {
-  return stringify(authored(document), { lineWidth: 0 });
+  // Quoted too is what only tools of YAML 1.1 take for a boolean, a number or a date.
+  const tree = new Document(authored(document), { compat: 'yaml-1.1' });
+  visit(tree, {
+    // Which YAML 1.1 has a type for, and the library does not know.
+    Scalar: (_, scalar) => {
+      if (scalar.value === '=') scalar.type = 'QUOTE_DOUBLE';
+    },
+  });
+  return tree.toString({ lineWidth: 0 });
 }
 
-export type Parsed = { document: Resource; error?: undefined } | { document?: undefined; error: string };
+/** A key and the lines, from 1, where one mapping has it. */
+export type KeyTwice = { key: string; first: number; second: number };
+
+/** The first key that one mapping has twice, with both lines. */
+function keyTwice(root: unknown, counter: LineCounter): KeyTwice | undefined {
+  if (!isCollection(root)) return undefined;
+  const seen = new Map<string, number>();
+  for (const item of root.items) {
+    if (isPair(item) && isScalar(item.key)) {
+      const key = String(item.key.source ?? item.key.value);
+      const line = counter.linePos(item.key.range?.[0] ?? 0).line;
+      const first = seen.get(key);
+      if (first !== undefined) return { key, first, second: line };
+      seen.set(key, line);
+    }
+    const below = keyTwice(isPair(item) ? item.value : item, counter);
+    if (below) return below;
+  }
+  return undefined;
+}
+
+export type Parsed = { document: Resource; error?: undefined; twice?: undefined } | { document?: undefined; error: string; twice?: KeyTwice };
 
 export function fromYaml(text: string): Parsed {
-  const parsed = parseDocument(text, { prettyErrors: true });
+  const counter = new LineCounter();
+  const parsed = parseDocument(text, { prettyErrors: true, merge: true, uniqueKeys: false, lineCounter: counter });
   const error = parsed.errors[0];
   if (error) return { error: error.message };
+  const twice = keyTwice(parsed.contents, counter);
+  if (twice) return { error: `${twice.key}: ${twice.first}, ${twice.second}`, twice };
   const value: unknown = parsed.toJS();
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return { error: 'kind, metadata, spec?' };
   const { kind, metadata, spec, ...rest } = value as Partial<Resource>;

@@ -4,7 +4,7 @@ import { Card, Collapse } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { LEVELS, type AlertRuleSpec, type MonitorSpec } from '@/api/types';
 import { useDocument } from '@/documents/draft';
-import { MetadataFields, NumberField, ReferenceField, SelectField, SwitchField, TextField } from '@/documents/fields';
+import { MetadataFields, NumberField, SelectField, SwitchField, TextField } from '@/documents/fields';
 import { useResources } from '@/documents/ResourcePage';
 import { ActiveField } from './ActiveField';
 import { ConditionsField } from './ConditionsField';
@@ -13,7 +13,7 @@ import { WhereField } from './WhereField';
 export function RuleForm() {
   const { t } = useTranslation();
   const { spec } = useDocument<AlertRuleSpec>().document;
-  const monitors = useResources<MonitorSpec>('monitors');
+  const monitors = useResources<MonitorSpec>('monitors', { builtIn: 'true' });
   const monitor = monitors.data?.find(({ metadata }) => metadata.name === spec.monitor)?.spec;
   const stats = (monitor?.stats ?? []).map(({ name }) => name);
   const columns = [...new Set([...(monitor?.group_by ?? []), ...Object.keys(spec.where ?? {})])];
@@ -24,7 +24,7 @@ export function RuleForm() {
       <Card size="small" title={t('rule.what')}>
         <MetadataFields folder />
         <div className="columns-2">
-          <ReferenceField path="spec.monitor" plural="monitors" label={t('kind.monitors')} required />
+          <SelectField path="spec.monitor" label={t('kind.monitors')} required loading={monitors.isPending} options={(monitors.data ?? []).map(({ metadata }) => ({ value: metadata.name, label: metadata.displayName ? `${metadata.displayName} (${metadata.name})` : metadata.name }))} />
           <SelectField path="spec.level" label={t('rule.level')} fallback="P2" options={LEVELS.map((value) => ({ value, label: `${value} ${t(`level.${value}`)}` }))} />
         </div>
         <SwitchField path="spec.enabled" label={t('state.enabled')} fallback />
