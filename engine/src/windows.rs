@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError};
 use datafusion::common::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use nightjar_model::delta::{FAULT_KEYS, FAULTS_MONITOR, LINES_FIELD, Partial, PartialKind};
-use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::{AgentId, MonitorKey};
+use nightjar_model::ports::DefinedMonitor;
 use nightjar_model::query::{Completeness, InstanceCompleteness, SeriesWindows, WindowAnswer, WindowQuery};
 use nightjar_model::{Error, ErrorKind, Result, Timestamp};
 use roaring::RoaringBitmap;
@@ -27,6 +27,7 @@ const MAX_MERGED: i64 = 1_600_000;
 
 /// The shape of a monitor's data.
 pub(crate) struct Shape {
+    pub(crate) uid: Option<String>,
     pub(crate) group_by: Vec<String>,
     /// With the kind of the partials of each.
     pub(crate) fields: Vec<(String, PartialKind)>,
@@ -34,13 +35,19 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    fn of(spec: &MonitorSpec) -> Self {
-        Self { group_by: spec.group_by.clone(), fields: spec.typed_fields(), width: spec.width().as_millis() as i64 }
+    fn of(defined: &DefinedMonitor) -> Self {
+        let spec = &defined.spec;
+        Self {
+            uid: defined.uid(),
+            group_by: spec.group_by.clone(),
+            fields: spec.typed_fields(),
+            width: spec.width().as_millis() as i64,
+        }
     }
 
     fn faults() -> Self {
         let group_by = FAULT_KEYS.iter().map(|key| (*key).to_owned()).collect();
-        Self { group_by, fields: vec![(LINES_FIELD.to_owned(), PartialKind::Lines)], width: 60_000 }
+        Self { uid: None, group_by, fields: vec![(LINES_FIELD.to_owned(), PartialKind::Lines)], width: 60_000 }
     }
 }
 
@@ -109,10 +116,10 @@ async fn shape(shared: &Shared, monitor: &MonitorKey) -> Result<Shape> {
         return Ok(Shape::faults());
     }
     let defined = shared.catalog.monitors(&monitor.workspace).await?;
-    if let Some((_, spec)) = defined.iter().find(|(name, _)| *name == monitor.name) {
-        return Ok(Shape::of(spec));
+    if let Some(defined) = defined.iter().find(|defined| defined.name == monitor.name) {
+        return Ok(Shape::of(defined));
     }
-    let names = defined.iter().map(|(name, _)| name.as_str());
+    let names = defined.iter().map(|defined| defined.name.as_str());
     Err(Error::not_found(format!("there is no monitor `{}`{}", monitor.name, near::suggestion(&monitor.name, names))))
 }
 
@@ -144,7 +151,7 @@ fn plan(
     (from, until, step): (i64, i64, i64),
 ) -> Plan {
     let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
-    let snapshot = state.snapshot(&query.monitor, from, until);
+    let snapshot = state.snapshot(&query.monitor, shape.uid.as_deref(), from, until);
     let mut wanted = RoaringBitmap::new();
     for (table, _) in &snapshot.tables {
         let mut selected = state.index.select(*table, "", |_| true);

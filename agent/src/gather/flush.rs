@@ -53,7 +53,9 @@ impl Gatherer {
     /// Takes what was counted out of the monitors, together with the positions it came from.
     pub(super) fn collect(&mut self) {
         for running in self.monitors.iter_mut().flatten() {
-            self.gathered.deltas.extend(running.pipeline.drain());
+            let uid = (!running.uid.is_empty()).then(|| running.uid.clone());
+            let drained = running.pipeline.drain().map(|delta| MonitorDelta { uid, ..delta });
+            self.gathered.deltas.extend(drained);
             for (reason, count) in running.take_faults().collect::<Vec<_>>() {
                 *self.faults.entry((running.name.clone(), reason)).or_default() += count;
             }
@@ -156,6 +158,7 @@ impl Gatherer {
         let windows: Vec<WindowDelta> = faults.map(window).collect();
         (!windows.is_empty()).then(|| MonitorDelta {
             monitor: MonitorKey::new(&self.workspace, FAULTS_MONITOR),
+            uid: None,
             width: FAULTS_WIDTH,
             group_by: FAULT_KEYS.map(str::to_owned).to_vec(),
             fields: vec![LINES_FIELD.to_owned()],
@@ -203,6 +206,7 @@ fn payloads(deltas: Vec<MonitorDelta>, watermarks: &[Watermark]) -> Vec<Vec<u8>>
 fn empty_like(delta: &MonitorDelta) -> MonitorDelta {
     MonitorDelta {
         monitor: delta.monitor.clone(),
+        uid: delta.uid.clone(),
         width: delta.width.max(Duration::from_millis(1)),
         group_by: delta.group_by.clone(),
         fields: delta.fields.clone(),
@@ -241,6 +245,7 @@ mod tests {
         };
         MonitorDelta {
             monitor: MonitorKey::new("w", "m"),
+            uid: None,
             width: Duration::from_secs(60),
             group_by: vec!["k".into()],
             fields: vec!["*".into()],
