@@ -243,6 +243,7 @@ impl Pipeline {
         });
         Some(MonitorDelta {
             monitor: self.key.clone(),
+            uid: None,
             width: self.width,
             group_by: self.group_by.clone(),
             fields: self.fields.clone(),

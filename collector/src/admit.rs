@@ -68,21 +68,31 @@ pub(crate) struct LeftOut {
     pub(crate) ahead: u64,
 }
 
-/// Leaves out what belongs to no monitor. What an agent gathered of one that no longer wants it still
-/// counts: it was this agent's when it was logged. Its watermarks do not, nobody waits for them; the
+/// Leaves out what belongs to no monitor: none has the name, or the one that has it now was made after the one
+/// it was gathered for was deleted. An agent that does not say which one means the one that has the name. What an
+/// agent gathered of one that no longer wants it still counts: it was this agent's when it was logged. Its watermarks do not, nobody waits for them; the
 /// others are held to the server's own clock: no window may pass for complete before it is over.
-pub(crate) fn filter(
+pub(crate) fn filter<'a>(
     batch: &mut Batch,
     now: Timestamp,
-    exists: impl Fn(&str) -> bool,
+    uid: impl Fn(&str) -> Option<&'a str>,
     is_wanted: impl Fn(&str) -> bool,
 ) -> LeftOut {
     let mut left_out = LeftOut::default();
     let limit = now.saturating_add(MAX_AHEAD);
     batch.deltas.retain_mut(|delta| {
-        if builtin::monitor(&delta.monitor.name).is_none() && !exists(&delta.monitor.name) {
-            left_out.monitors.push(delta.monitor.name.clone());
-            return false;
+        if builtin::monitor(&delta.monitor.name).is_some() {
+            delta.uid = None;
+        } else {
+            match uid(&delta.monitor.name) {
+                Some(known) if delta.uid.as_deref().is_none_or(|told| told == known) => {
+                    delta.uid = (!known.is_empty()).then(|| known.to_owned());
+                }
+                _ => {
+                    left_out.monitors.push(delta.monitor.name.clone());
+                    return false;
+                }
+            }
         }
         let before = delta.windows.len();
         delta.windows.retain(|window| window.start <= limit);
@@ -113,6 +123,7 @@ mod tests {
     fn delta(monitor: &str, starts: &[Timestamp]) -> MonitorDelta {
         MonitorDelta {
             monitor: MonitorKey::new("w", monitor),
+            uid: None,
             width: Duration::from_secs(60),
             group_by: vec![],
             fields: vec![LINES_FIELD.to_owned()],
@@ -141,17 +152,33 @@ mod tests {
         );
         let mut batch = decoded(&record).unwrap();
         assert_eq!((batch.incarnation, batch.sequence), (7, 3));
-        let left_out = filter(&mut batch, NOW, |name| name != "gone", |name| name == "mine");
+        let left_out = filter(&mut batch, NOW, |name| (name != "gone").then_some(""), |name| name == "mine");
         assert_eq!(left_out.monitors, ["gone"]);
         assert_eq!(batch.deltas, [delta("mine", &[NOW]), delta("no longer mine", &[NOW])]);
         assert_eq!(batch.watermarks, [watermark("mine", NOW.0)], "held to the server's clock");
     }
 
     #[test]
+    fn a_monitor_is_its_uid() {
+        let of = |uid: Option<&str>| MonitorDelta { uid: uid.map(str::to_owned), ..delta("m", &[NOW]) };
+        let check = |told: Option<&str>, known: &'static str, kept: Option<Option<&str>>| {
+            let mut batch = decoded(&sent(&[of(told)], &[])).unwrap();
+            let left_out = filter(&mut batch, NOW, |_| Some(known), |_| true);
+            assert_eq!(left_out.monitors.is_empty(), kept.is_some());
+            assert_eq!(batch.deltas, kept.map(of).into_iter().collect::<Vec<_>>());
+        };
+        check(Some("u1"), "u1", Some(Some("u1")));
+        check(None, "u1", Some(Some("u1")));
+        // Gathered for one that was deleted meanwhile.
+        check(Some("u1"), "u2", None);
+        check(None, "", Some(None));
+    }
+
+    #[test]
     fn windows_of_a_day_to_come_are_left_out() {
         let far = NOW.saturating_add(MAX_AHEAD + Duration::from_secs(60));
         let mut batch = decoded(&sent(&[delta("mine", &[NOW, far])], &[])).unwrap();
-        assert_eq!(filter(&mut batch, NOW, |_| true, |_| true), LeftOut { monitors: vec![], ahead: 1 });
+        assert_eq!(filter(&mut batch, NOW, |_| Some(""), |_| true), LeftOut { monitors: vec![], ahead: 1 });
         assert_eq!(batch.deltas, [delta("mine", &[NOW])]);
     }
 
@@ -162,7 +189,7 @@ mod tests {
         faults.group_by = FAULT_KEYS.map(str::to_owned).to_vec();
         faults.windows[0].keys = vec!["m".into(), "nul_bytes".into(), "h".into()];
         let mut batch = decoded(&sent(&[faults], &[])).unwrap();
-        filter(&mut batch, NOW, |_| false, |_| false);
+        filter(&mut batch, NOW, |_| None, |_| false);
         assert_eq!(batch.deltas.len(), 1, "faults belong to every agent");
     }
 

@@ -97,9 +97,9 @@ impl Plan {
         known.is_some_and(|known| known.labels == facts.labels && known.hostname == facts.hostname)
     }
 
-    /// Whether there is such a monitor at all.
-    pub(crate) fn exists(&self, workspace: &str, monitor: &str) -> bool {
-        self.workspaces.get(workspace).is_some_and(|monitors| monitors.contains_key(monitor))
+    /// The uid of the monitor that has this name; `None` where there is none.
+    pub(crate) fn uid(&self, workspace: &str, monitor: &str) -> Option<&str> {
+        Some(self.workspaces.get(workspace)?.get(monitor)?.uid.as_str())
     }
 
     /// The configuration of one agent. Its version is a digest of its content: the same after a

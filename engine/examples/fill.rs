@@ -12,7 +12,7 @@ use nightjar_engine::{Engine, EngineConfig};
 use nightjar_model::delta::{Batch, MonitorDelta, Number, Partial, Watermark, WindowDelta};
 use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::{AgentId, MonitorKey};
-use nightjar_model::ports::{Intake, MonitorCatalog, WindowReader};
+use nightjar_model::ports::{DefinedMonitor, Intake, MonitorCatalog, WindowReader};
 use nightjar_model::query::SqlFormat;
 use nightjar_model::{Clock, Decimal, Span, SystemClock, Timestamp};
 
@@ -20,8 +20,8 @@ struct Catalog(Arc<MonitorSpec>);
 
 #[async_trait]
 impl MonitorCatalog for Catalog {
-    async fn monitors(&self, _workspace: &str) -> nightjar_model::Result<Vec<(String, Arc<MonitorSpec>)>> {
-        Ok(vec![("fill".into(), Arc::clone(&self.0))])
+    async fn monitors(&self, _workspace: &str) -> nightjar_model::Result<Vec<DefinedMonitor>> {
+        Ok(vec![DefinedMonitor { name: "fill".into(), uid: String::new(), spec: Arc::clone(&self.0) }])
     }
 }
 
@@ -83,6 +83,7 @@ async fn write(config: EngineConfig, series: i64, minutes: i64) {
         let monitor = MonitorKey::new("default", "fill");
         let delta = MonitorDelta {
             monitor: monitor.clone(),
+            uid: None,
             width: Duration::from_secs(60),
             group_by: vec!["key".into()],
             fields: vec!["*".into(), "cost".into()],

@@ -1,18 +1,23 @@
 //! Blocks: immutable Parquet files, each of a stretch of time.
 //!
-//! A row is one field of one window of one series, sorted by `metric, series, time, field`: ids of the series
-//! index (but the time); what they stand for is in the file's metadata too. A block may hold parts of a
-//! window whose other parts are in other blocks: readers merge.
+//! A row is one field of one window of one series: `metric, series, time, field`, ids of the series index (but
+//! the time); what they stand for is in the file's metadata too. A block may hold parts of a window whose
+//! other parts are in other blocks: readers merge.
+//!
+//! A block is of one [`Tier`]. Its rows are sorted by metric, then stretch of time ([`Tier::stretch`]: of 120
+//! windows), then series, time and field: a reader of a minute reads the one stretch it is in, whatever the
+//! block covers, and one of a day reads stretches that do not overlap.
 //!
 //! **Format 2**: `metric, series, time, field, count, decimals, sum, min, max, state`. Lines have a count
 //! alone. Of a number, `sum`, `min` and `max` are integers in units of 10^-`decimals`, as few as keep all
 //! three exact; where they do not fit, and for every other kind of partial, `state` has the whole partial as
 //! [`Partial::encode`] writes it, and `sum`, `min` and `max` are null (as they are for a number with a count of
-//! 0). Metadata: `nightjar.format`; `nightjar.fields` and `nightjar.metrics`, JSON of what `field` and `metric`
+//! 0). Metadata: `nightjar.format`; `nightjar.tier`; `nightjar.fields` and `nightjar.metrics`, JSON of what `field` and `metric`
 //! stand for, a field with the kind of its partials; `nightjar.series`, a roaring bitmap in base64.
 //!
 //! **Format 1**, still read: `metric, series, time, field, count, sum, min, max`, the figures as decimals with 9
 //! places; `nightjar.fields` is a list of all names by id, and of which kind a field is follows from its name.
+//! Sorted by metric, series, time and field, whatever it covers.
 
 pub(crate) mod merge;
 pub(crate) mod read;
@@ -23,6 +28,8 @@ use std::sync::{Arc, LazyLock};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use nightjar_model::delta::Partial;
 use serde::{Deserialize, Serialize};
+
+use crate::tier::Tier;
 
 /// One field of one window of one series.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,10 +42,13 @@ pub(crate) struct Row {
     pub(crate) partial: Partial,
 }
 
+/// What the rows of a tier are sorted by, and what makes two of them parts of one: metric, stretch of time,
+/// series, time, field.
+pub(crate) type RowKey = (u32, i64, u32, i64, u32);
+
 impl Row {
-    /// What rows are sorted by, and what makes two of them parts of one.
-    pub(crate) fn key(&self) -> (u32, u32, i64, u32) {
-        (self.table, self.series, self.time, self.field)
+    pub(crate) fn key(&self, tier: Tier) -> RowKey {
+        (self.table, self.time.div_euclid(tier.stretch()), self.series, self.time, self.field)
     }
 }
 
@@ -48,6 +58,8 @@ pub(crate) struct BlockMeta {
     pub(crate) id: u64,
     #[serde(default = "first_format")]
     pub(crate) format: u32,
+    #[serde(default)]
+    pub(crate) tier: Tier,
     /// The stretch of time it is of, aligned; its rows are in `[from, until)`.
     pub(crate) from: i64,
     pub(crate) until: i64,
@@ -56,6 +68,12 @@ pub(crate) struct BlockMeta {
     pub(crate) created: i64,
     /// Tables in it, sorted.
     pub(crate) tables: Vec<u32>,
+    /// The highest id of a series in it; blocks of format 1 do not say.
+    #[serde(default)]
+    pub(crate) highest_series: Option<u32>,
+    /// Its ids do not stand for what they stood for when it was written: nobody reads it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) quarantined: bool,
 }
 
 /// A block that readers can hold: its file stays until the last of them lets go.
@@ -99,6 +117,7 @@ const STATE: usize = 9;
 /// Places after the point of a [`Decimal`](nightjar_model::Decimal).
 const PLACES: u8 = 9;
 
+const TIER_KEY: &str = "nightjar.tier";
 const FORMAT_KEY: &str = "nightjar.format";
 pub(crate) const FIELDS_KEY: &str = "nightjar.fields";
 pub(crate) const METRICS_KEY: &str = "nightjar.metrics";

@@ -34,8 +34,14 @@ pub struct EngineConfig {
     pub wal_bytes: u64,
     /// Stretch of time that a fresh block covers. Divides a day.
     pub block_span: Span,
-    /// Windows older than this are deleted.
+    /// Windows of a minute or more that are older than this are deleted.
     pub retention: Span,
+    /// Windows shorter than a minute that are older than this are deleted; their minutes stay.
+    pub second_retention: Span,
+    /// What was rolled up into hours is kept this long,
+    pub hour_retention: Span,
+    /// and what was rolled up into days this long.
+    pub day_retention: Span,
     /// Combinations of keys, over all monitors; further ones are folded under `(other)`, and so are those of
     /// a monitor that has as many as are left to all others.
     pub max_series: u32,
@@ -64,6 +70,9 @@ impl Default for EngineConfig {
             wal_bytes: 256 << 20,
             block_span: Span::from_secs(2 * 3600),
             retention: Span::from_secs(21 * 86_400),
+            second_retention: Span::from_secs(3 * 86_400),
+            hour_retention: Span::from_secs(400 * 86_400),
+            day_retention: Span::from_secs(1830 * 86_400),
             max_series: 1_000_000,
             query_memory_bytes: 256 << 20,
             query_spill_bytes: 4 << 30,
@@ -105,6 +114,15 @@ impl EngineConfig {
         if self.retention.0 < Duration::from_secs(86_400) {
             problems.add("retention", "must be at least 1d");
         }
+        if self.second_retention.0 < Duration::from_secs(3600) || self.second_retention.0 > self.retention.0 {
+            problems.add("second_retention", "must be at least 1h, and not more than retention");
+        }
+        if self.hour_retention.0 < self.retention.0 {
+            problems.add("hour_retention", "must not be less than retention");
+        }
+        if self.day_retention.0 < self.hour_retention.0 {
+            problems.add("day_retention", "must not be less than hour_retention");
+        }
         if self.max_series == 0 {
             problems.add("max_series", "must be at least 1");
         }
@@ -136,12 +154,22 @@ mod tests {
         EngineConfig::default().validate(&mut problems);
         assert!(problems.is_empty(), "{problems:?}");
         let config: EngineConfig = serde_json::from_str(
-            r#"{"fsync": {"interval": "5s"}, "block_span": "7h", "retention": "1h", "query_concurrency": 0, "query_threads": 0}"#,
+            r#"{"fsync": {"interval": "5s"}, "block_span": "7h", "retention": "1h", "second_retention": "1m", "hour_retention": "1m", "day_retention": "0s", "query_concurrency": 0, "query_threads": 0}"#,
         )
         .expect("well formed");
         config.validate(&mut problems);
         let paths: Vec<String> = problems.into_vec().into_iter().map(|p| p.path).collect();
-        assert_eq!(paths, ["fsync.interval", "block_span", "retention", "query_concurrency", "query_threads"]);
+        let expected = [
+            "fsync.interval",
+            "block_span",
+            "retention",
+            "second_retention",
+            "hour_retention",
+            "day_retention",
+            "query_concurrency",
+            "query_threads",
+        ];
+        assert_eq!(paths, expected);
         assert!(serde_json::from_str::<EngineConfig>(r#"{"data_dri": "x"}"#).is_err());
     }
 }

@@ -106,18 +106,6 @@ impl Engine {
         }
         flushed
     }
-
-    async fn write(&self, body: Body) -> Result<Taken> {
-        let record = Record { at: self.shared.clock.now(), body };
-        let bytes = record.encode();
-        let closed = || Error::unavailable("the engine is closed");
-        let kib = (bytes.len() / 1024 + 1).min(QUEUE_KIB) as u32;
-        let permit = Arc::clone(&self.shared.queue).acquire_many_owned(kib).await.map_err(|_| closed())?;
-        let (done, answer) = oneshot::channel();
-        let write = Write { record, bytes, done, _permit: permit };
-        self.shared.requests.send(Request::Write(write)).await.map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
-    }
 }
 
 impl Drop for Engine {
@@ -137,6 +125,19 @@ impl Drop for Engine {
 }
 
 impl Shared {
+    /// Returns once it is in the log, and applied.
+    pub(crate) async fn write(&self, body: Body) -> Result<Taken> {
+        let record = Record { at: self.clock.now(), body };
+        let bytes = record.encode();
+        let closed = || Error::unavailable("the engine is closed");
+        let kib = (bytes.len() / 1024 + 1).min(QUEUE_KIB) as u32;
+        let permit = Arc::clone(&self.queue).acquire_many_owned(kib).await.map_err(|_| closed())?;
+        let (done, answer) = oneshot::channel();
+        let write = Write { record, bytes, done, _permit: permit };
+        self.requests.send(Request::Write(write)).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
     pub(crate) fn closed(&self, closed: HashMap<MonitorKey, Timestamp>) {
         if closed.is_empty() {
             return;
@@ -163,7 +164,7 @@ impl Intake for Engine {
             watermark.through = watermark.through.min(latest);
             watermark.gap = watermark.gap.map(|until| until.min(latest));
         }
-        self.write(Body::Batch(batch)).await
+        self.shared.write(Body::Batch(batch)).await
     }
 
     async fn last_sequence(&self, agent: &AgentId, incarnation: u64) -> Result<u64> {
@@ -178,7 +179,7 @@ impl Intake for Engine {
         }
         let differs = self.shared.state.read().unwrap_or_else(PoisonError::into_inner).tracker.differs(&expected);
         if differs {
-            self.write(Body::Expect(expected)).await?;
+            self.shared.write(Body::Expect(expected)).await?;
         }
         Ok(())
     }

@@ -34,6 +34,7 @@ mod snapshot;
 mod sql;
 mod state;
 mod storage;
+mod tier;
 mod wal;
 mod windows;
 

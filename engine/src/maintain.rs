@@ -5,6 +5,7 @@
 
 pub(crate) mod compact;
 pub(crate) mod flush;
+pub(crate) mod leavers;
 pub(crate) mod retain;
 pub(crate) mod tasks;
 
@@ -96,7 +97,8 @@ impl Shared {
             let table = state.index.table(*id)?;
             let monitor = &table.monitor;
             Some(serde_json::json!({
-                "id": id, "workspace": monitor.workspace, "monitor": monitor.name, "width_ms": table.width
+                "id": id, "workspace": monitor.workspace, "monitor": monitor.name, "uid": table.uid.as_deref(),
+                "width_ms": table.width, "tier": table.tier
             }))
         };
         let field = |id: &u32| {

@@ -3,6 +3,7 @@
 //! One file, replaced whole: `nightjar-manifest <format> <crc32 of the rest>\n`, then JSON. The state in it
 //! (sequences, completeness) is that of the log at `wal`: recovery loads it and replays from there.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,9 @@ pub(crate) struct Manifest {
     pub(crate) series_stored: Stored,
     pub(crate) sequences: Sequences,
     pub(crate) completeness: Tracker,
+    /// Tables of monitors that were deleted, with when that was found.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) leaving_tables: BTreeMap<u32, i64>,
 }
 
 impl Manifest {

@@ -66,14 +66,17 @@ impl Memtable {
         self.windows.range(range).map(|((_, start), window)| (*start, Arc::clone(window)))
     }
 
-    /// Everything, sorted as blocks are.
+    /// Everything, in no order.
     pub(crate) fn rows(&self) -> Vec<Row> {
         let mut rows = Vec::new();
         for ((table, start), window) in &self.windows {
             window.rows(*table, *start, |_| true, &mut rows);
         }
-        rows.sort_unstable_by_key(Row::key);
         rows
+    }
+
+    pub(crate) fn has(&self, table: u32) -> bool {
+        self.windows.range((table, i64::MIN)..=(table, i64::MAX)).next().is_some()
     }
 
     pub(crate) fn series(&self) -> impl Iterator<Item = u32> + '_ {
@@ -124,8 +127,8 @@ mod tests {
             }
             let heap: usize = expected.values().map(Partial::heap_bytes).sum();
             prop_assert!(memtable.bytes() >= heap);
-            let rows: Vec<_> = memtable.rows().into_iter().map(|row| (row.key(), row.partial)).collect();
-            prop_assert_eq!(rows, expected.into_iter().collect::<Vec<_>>());
+            let rows = memtable.rows().into_iter().map(|row| ((row.table, row.series, row.time, row.field), row.partial));
+            prop_assert_eq!(rows.collect::<BTreeMap<_, _>>(), expected);
         }
     }
 

@@ -1,12 +1,14 @@
 //! The series index: which labels a series id stands for, and which ids have a label.
 //!
-//! A **table** is a monitor at one window width; a **field** is a figure's name and the kind of its partials, so
+//! A **table** is a monitor's windows of one width and tier. A monitor is its uid, and its name a label: one made
+//! again under a name has tables of its own. What came before windows had a uid belongs to the first uid that
+//! claims its name. A **field** is a figure's name and the kind of its partials, so
 //! that those that meet always merge; a **series** is a table with its labels. Blocks hold ids only. Ids are never given twice; series that no block and no memtable
 //! holds any more are forgotten.
 
 pub(crate) mod file;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -14,6 +16,8 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
 use nightjar_model::delta::PartialKind;
 use nightjar_model::names::{MonitorKey, OTHER_KEY};
 use roaring::RoaringBitmap;
+
+use crate::tier::Tier;
 
 /// Column and value, sorted by column.
 pub(crate) type Labels = Box<[(Arc<str>, Arc<str>)]>;
@@ -34,8 +38,11 @@ impl Series {
 #[derive(Debug, Clone)]
 pub(crate) struct Table {
     pub(crate) monitor: MonitorKey,
+    /// `None` until one claims it.
+    pub(crate) uid: Option<Arc<str>>,
     /// Milliseconds.
     pub(crate) width: i64,
+    pub(crate) tier: Tier,
     series: RoaringBitmap,
     columns: BTreeMap<Arc<str>, HashMap<Arc<str>, RoaringBitmap>>,
 }
@@ -45,8 +52,16 @@ pub(crate) type Field = (Arc<str>, PartialKind);
 
 #[derive(Debug)]
 pub(crate) struct SeriesIndex {
-    tables: Vec<Table>,
-    table_ids: HashMap<(MonitorKey, i64), u32>,
+    tables: BTreeMap<u32, Table>,
+    next_table: u32,
+    /// The uid that has the name, or had it last.
+    names: HashMap<MonitorKey, Arc<str>>,
+    of_uid: HashMap<Arc<str>, Vec<u32>>,
+    unclaimed: HashMap<MonitorKey, Vec<u32>>,
+    /// Tables that were claimed since the index was opened, each with the number of its claim.
+    claims: Vec<(u32, u32, Arc<str>)>,
+    /// Claims that there ever were.
+    claimed: u32,
     fields: Vec<Field>,
     field_ids: HashMap<Field, u32>,
     series: HashMap<u32, Arc<Series>>,
@@ -61,8 +76,13 @@ pub(crate) struct SeriesIndex {
 impl SeriesIndex {
     pub(crate) fn new(max_series: u32) -> Self {
         Self {
-            tables: Vec::new(),
-            table_ids: HashMap::new(),
+            tables: BTreeMap::new(),
+            next_table: 0,
+            names: HashMap::new(),
+            of_uid: HashMap::new(),
+            unclaimed: HashMap::new(),
+            claims: Vec::new(),
+            claimed: 0,
             fields: Vec::new(),
             field_ids: HashMap::new(),
             series: HashMap::new(),
@@ -83,7 +103,12 @@ impl SeriesIndex {
     }
 
     pub(crate) fn table(&self, id: u32) -> Option<&Table> {
-        self.tables.get(id as usize)
+        self.tables.get(&id)
+    }
+
+    /// In the order of their ids.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = (u32, &Table)> {
+        self.tables.iter().map(|(id, table)| (*id, table))
     }
 
     pub(crate) fn field(&self, name: &str, kind: PartialKind) -> Option<u32> {
@@ -95,21 +120,79 @@ impl SeriesIndex {
         &self.fields
     }
 
-    /// The tables of a monitor: one, unless the width of its windows was changed.
-    pub(crate) fn tables_of(&self, monitor: &MonitorKey) -> Vec<u32> {
-        let of = |(id, table): (usize, &Table)| (table.monitor == *monitor).then_some(id as u32);
-        self.tables.iter().enumerate().filter_map(of).collect()
+    /// The tables of the monitor with this uid: those that nobody has claimed yet are of the one that has their
+    /// name. Without a uid, of the monitor that has the name. In the order of their ids.
+    pub(crate) fn tables_of(&self, monitor: &MonitorKey, uid: Option<&str>) -> Vec<u32> {
+        let uid = uid.or_else(|| self.names.get(monitor).map(|uid| &**uid));
+        let claimed = uid.and_then(|uid| self.of_uid.get(uid)).into_iter().flatten();
+        let here = |id: &&u32| self.tables.get(*id).is_some_and(|table| table.monitor.workspace == monitor.workspace);
+        let unclaimed = self.unclaimed.get(monitor).into_iter().flatten();
+        let mut tables: Vec<u32> = claimed.filter(here).chain(unclaimed).copied().collect();
+        tables.sort_unstable();
+        tables
     }
 
-    pub(crate) fn table_id(&mut self, monitor: &MonitorKey, width: i64) -> u32 {
-        if let Some(id) = self.table_ids.get(&(monitor.clone(), width)) {
+    /// The table of a monitor's windows, made if there is none.
+    pub(crate) fn table_id(&mut self, monitor: &MonitorKey, uid: Option<&str>, width: i64, tier: Tier) -> u32 {
+        if let Some(uid) = uid {
+            self.claim(monitor, uid);
+        }
+        let of = self.tables_of(monitor, uid);
+        let same = |id: &&u32| self.table(**id).is_some_and(|table| (table.width, table.tier) == (width, tier));
+        if let Some(id) = of.iter().find(same) {
             return *id;
         }
-        let id = self.tables.len() as u32;
-        let table = Table { monitor: monitor.clone(), width, series: RoaringBitmap::new(), columns: BTreeMap::new() };
-        self.tables.push(table);
-        self.table_ids.insert((monitor.clone(), width), id);
+        let uid = uid.map(Arc::from).or_else(|| self.names.get(monitor).cloned());
+        self.add_table(self.next_table, monitor.clone(), uid, width, tier)
+    }
+
+    fn add_table(&mut self, id: u32, monitor: MonitorKey, uid: Option<Arc<str>>, width: i64, tier: Tier) -> u32 {
+        match &uid {
+            Some(uid) => {
+                // A monitor that was deleted may still send; it does not take its name back by that.
+                if !self.of_uid.contains_key(uid) {
+                    self.names.insert(monitor.clone(), Arc::clone(uid));
+                }
+                self.of_uid.entry(Arc::clone(uid)).or_default().push(id);
+            }
+            None => self.unclaimed.entry(monitor.clone()).or_default().push(id),
+        }
+        let table = Table { monitor, uid, width, tier, series: RoaringBitmap::new(), columns: BTreeMap::new() };
+        self.tables.insert(id, table);
+        self.next_table = self.next_table.max(id + 1);
         id
+    }
+
+    /// Gives the tables of this name that nobody has claimed yet to the monitor with this uid. Answers whether
+    /// there were any.
+    pub(crate) fn claim(&mut self, monitor: &MonitorKey, uid: &str) -> bool {
+        let Some(tables) = self.unclaimed.remove(monitor) else { return false };
+        let uid: Arc<str> = Arc::from(uid);
+        for id in tables {
+            if let Some(table) = self.tables.get_mut(&id) {
+                table.uid = Some(Arc::clone(&uid));
+            }
+            self.of_uid.entry(Arc::clone(&uid)).or_default().push(id);
+            self.claims.push((self.claimed, id, Arc::clone(&uid)));
+            self.claimed += 1;
+        }
+        self.names.insert(monitor.clone(), uid);
+        true
+    }
+
+    /// Whether there is something of this name of before windows had a uid.
+    pub(crate) fn is_unclaimed(&self, monitor: &MonitorKey) -> bool {
+        self.unclaimed.contains_key(monitor)
+    }
+
+    /// Whether this id was given to a series, be it forgotten.
+    pub(crate) fn has_given(&self, id: u32) -> bool {
+        id < self.next
+    }
+
+    /// Whether one of these ids stands for nothing here.
+    pub(crate) fn lacks(&self, ids: &RoaringBitmap) -> bool {
+        ids.iter().any(|id| !self.series.contains_key(&id))
     }
 
     pub(crate) fn field_id(&mut self, name: &str, kind: PartialKind) -> u32 {
@@ -130,7 +213,7 @@ impl SeriesIndex {
             return (id, false);
         }
         let left = u64::from(self.max_series).saturating_sub(self.series.len() as u64);
-        let has = self.tables.get(table as usize).map_or(0, |table| table.series.len());
+        let has = self.tables.get(&table).map_or(0, |table| table.series.len());
         if left > 0 && has <= left {
             return (self.create(table, labels), false);
         }
@@ -166,12 +249,22 @@ impl SeriesIndex {
         self.table(table).and_then(|table| table.columns.get(column)).into_iter().flat_map(HashMap::keys)
     }
 
-    /// Keeps only these series.
-    pub(crate) fn retain(&mut self, live: &RoaringBitmap) {
+    /// Keeps only these series, and forgets these tables, which have none.
+    pub(crate) fn retain(&mut self, live: &RoaringBitmap, gone: &BTreeSet<u32>) {
+        self.tables.retain(|id, _| !gone.contains(id));
+        for of in [&mut self.of_uid.values_mut().collect::<Vec<_>>(), &mut self.unclaimed.values_mut().collect()] {
+            of.iter_mut().for_each(|tables| tables.retain(|id| !gone.contains(id)));
+        }
+        self.of_uid.retain(|_, tables| !tables.is_empty());
+        self.unclaimed.retain(|_, tables| !tables.is_empty());
+        let of_uid = &self.of_uid;
+        self.names.retain(|_, uid| of_uid.contains_key(uid));
+        // The tables are stored anew, with their uids.
+        self.claims.clear();
         let kept: Vec<(u32, Arc<Series>)> = self.series.drain().filter(|(id, _)| live.contains(*id)).collect();
         self.ids.clear();
         self.strings = self.fields.iter().map(|(name, _)| Arc::clone(name)).collect();
-        for table in &mut self.tables {
+        for table in self.tables.values_mut() {
             table.series.clear();
             table.columns.clear();
         }
@@ -208,7 +301,7 @@ impl SeriesIndex {
 
     /// Takes a series as it was stored.
     fn insert(&mut self, id: u32, series: Arc<Series>) {
-        if let Some(table) = self.tables.get_mut(series.table as usize) {
+        if let Some(table) = self.tables.get_mut(&series.table) {
             table.series.insert(id);
             for (column, value) in &series.labels {
                 let values = table.columns.entry(Arc::clone(column)).or_default();
@@ -263,7 +356,7 @@ mod tests {
 
     fn index(max_series: u32) -> (SeriesIndex, u32) {
         let mut index = SeriesIndex::new(max_series);
-        let table = index.table_id(&MonitorKey::new("w", "m"), 60_000);
+        let table = index.table_id(&MonitorKey::new("w", "m"), None, 60_000, Tier::Raw);
         (index, table)
     }
 
@@ -298,7 +391,7 @@ mod tests {
         let keys: Vec<String> = (0..1000).map(|key| key.to_string()).collect();
         let folded = keys.iter().filter(|key| index.series_id(hog, &[("k", key.as_str())]).1).count();
         assert!((940..960).contains(&folded), "{folded}");
-        let modest = index.table_id(&MonitorKey::new("other", "m"), 60_000);
+        let modest = index.table_id(&MonitorKey::new("other", "m"), None, 60_000, Tier::Raw);
         assert!(keys.iter().take(20).all(|key| !index.series_id(modest, &[("k", key.as_str())]).1));
     }
 
@@ -307,10 +400,32 @@ mod tests {
         let (mut index, table) = index(2);
         let (one, _) = index.series_id(table, &[("k", "1")]);
         let (two, _) = index.series_id(table, &[("k", "2")]);
-        index.retain(&[one].into_iter().collect());
+        index.retain(&[one].into_iter().collect(), &BTreeSet::new());
         assert!(index.get(two).is_none());
         assert_eq!(index.series_id(table, &[("k", "1")]), (one, false));
         let (three, folded) = index.series_id(table, &[("k", "2")]);
         assert!(!folded && three > two);
+    }
+
+    #[test]
+    fn a_monitor_is_its_uid_and_the_first_takes_what_had_none() {
+        let (mut index, old) = index(10);
+        let monitor = MonitorKey::new("w", "m");
+        let elsewhere = index.table_id(&MonitorKey::new("other", "m"), None, 60_000, Tier::Raw);
+        let table = |index: &mut SeriesIndex, uid: &str| index.table_id(&monitor, Some(uid), 60_000, Tier::Raw);
+        assert_eq!(index.tables_of(&monitor, Some("u1")), [old], "before it is claimed");
+        assert_eq!(table(&mut index, "u1"), old);
+        let second = table(&mut index, "u2");
+        assert_ne!(second, old);
+        assert_eq!(table(&mut index, "u1"), old, "late lines of the deleted one");
+        assert_eq!(index.tables_of(&monitor, Some("u2")), [second]);
+        assert_eq!(index.tables_of(&monitor, Some("u3")), [0u32; 0]);
+        // Who does not say means the one that has the name.
+        assert_eq!(index.table_id(&monitor, None, 60_000, Tier::Raw), second);
+        assert_eq!(index.tables_of(&MonitorKey::new("other", "m"), Some("u1")), [elsewhere]);
+        assert!(!index.claim(&monitor, "u3"));
+        index.retain(&RoaringBitmap::new(), &[old, second].into());
+        assert_eq!(index.tables_of(&monitor, None), [0u32; 0]);
+        assert!(index.table_id(&monitor, None, 60_000, Tier::Raw) > second);
     }
 }

@@ -20,9 +20,11 @@ pub(crate) struct Snapshot {
 }
 
 impl State {
-    /// Of windows that start in `[from, until)`.
-    pub(crate) fn snapshot(&self, monitor: &MonitorKey, from: i64, until: i64) -> Snapshot {
-        let tables = self.index.tables_of(monitor);
+    /// Of windows that start in `[from, until)`, of the monitor with this uid; without one, of the one that has
+    /// the name.
+    pub(crate) fn snapshot(&self, monitor: &MonitorKey, uid: Option<&str>, from: i64, until: i64) -> Snapshot {
+        let mut tables = self.index.tables_of(monitor, uid);
+        tables.retain(|id| self.index.table(*id).is_some_and(|table| table.tier.is_raw()));
         let memtables = [Some(&self.active), self.frozen.as_ref().map(|frozen| &frozen.memtable)];
         let mut memory = Vec::new();
         for (table, memtable) in tables.iter().flat_map(|table| memtables.iter().flatten().map(|m| (*table, *m))) {

@@ -72,8 +72,8 @@ pub(crate) async fn answer(shared: &Arc<Shared>, workspace: &str, sql: &str, for
 async fn shapes(shared: &Shared, workspace: &str) -> Result<BTreeMap<String, Arc<TableShape>>> {
     let defined = shared.catalog.monitors(workspace).await?;
     let mut shapes: BTreeMap<String, Arc<TableShape>> =
-        defined.into_iter().map(|(name, spec)| (name, Arc::new(TableShape::of(&spec)))).collect();
-    shapes.extend(builtin::monitors().map(|(name, spec)| (name.to_owned(), Arc::new(TableShape::of(spec)))));
+        defined.into_iter().map(|defined| (defined.name.clone(), Arc::new(TableShape::of(&defined)))).collect();
+    shapes.extend(builtin::monitors().map(|(name, spec)| (name.to_owned(), Arc::new(TableShape::new(None, spec)))));
     Ok(shapes)
 }
 
@@ -171,7 +171,7 @@ fn tables(
     }
     let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
     let table = |(name, shape): (String, Arc<TableShape>)| {
-        let snapshot = state.snapshot(&MonitorKey::new(workspace, &name), i64::MIN, i64::MAX);
+        let snapshot = state.snapshot(&MonitorKey::new(workspace, &name), shape.uid.as_deref(), i64::MIN, i64::MAX);
         let table = MonitorTable { shared: Arc::clone(shared), shape, snapshot };
         (name, Arc::new(table))
     };

@@ -14,6 +14,7 @@ use crate::completeness::{Closed, Tracker};
 use crate::memtable::Memtable;
 use crate::sequences::Sequences;
 use crate::series::SeriesIndex;
+use crate::tier::{Retention, Tier};
 use crate::wal::WalPosition;
 use crate::wal::record::{Body, Record};
 
@@ -33,7 +34,7 @@ pub(crate) struct State {
     pub(crate) tracker: Tracker,
     /// Of the completeness: another one with every record that may change it.
     pub(crate) revision: u64,
-    retention: Duration,
+    retention: Retention,
 }
 
 /// The state at a place of the log.
@@ -46,7 +47,7 @@ pub(crate) struct Frozen {
 }
 
 impl State {
-    pub(crate) fn new(index: SeriesIndex, sequences: Sequences, tracker: Tracker, retention: Duration) -> Self {
+    pub(crate) fn new(index: SeriesIndex, sequences: Sequences, tracker: Tracker, retention: Retention) -> Self {
         Self {
             index,
             active: Memtable::default(),
@@ -72,6 +73,10 @@ impl State {
         match &record.body {
             Body::Batch(batch) => self.apply_batch(record.at, batch),
             Body::Expect(expected) => self.tracker.expect(record.at, expected),
+            Body::Claim(claim) => {
+                self.index.claim(&claim.monitor, &claim.uid);
+                Vec::new()
+            }
         }
     }
 
@@ -88,13 +93,15 @@ impl State {
     }
 
     fn apply_delta(&mut self, at: Timestamp, delta: &MonitorDelta) {
-        let table = self.index.table_id(&delta.monitor, delta.width.as_millis() as i64);
+        let width = delta.width.as_millis() as i64;
+        let tier = Tier::of_width(width);
+        let table = self.index.table_id(&delta.monitor, delta.uid.as_deref(), width, tier);
         // By the kind of its partials: of one field all have the same.
         let mut kinds: Vec<Option<PartialKind>> = vec![None; delta.fields.len()];
         let mut fields: Vec<u32> = vec![0; delta.fields.len()];
         let mut order: Vec<usize> = (0..delta.group_by.len()).collect();
         order.sort_unstable_by_key(|place| &delta.group_by[*place]);
-        let taken = at.saturating_sub(self.retention)..at.saturating_add(AHEAD);
+        let taken = at.saturating_sub(self.retention.of(tier))..at.saturating_add(AHEAD);
         let (mut folded, mut outside) = (0, 0);
         let mut labels: Vec<(&str, &str)> = Vec::with_capacity(order.len());
         for window in &delta.windows {
@@ -125,7 +132,7 @@ impl State {
 
     /// Sets the active memtable aside, to be written to blocks; `wal` is where the log goes on after it.
     pub(crate) fn freeze(&mut self, wal: WalPosition, now: Timestamp) -> Arc<Frozen> {
-        let before = now.saturating_sub(self.retention);
+        let before = now.saturating_sub(self.retention.of(Tier::Raw));
         self.tracker.forget_before(before);
         self.sequences.forget_before(before);
         let frozen = Arc::new(Frozen {

@@ -134,6 +134,7 @@ impl Storage {
 }
 
 /// A block's bytes.
+#[derive(Debug, Clone)]
 pub(crate) struct BlockFile {
     store: Arc<dyn ObjectStore>,
     path: object_store::path::Path,

@@ -9,6 +9,7 @@ use nightjar_model::builtin;
 use nightjar_model::delta::{Partial, PartialKind};
 use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::{AgentId, MonitorKey};
+use nightjar_model::ports::DefinedMonitor;
 use nightjar_model::query::{Completeness, InstanceCompleteness, SeriesWindows, WindowAnswer, WindowQuery};
 use nightjar_model::{Error, ErrorKind, Result, Timestamp};
 use roaring::RoaringBitmap;
@@ -28,6 +29,7 @@ const MAX_MERGED: i64 = 1_600_000;
 
 /// The shape of a monitor's data.
 pub(crate) struct Shape {
+    pub(crate) uid: Option<String>,
     pub(crate) group_by: Vec<String>,
     /// With the kind of the partials of each.
     pub(crate) fields: Vec<(String, PartialKind)>,
@@ -35,8 +37,18 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    fn of(spec: &MonitorSpec) -> Self {
-        Self { group_by: spec.group_by.clone(), fields: spec.typed_fields(), width: spec.width().as_millis() as i64 }
+    fn of(defined: &DefinedMonitor) -> Self {
+        Self::new(defined.uid(), &defined.spec)
+    }
+
+    /// Of those that everybody has `uid` is `None`.
+    fn new(uid: Option<String>, spec: &MonitorSpec) -> Self {
+        Self {
+            uid,
+            group_by: spec.group_by.clone(),
+            fields: spec.typed_fields(),
+            width: spec.width().as_millis() as i64,
+        }
     }
 }
 
@@ -102,13 +114,13 @@ async fn read(shared: &Arc<Shared>, query: WindowQuery) -> Result<WindowAnswer> 
 /// `NotFound` for a monitor that is neither defined nor has data.
 async fn shape(shared: &Shared, monitor: &MonitorKey) -> Result<Shape> {
     if let Some(spec) = builtin::monitor(&monitor.name) {
-        return Ok(Shape::of(spec));
+        return Ok(Shape::new(None, spec));
     }
     let defined = shared.catalog.monitors(&monitor.workspace).await?;
-    if let Some((_, spec)) = defined.iter().find(|(name, _)| *name == monitor.name) {
-        return Ok(Shape::of(spec));
+    if let Some(defined) = defined.iter().find(|defined| defined.name == monitor.name) {
+        return Ok(Shape::of(defined));
     }
-    let names = defined.iter().map(|(name, _)| name.as_str());
+    let names = defined.iter().map(|defined| defined.name.as_str());
     Err(Error::not_found(format!("there is no monitor `{}`{}", monitor.name, near::suggestion(&monitor.name, names))))
 }
 
@@ -140,7 +152,7 @@ fn plan(
     (from, until, step): (i64, i64, i64),
 ) -> Plan {
     let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
-    let snapshot = state.snapshot(&query.monitor, from, until);
+    let snapshot = state.snapshot(&query.monitor, shape.uid.as_deref(), from, until);
     let mut wanted = RoaringBitmap::new();
     for (table, _) in &snapshot.tables {
         let mut selected = state.index.select(*table, "", |_| true);

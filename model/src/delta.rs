@@ -104,6 +104,9 @@ pub struct WindowDelta {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MonitorDelta {
     pub monitor: MonitorKey,
+    /// Which monitor it is: that of the document, another one when it was deleted and made again. `None` of
+    /// agents that do not say so, and of [`FAULTS_MONITOR`]: then it is the one that has the name now.
+    pub uid: Option<String>,
     /// Length of each window.
     pub width: Duration,
     pub group_by: Vec<String>,

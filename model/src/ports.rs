@@ -239,7 +239,23 @@ pub trait WindowReader: Send + Sync {
 /// Definitions of the monitors, for those that need to know their columns. Answered by `src/` from the store.
 #[async_trait]
 pub trait MonitorCatalog: Send + Sync {
-    async fn monitors(&self, workspace: &str) -> Result<Vec<(String, Arc<MonitorSpec>)>>;
+    async fn monitors(&self, workspace: &str) -> Result<Vec<DefinedMonitor>>;
+}
+
+/// A monitor as it is defined now.
+#[derive(Debug, Clone)]
+pub struct DefinedMonitor {
+    pub name: String,
+    /// Another one when it was deleted and made again: figures belong to the uid, not to the name.
+    pub uid: String,
+    pub spec: Arc<MonitorSpec>,
+}
+
+impl DefinedMonitor {
+    /// `None` where nobody gave it one.
+    pub fn uid(&self) -> Option<String> {
+        (!self.uid.is_empty()).then(|| self.uid.clone())
+    }
 }
 
 /// Called when windows of a monitor became complete, or will never be, for all or for some of their keys;

@@ -24,6 +24,9 @@ pub const MAX_PAYLOAD_BYTES: usize = 64 << 20;
 /// A gRPC message holds at most this many bytes.
 pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
 
+/// The uid of a monitor holds at most this many bytes.
+pub const MAX_UID_BYTES: usize = 64;
+
 /// A key's value holds at most this many bytes; agents cut longer ones.
 pub const MAX_KEY_BYTES: usize = 256;
 
@@ -70,6 +73,7 @@ pub fn decode_gathered(workspace: &str, bytes: &[u8]) -> Result<(Vec<MonitorDelt
 fn delta_to_wire(delta: &MonitorDelta) -> wire::Delta {
     wire::Delta {
         monitor: delta.monitor.name.clone(),
+        uid: delta.uid.clone().unwrap_or_default(),
         width_ms: delta.width.as_millis() as u32,
         group_by: delta.group_by.clone(),
         fields: delta.fields.clone(),
@@ -90,7 +94,13 @@ fn delta_to_wire(delta: &MonitorDelta) -> wire::Delta {
 fn delta_from_wire(workspace: &str, delta: wire::Delta) -> Result<MonitorDelta, String> {
     let unfit = || "a delta does not fit its own columns".to_owned();
     let (keys, fields) = (delta.group_by.len(), delta.fields.len());
-    if delta.monitor.is_empty() || delta.width_ms == 0 || fields == 0 || fields > 64 || keys > 16 {
+    if delta.monitor.is_empty()
+        || delta.uid.len() > MAX_UID_BYTES
+        || delta.width_ms == 0
+        || fields == 0
+        || fields > 64
+        || keys > 16
+    {
         return Err(unfit());
     }
     let width = i64::from(delta.width_ms);
@@ -108,6 +118,7 @@ fn delta_from_wire(workspace: &str, delta: wire::Delta) -> Result<MonitorDelta, 
     let windows = delta.windows.into_iter().map(window).collect::<Result<_, String>>()?;
     Ok(MonitorDelta {
         monitor: MonitorKey::new(workspace, delta.monitor),
+        uid: (!delta.uid.is_empty()).then_some(delta.uid),
         width: Duration::from_millis(u64::from(delta.width_ms)),
         group_by: delta.group_by,
         fields: delta.fields,
@@ -255,7 +266,7 @@ mod tests {
                 WindowDelta { start: Timestamp(minute * 60_000), keys: vec![value.to_string()], partials }
             }).collect();
             let delta = MonitorDelta {
-                monitor: MonitorKey::new("w", "m"), width: Duration::from_secs(60), group_by: vec!["k".into()],
+                monitor: MonitorKey::new("w", "m"), uid: values.first().map(|(minute, _)| format!("u{minute}")), width: Duration::from_secs(60), group_by: vec!["k".into()],
                 fields: ["*", "v", "*", "v", "t"].map(str::to_owned).to_vec(), windows,
             };
             let watermark = Watermark::new(MonitorKey::new("w", "m"), Timestamp(60_000));

@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use nightjar_model::kinds::monitor::MonitorSpec;
-use nightjar_model::ports::{ListQuery, MonitorCatalog, ResourceStore};
+use nightjar_model::ports::{DefinedMonitor, ListQuery, MonitorCatalog, ResourceStore};
 use nightjar_model::{Kind, ResourceKey, Result};
 
-type Monitors = Vec<(String, Arc<MonitorSpec>)>;
+type Monitors = Vec<DefinedMonitor>;
 
 pub(super) struct Catalog {
     resources: Arc<dyn ResourceStore>,
@@ -62,7 +61,8 @@ impl MonitorCatalog for Catalog {
             let page = self.resources.list(&query).await?;
             monitors.extend(page.items.into_iter().filter_map(|resource| {
                 let spec = Arc::new(resource.spec.as_monitor()?.clone());
-                Some((resource.metadata.name, spec))
+                let uid = resource.metadata.uid.unwrap_or_default();
+                Some(DefinedMonitor { name: resource.metadata.name, uid, spec })
             }));
             query.cursor = page.next;
             if query.cursor.is_none() {

@@ -68,6 +68,7 @@ impl Session {
         let start = SystemClock.now().floor(Duration::from_secs(60));
         let delta = MonitorDelta {
             monitor: MonitorKey::new("default", monitor),
+            uid: None,
             width: Duration::from_secs(60),
             group_by: vec![],
             fields: vec![LINES_FIELD.to_owned()],

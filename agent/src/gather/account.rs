@@ -53,6 +53,7 @@ impl Gatherer {
         let spec = builtin::monitor(name).filter(|_| !windows.is_empty())?;
         Some(MonitorDelta {
             monitor: MonitorKey::new(&self.workspace, name),
+            uid: None,
             width: spec.width(),
             group_by: spec.group_by.clone(),
             fields: spec.fields(),

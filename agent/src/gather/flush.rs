@@ -51,7 +51,9 @@ impl Gatherer {
     /// Takes what was counted out of the monitors, together with the positions it came from.
     pub(super) fn collect(&mut self) {
         for running in self.monitors.iter_mut().flatten() {
-            self.gathered.deltas.extend(running.pipeline.drain());
+            let uid = (!running.uid.is_empty()).then(|| running.uid.clone());
+            let drained = running.pipeline.drain().map(|delta| MonitorDelta { uid: uid.clone(), ..delta });
+            self.gathered.deltas.extend(drained);
             let intake = running.pipeline.drain_intake();
             if !intake.is_empty() {
                 self.intake.entry(running.name.clone()).or_default().add(&intake);
@@ -188,6 +190,7 @@ fn payloads(deltas: Vec<MonitorDelta>, watermarks: &[Watermark]) -> Vec<Vec<u8>>
 fn empty_like(delta: &MonitorDelta) -> MonitorDelta {
     MonitorDelta {
         monitor: delta.monitor.clone(),
+        uid: delta.uid.clone(),
         width: delta.width.max(Duration::from_millis(1)),
         group_by: delta.group_by.clone(),
         fields: delta.fields.clone(),
@@ -227,6 +230,7 @@ mod tests {
         };
         MonitorDelta {
             monitor: MonitorKey::new("w", "m"),
+            uid: None,
             width: Duration::from_secs(60),
             group_by: vec!["k".into()],
             fields: vec!["*".into()],

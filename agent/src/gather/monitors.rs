@@ -20,6 +20,8 @@ use crate::tail::Watch;
 /// A monitor that is being collected.
 pub(super) struct Running {
     pub(super) name: String,
+    /// Empty from servers that do not say.
+    pub(super) uid: String,
     /// The document it was made of.
     text: String,
     spec: MonitorSpec,
@@ -34,7 +36,7 @@ pub(super) struct Running {
 }
 
 impl Running {
-    fn compile(workspace: &str, name: &str, text: &str, host: &HostFacts) -> Result<Self, Vec<Problem>> {
+    fn compile(workspace: &str, name: &str, uid: &str, text: &str, host: &HostFacts) -> Result<Self, Vec<Problem>> {
         let invalid = |message: String| vec![Problem { path: "spec".into(), message }];
         let value = serde_json::from_str(text).map_err(|error| invalid(format!("is not JSON: {error}")))?;
         let mut problems = Problems::new();
@@ -47,6 +49,7 @@ impl Running {
         let pipeline = Pipeline::compile(MonitorKey::new(workspace, name), &spec, host)?;
         Ok(Self {
             name: name.to_owned(),
+            uid: uid.to_owned(),
             text: text.to_owned(),
             spec,
             pipeline,
@@ -120,13 +123,13 @@ impl Gatherer {
         self.refused.clear();
         let mut problems = Vec::new();
         for (name, text) in &configuration.monitors {
-            self.put(name, text, &mut problems);
+            let uid = configuration.uids.get(name).map_or("", String::as_str);
+            self.put(name, uid, text, &mut problems);
         }
         let watches = self.monitors.iter().enumerate().filter_map(|(slot, running)| {
-            let Running { name, spec, .. } = running.as_ref()?;
+            let Running { name, uid, spec, .. } = running.as_ref()?;
             let log = spec.log();
-            let uid = configuration.uids.get(name).cloned().unwrap_or_default();
-            Some(Watch { monitor: name.clone(), uid, slot, patterns: log.paths.clone(), start: log.start })
+            Some(Watch { monitor: name.clone(), uid: uid.clone(), slot, patterns: log.paths.clone(), start: log.start })
         });
         self.tailer.configure(watches.collect());
         self.configured = true;
@@ -139,13 +142,13 @@ impl Gatherer {
         self.publish();
     }
 
-    fn put(&mut self, name: &str, text: &str, problems: &mut Vec<Refusal>) {
+    fn put(&mut self, name: &str, uid: &str, text: &str, problems: &mut Vec<Refusal>) {
         let slot = self.monitors.iter().position(|r| r.as_ref().is_some_and(|running| running.name == name));
         let current = slot.and_then(|slot| self.monitors.get_mut(slot)?.as_mut());
-        if current.as_ref().is_some_and(|running| running.text == text) {
+        if current.as_ref().is_some_and(|running| running.text == text && running.uid == uid) {
             return;
         }
-        match Running::compile(&self.workspace, name, text, &self.host) {
+        match Running::compile(&self.workspace, name, uid, text, &self.host) {
             Ok(mut fresh) => {
                 if let Some(running) = &current {
                     (fresh.watermark, fresh.gap) = (running.watermark, running.gap);

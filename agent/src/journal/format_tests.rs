@@ -29,6 +29,7 @@ fn gathered(no: u64) -> (Vec<MonitorDelta>, Vec<Watermark>) {
     ];
     let delta = MonitorDelta {
         monitor: monitor.clone(),
+        uid: None,
         width: Duration::from_secs(60),
         group_by: vec!["goods".into(), "$host".into()],
         fields: vec!["*".into(), "cost".into()],

@@ -117,6 +117,7 @@ impl Open {
         });
         let faults = MonitorDelta {
             monitor: MonitorKey::new(workspace, FAULTS_MONITOR),
+            uid: None,
             width: FAULTS_WIDTH,
             group_by: FAULT_KEYS.map(str::to_owned).to_vec(),
             fields: vec![LINES_FIELD.to_owned()],
@@ -136,9 +137,9 @@ impl Open {
         let now = self.collector.clock.now();
         let mut state = self.live.state();
         let (plan, workspace) = (&self.plan, &self.live.workspace);
-        let exists = |name: &str| plan.exists(workspace, name);
+        let uid = |name: &str| plan.uid(workspace, name);
         let is_wanted = |name: &str| plan.is_wanted(workspace, &state.facts, name);
-        let left_out = admit::filter(batch, now, exists, is_wanted);
+        let left_out = admit::filter(batch, now, uid, is_wanted);
         for monitor in left_out.monitors {
             metrics::counter!("nightjar_collector_left_out_total", "reason" => "no_such_monitor").increment(1);
             if state.leave_out(&monitor) {

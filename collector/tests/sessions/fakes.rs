@@ -383,6 +383,7 @@ impl Agent {
 pub(crate) fn record(sequence: u64, monitor: &str) -> wire::Record {
     let delta = MonitorDelta {
         monitor: MonitorKey::new("said-by-nobody", monitor),
+        uid: None,
         width: Duration::from_secs(60),
         group_by: vec![],
         fields: vec![LINES_FIELD.to_owned()],

@@ -21,11 +21,12 @@ mod engine {
     pub(crate) mod sequences;
     pub(crate) mod series;
     pub(crate) mod storage;
+    pub(crate) mod tier;
     pub(crate) mod wal;
 }
 
 // The engine's files name each other from the root.
-use engine::{block, completeness, error, manifest, ranges, sequences, series, storage, wal};
+use engine::{block, completeness, error, manifest, ranges, sequences, series, storage, tier, wal};
 
 pub mod damage;
 pub mod stored_block;

@@ -18,6 +18,7 @@ use crate::block::write::BlockWriter;
 use crate::block::{BlockMeta, FIELDS_KEY, Row};
 use crate::damage::Damage;
 use crate::storage::{Storage, name};
+use crate::tier::Tier;
 
 #[derive(Debug, Arbitrary)]
 pub struct Block {
@@ -52,12 +53,13 @@ static WRITTEN: LazyLock<Written> = LazyLock::new(|| {
     };
     let rows: Vec<Row> = (0..120).map(row).collect();
     let names = |_: &_, fields: &BTreeSet<u32>| {
-        let field = |id: &u32| format!(r#"{{"id":{id},"name":"f","kind":"{}"}}"#, PartialKind::ALL[*id as usize].name());
+        let field =
+            |id: &u32| format!(r#"{{"id":{id},"name":"f","kind":"{}"}}"#, PartialKind::ALL[*id as usize].name());
         let fields: Vec<String> = fields.iter().map(field).collect();
         vec![(FIELDS_KEY.to_owned(), format!("[{}]", fields.join(",")))]
     };
     let write = async {
-        let mut writer = BlockWriter::new(&storage, 1, 0, 256, 0)?;
+        let mut writer = BlockWriter::new(&storage, 1, Tier::Raw, (0, 256), 0)?;
         writer.write(&rows).await?;
         writer.finish(&names).await
     };

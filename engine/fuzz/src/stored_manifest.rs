@@ -13,13 +13,26 @@ use tempfile::TempDir;
 use crate::block::BlockMeta;
 use crate::damage::Damage;
 use crate::manifest::Manifest;
+use crate::tier::Tier;
 
 static DIR: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a directory"));
 
 static BODY: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let (monitor, agent) = (MonitorKey::new("w", "m"), AgentId("a".into()));
     let mut manifest = Manifest::default();
-    manifest.blocks.push(BlockMeta { id: 1, format: 2, from: 0, until: 9, rows: 2, bytes: 3, created: 4, tables: vec![0, 1] });
+    manifest.blocks.push(BlockMeta {
+        id: 1,
+        format: 2,
+        tier: Tier::Second,
+        from: 0,
+        until: 9,
+        rows: 2,
+        bytes: 3,
+        created: 4,
+        tables: vec![0, 1],
+        highest_series: Some(7),
+        quarantined: false,
+    });
     manifest.sequences.take(&agent, 1, 2, Timestamp(3));
     let expected = Expectation::new(monitor, Duration::from_secs(60), [agent]);
     manifest.completeness.expect(Timestamp(60_000), &[expected]);

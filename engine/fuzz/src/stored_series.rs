@@ -21,10 +21,10 @@ pub fn check(chunks: &[Vec<u8>], raw: &[u8]) {
     bytes.extend_from_slice(raw);
     let file = SeriesFile { generation: 0, bytes: bytes.len() as u64 };
     fs::write(path(DIR.path(), 0), &bytes).expect("written");
-    let Ok(index) = load(DIR.path(), file, MAX_SERIES) else { return };
+    let Ok(index) = load(DIR.path(), file, Stored::default(), MAX_SERIES) else { return };
     let encoded = index.encode_since(Stored::default());
     let again = rewrite(DIR.path(), file, &encoded).expect("written");
-    let again = load(DIR.path(), again, MAX_SERIES).expect("own encoding");
+    let again = load(DIR.path(), again, index.extent(), MAX_SERIES).expect("own encoding");
     assert_eq!(again.encode_since(Stored::default()), encoded);
     assert_eq!(again.extent(), index.extent());
 }

@@ -5,6 +5,7 @@ use nightjar_model::{Error, Result};
 
 use super::Row;
 use super::read::BlockRows;
+use crate::tier::Tier;
 
 /// Sorted rows, from memory or from a block.
 pub(crate) struct Cursor {
@@ -51,14 +52,16 @@ impl Cursor {
 
 /// The rows of several cursors in order, those of one key merged.
 pub(crate) struct Merge {
+    tier: Tier,
     cursors: Vec<Cursor>,
     /// The last row, which the next ones may be parts of.
     pending: Option<Row>,
 }
 
 impl Merge {
-    pub(crate) fn new(cursors: Vec<Cursor>) -> Self {
-        Self { cursors, pending: None }
+    /// Of rows of one tier.
+    pub(crate) fn new(tier: Tier, cursors: Vec<Cursor>) -> Self {
+        Self { tier, cursors, pending: None }
     }
 
     /// Appends about `wanted` rows to `rows`; none at the end.
@@ -80,13 +83,14 @@ impl Merge {
 
     /// Merges until a cursor must be refilled.
     fn drain(&mut self, target: usize, rows: &mut Vec<Row>) -> Result<()> {
+        let tier = self.tier;
         while rows.len() < target {
-            let first = self.cursors.iter_mut().min_by_key(|cursor| cursor.head().map(Row::key));
+            let first = self.cursors.iter_mut().min_by_key(|cursor| cursor.head().map(|row| row.key(tier)));
             let Some(cursor) = first else { return Ok(()) };
             let Some(row) = cursor.take() else { return Ok(()) };
             let exhausted = cursor.at == cursor.rows.len();
             match &mut self.pending {
-                Some(last) if last.key() == row.key() => {
+                Some(last) if last.key(tier) == row.key(tier) => {
                     last.partial.merge(&row.partial).map_err(|error| Error::internal(error.to_string()))?;
                 }
                 pending => rows.extend(pending.replace(row)),

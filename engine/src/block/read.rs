@@ -1,7 +1,6 @@
 //! Reading blocks: row groups and pages that cannot hold what is wanted are not read.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Decimal128Type, Int64Type, TimestampMillisecondType, UInt8Type, UInt32Type, UInt64Type};
@@ -20,7 +19,7 @@ use roaring::RoaringBitmap;
 use super::{
     BlockMeta, COUNT, DECIMALS, FIELD, FIELDS_KEY, METRIC, PLACES, Row, SERIES, SERIES_KEY, STATE, TIME, figures_at,
 };
-use crate::storage::{BlockFile, Storage, block_error};
+use crate::storage::{BlockFile, Footer, Storage, block_error};
 
 const BATCH_ROWS: usize = 8 * 1024;
 
@@ -65,45 +64,96 @@ pub(crate) type FieldKinds = HashMap<u32, PartialKind>;
 
 /// The wanted rows of one block, in order, a batch at a time.
 pub(crate) struct BlockRows {
-    id: u64,
-    format: u32,
-    kinds: Arc<FieldKinds>,
-    wanted: Wanted,
-    stream: ParquetRecordBatchStream<BlockFile>,
+    meta: BlockMeta,
+    footer: Footer,
+    file: BlockFile,
+    parts: Parts,
+    reading: Option<(Wanted, ParquetRecordBatchStream<BlockFile>)>,
 }
 
 impl BlockRows {
     pub(crate) async fn open(storage: &Storage, block: &BlockMeta, wanted: Wanted) -> Result<Self> {
         let footer = storage.footer(block).await?;
-        let metadata = footer.arrow.metadata();
-        let columns = metadata.file_metadata().schema_descr();
-        let last = if wanted.figures { columns.num_columns() } else { COUNT + 1 };
-        let mask = ProjectionMask::leaves(columns, 0..last);
-        let groups: Vec<usize> =
-            (0..metadata.num_row_groups()).filter(|group| group_fits(metadata, *group, &wanted)).collect();
-        let selection = page_selection(metadata, &groups, &wanted);
-        let mut builder =
-            ParquetRecordBatchStreamBuilder::new_with_metadata(storage.reader(block), footer.arrow.clone())
-                .with_projection(mask)
-                .with_row_groups(groups)
-                .with_batch_size(BATCH_ROWS);
-        if let Some(selection) = selection {
-            builder = builder.with_row_selection(selection);
-        }
-        let stream = builder.build().map_err(|error| block_error(block.id, error))?;
-        Ok(Self { id: block.id, format: block.format, kinds: Arc::clone(&footer.kinds), wanted, stream })
+        let parts = Parts::new(block, wanted);
+        Ok(Self { meta: block.clone(), footer, file: storage.reader(block), parts, reading: None })
     }
 
     /// Replaces `rows` by the next ones; there are none at the end.
     pub(crate) async fn next(&mut self, rows: &mut Vec<Row>) -> Result<()> {
         rows.clear();
         while rows.is_empty() {
-            let Some(batch) = self.stream.next().await else { return Ok(()) };
-            let batch = batch.map_err(|error| block_error(self.id, error))?;
-            decode(&batch, self.format, &self.kinds, &self.wanted, rows)
-                .map_err(|what| Error::internal(format!("block {}: {what}", self.id)))?;
+            let Some((wanted, stream)) = &mut self.reading else {
+                let Some(wanted) = self.parts.next() else { return Ok(()) };
+                let stream = self.stream(&wanted)?;
+                self.reading = Some((wanted, stream));
+                continue;
+            };
+            let Some(batch) = stream.next().await else {
+                self.reading = None;
+                continue;
+            };
+            let batch = batch.map_err(|error| block_error(self.meta.id, error))?;
+            decode(&batch, self.meta.format, &self.footer.kinds, wanted, rows)
+                .map_err(|what| Error::internal(format!("block {}: {what}", self.meta.id)))?;
         }
         Ok(())
+    }
+
+    fn stream(&self, wanted: &Wanted) -> Result<ParquetRecordBatchStream<BlockFile>> {
+        let metadata = self.footer.arrow.metadata();
+        let columns = metadata.file_metadata().schema_descr();
+        let last = if wanted.figures { columns.num_columns() } else { COUNT + 1 };
+        let mask = ProjectionMask::leaves(columns, 0..last);
+        let groups: Vec<usize> =
+            (0..metadata.num_row_groups()).filter(|group| group_fits(metadata, *group, wanted)).collect();
+        let selection = page_selection(metadata, &groups, wanted);
+        let file = self.file.clone();
+        let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(file, self.footer.arrow.clone())
+            .with_projection(mask)
+            .with_row_groups(groups)
+            .with_batch_size(BATCH_ROWS);
+        if let Some(selection) = selection {
+            builder = builder.with_row_selection(selection);
+        }
+        builder.build().map_err(|error| block_error(self.meta.id, error))
+    }
+}
+
+/// What to read, part by part, so that all of it comes in order: one part, but for a block of a format whose order
+/// is another. Of that each stretch of each table is read by itself.
+#[derive(Debug)]
+struct Parts {
+    wanted: Wanted,
+    stretch: i64,
+    /// The stretches, first and last, and the tables; none where all is read as one.
+    cut: Option<(i64, i64, Vec<u32>)>,
+    /// How many parts were taken.
+    taken: u64,
+}
+
+impl Parts {
+    fn new(block: &BlockMeta, wanted: Wanted) -> Self {
+        let stretch = block.tier.stretch();
+        let first = block.from.max(wanted.from).div_euclid(stretch);
+        let last = block.until.min(wanted.until).saturating_sub(1).div_euclid(stretch);
+        let tables = block.tables.iter().copied().filter(|table| wanted.table.is_none_or(|wanted| wanted == *table));
+        let cut = (block.format == 1 && first < last).then(|| (first, last, tables.collect()));
+        Self { wanted, stretch, cut, taken: 0 }
+    }
+
+    fn next(&mut self) -> Option<Wanted> {
+        let at = self.taken;
+        self.taken += 1;
+        let Some((first, last, tables)) = &self.cut else { return (at == 0).then(|| self.wanted.clone()) };
+        let stretches = last.abs_diff(*first) + 1;
+        let table = *tables.get(usize::try_from(at / stretches).ok()?)?;
+        let from = first.saturating_add_unsigned(at % stretches).saturating_mul(self.stretch);
+        Some(Wanted {
+            table: Some(table),
+            from: self.wanted.from.max(from),
+            until: self.wanted.until.min(from.saturating_add(self.stretch)),
+            ..self.wanted.clone()
+        })
     }
 }
 

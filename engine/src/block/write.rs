@@ -18,8 +18,9 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use roaring::RoaringBitmap;
 
-use super::{BlockMeta, FORMAT, FORMAT_KEY, PLACES, Row, SERIES_KEY, schema};
+use super::{BlockMeta, FORMAT, FORMAT_KEY, PLACES, Row, RowKey, SERIES_KEY, TIER_KEY, schema};
 use crate::storage::{self, Storage};
+use crate::tier::Tier;
 
 const ROW_GROUP_ROWS: usize = 128 * 1024;
 const PAGE_ROWS: usize = 8 * 1024;
@@ -37,7 +38,7 @@ pub(crate) struct BlockWriter {
     meta: BlockMeta,
     series: RoaringBitmap,
     fields: BTreeSet<u32>,
-    last: Option<(u32, u32, i64, u32)>,
+    last: Option<RowKey>,
 }
 
 struct Columns {
@@ -52,8 +53,14 @@ struct Columns {
 }
 
 impl BlockWriter {
-    /// Begins block `id` of `[from, until)`.
-    pub(crate) fn new(storage: &Arc<Storage>, id: u64, from: i64, until: i64, created: i64) -> Result<Self> {
+    /// Begins block `id` of `tier`, of `[from, until)`.
+    pub(crate) fn new(
+        storage: &Arc<Storage>,
+        id: u64,
+        tier: Tier,
+        (from, until): (i64, i64),
+        created: i64,
+    ) -> Result<Self> {
         let delta = |name: &str| ColumnPath::from(name);
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -78,7 +85,19 @@ impl BlockWriter {
             storage: Arc::clone(storage),
             writer,
             columns: Columns::new(),
-            meta: BlockMeta { id, format: FORMAT, from, until, rows: 0, bytes: 0, created, tables: Vec::new() },
+            meta: BlockMeta {
+                id,
+                format: FORMAT,
+                tier,
+                from,
+                until,
+                rows: 0,
+                bytes: 0,
+                created,
+                tables: Vec::new(),
+                highest_series: None,
+                quarantined: false,
+            },
             series: RoaringBitmap::new(),
             fields: BTreeSet::new(),
             last: None,
@@ -87,13 +106,14 @@ impl BlockWriter {
 
     pub(crate) async fn write(&mut self, rows: &[Row]) -> Result<()> {
         for row in rows {
-            if self.last >= Some(row.key()) || !(self.meta.from..self.meta.until).contains(&row.time) {
+            let key = row.key(self.meta.tier);
+            if self.last >= Some(key) || !(self.meta.from..self.meta.until).contains(&row.time) {
                 return Err(Error::internal("rows of a block are out of order or out of its time"));
             }
             if self.meta.tables.last() != Some(&row.table) {
                 self.meta.tables.push(row.table);
             }
-            self.last = Some(row.key());
+            self.last = Some(key);
             self.series.insert(row.series);
             self.fields.insert(row.field);
             self.columns.push(row);
@@ -113,6 +133,9 @@ impl BlockWriter {
         let series = base64::engine::general_purpose::STANDARD.encode(bitmap);
         self.writer.append_key_value_metadata(KeyValue::new(SERIES_KEY.to_owned(), series));
         self.writer.append_key_value_metadata(KeyValue::new(FORMAT_KEY.to_owned(), FORMAT.to_string()));
+        self.meta.highest_series = self.series.max();
+        let tier = serde_json::to_string(&self.meta.tier).map_err(|error| Error::internal(error.to_string()))?;
+        self.writer.append_key_value_metadata(KeyValue::new(TIER_KEY.to_owned(), tier));
         let tables = self.meta.tables.iter().copied().collect();
         for (key, value) in names(&tables, &self.fields) {
             self.writer.append_key_value_metadata(KeyValue::new(key, value));

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 
 use nightjar_model::ports::MonitorCatalog;
-use nightjar_model::{Clock, Problems};
+use nightjar_model::{Clock, Problems, Timestamp};
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::{QUEUE_KIB, Shared};
-use crate::block::Block;
+use crate::block::{Block, read};
 use crate::committer;
 use crate::config::EngineConfig;
 use crate::error::{EngineError, Result};
@@ -20,6 +20,7 @@ use crate::query_pool::QueryPool;
 use crate::series;
 use crate::state::State;
 use crate::storage::Storage;
+use crate::tier::Retention;
 use crate::wal::{self, Wal};
 
 /// Requests that wait for the committer; their bytes have a bound of their own.
@@ -35,13 +36,14 @@ pub(super) fn open(
     let dir = config.data_dir.clone();
     fs::create_dir_all(&dir).map_err(EngineError::io("make", &dir))?;
     let lock = lock(&dir)?;
-    let manifest = Manifest::load(&dir)?;
+    let mut manifest = Manifest::load(&dir)?;
     let storage = Arc::new(Storage::local(&dir.join("blocks"))?);
     storage.reconcile(&manifest.blocks)?;
     series::file::delete_others(&dir, manifest.series_file)?;
-    let index = series::file::load(&dir, manifest.series_file, config.max_series)?;
-    let mut state = State::new(index, manifest.sequences.clone(), manifest.completeness.clone(), config.retention.0);
-    state.blocks = Arc::new(manifest.blocks.iter().map(|meta| Arc::new(Block { meta: meta.clone() })).collect());
+    let index = series::file::load(&dir, manifest.series_file, manifest.series_stored, config.max_series)?;
+    let mut state =
+        State::new(index, manifest.sequences.clone(), manifest.completeness.clone(), Retention::new(&config));
+    state.blocks = Arc::new(sound(&storage, &state, &mut manifest)?);
     let recovered = wal::recover(&dir.join("wal"), manifest.wal, |record| drop(state.apply(&record)))?;
     let wal = Wal::create(&dir.join("wal"), recovered.next, recovered.bytes)?;
     let pool = QueryPool::new(&config)?;
@@ -86,6 +88,34 @@ pub(super) fn open(
         .spawn(move || committer::run(&of_thread, wal, queue))
         .map_err(EngineError::io("start a thread for", &shared.dir))?;
     Ok((shared, thread))
+}
+
+/// The blocks whose ids all stand for something. Others are kept, and not read: their windows would come back
+/// without a name, or under that of another.
+fn sound(storage: &Storage, state: &State, manifest: &mut Manifest) -> Result<Vec<Arc<Block>>> {
+    let (mut sound, mut quarantined) = (Vec::with_capacity(manifest.blocks.len()), 0);
+    for meta in &mut manifest.blocks {
+        // Once found out it stays so: its ids may be given again.
+        let lacks = match meta.highest_series {
+            _ if meta.quarantined => true,
+            Some(highest) => !state.index.has_given(highest),
+            // Of before blocks said so; there are none of them after a while.
+            None => state.index.lacks(&futures::executor::block_on(read::series(storage, meta))?),
+        };
+        if lacks || meta.tables.iter().any(|table| state.index.table(*table).is_none()) {
+            quarantined += 1;
+            meta.quarantined = true;
+            tracing::error!(
+                block = %crate::storage::name(meta.id), from = %Timestamp(meta.from), until = %Timestamp(meta.until),
+                "a block is left out of all answers: it holds keys that the series index does not know. Restore the \
+                 whole directory from one backup, or delete the block's file and its windows with it"
+            );
+        } else {
+            sound.push(Arc::new(Block { meta: meta.clone() }));
+        }
+    }
+    metrics::gauge!("nightjar_engine_blocks_quarantined").set(f64::from(quarantined));
+    Ok(sound)
 }
 
 fn check(config: &EngineConfig) -> Result<()> {

@@ -2,7 +2,7 @@
 //!
 //! What is read from the one is what was read from the many: rows of one key merge as readers merge them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use nightjar_model::{Result, Timestamp};
@@ -12,6 +12,7 @@ use crate::block::read::{BlockRows, Wanted};
 use crate::block::write::BlockWriter;
 use crate::block::{Block, BlockMeta};
 use crate::engine::Shared;
+use crate::tier::Tier;
 
 const DAY: i64 = 86_400_000;
 const HOUR: i64 = 3_600_000;
@@ -25,6 +26,7 @@ const GRACE: i64 = HOUR / 4;
 /// Blocks to become one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Job {
+    tier: Tier,
     from: i64,
     until: i64,
     inputs: Vec<u64>,
@@ -32,31 +34,32 @@ pub(crate) struct Job {
 
 /// What is to be done first; `None` when nothing is.
 pub(crate) fn plan(blocks: &[&BlockMeta], now: Timestamp) -> Option<Job> {
-    let mut days: BTreeMap<i64, Vec<&BlockMeta>> = BTreeMap::new();
-    let mut spans: BTreeMap<(i64, i64), Vec<&BlockMeta>> = BTreeMap::new();
+    let mut days: BTreeMap<(Tier, i64), Vec<&BlockMeta>> = BTreeMap::new();
+    let mut spans: BTreeMap<(Tier, i64, i64), Vec<&BlockMeta>> = BTreeMap::new();
     for block in blocks {
-        days.entry(block.from.div_euclid(DAY) * DAY).or_default().push(block);
-        spans.entry((block.from, block.until)).or_default().push(block);
+        days.entry((block.tier, block.from.div_euclid(DAY) * DAY)).or_default().push(block);
+        spans.entry((block.tier, block.from, block.until)).or_default().push(block);
     }
     let quiet = |inputs: &[&BlockMeta], until: i64| {
         let newest = inputs.iter().map(|block| block.created).max().unwrap_or(0);
         inputs.len() >= MANY || (now.0 >= until + GRACE && now.0 >= newest + GRACE)
     };
-    let job = |from: i64, until: i64, inputs: &[&BlockMeta]| Job {
+    let job = |tier: Tier, from: i64, until: i64, inputs: &[&BlockMeta]| Job {
+        tier,
         from,
         until,
         inputs: inputs.iter().map(|block| block.id).collect(),
     };
-    for (day, inputs) in days {
+    for ((tier, day), inputs) in days {
         let until = day + DAY;
         // A day is written once, and again only for a good many late blocks or when no more come.
         let past = now.0 >= until + 2 * HOUR;
         if past && inputs.len() > 1 && inputs.iter().all(|block| block.until <= until) && quiet(&inputs, until) {
-            return Some(job(day, until, &inputs));
+            return Some(job(tier, day, until, &inputs));
         }
     }
-    let span = spans.iter().find(|((_, until), inputs)| inputs.len() > 1 && quiet(inputs, *until));
-    span.map(|((from, until), inputs)| job(*from, *until, inputs))
+    let span = spans.iter().find(|((_, _, until), inputs)| inputs.len() > 1 && quiet(inputs, *until));
+    span.map(|((tier, from, until), inputs)| job(*tier, *from, *until, inputs))
 }
 
 /// Does all there is to do.
@@ -68,28 +71,35 @@ pub(crate) async fn compact(shared: &Arc<Shared>) -> Result<()> {
         let inputs: Vec<Arc<Block>> =
             blocks.iter().filter(|block| job.inputs.contains(&block.meta.id)).cloned().collect();
         drop(blocks);
-        run(shared, job, inputs).await?;
+        run(shared, job, inputs, BTreeSet::new()).await?;
     }
     shared.sweep().await
 }
 
-async fn run(shared: &Arc<Shared>, job: Job, inputs: Vec<Arc<Block>>) -> Result<()> {
+/// Writes a block anew without the rows of these tables.
+pub(super) async fn without(shared: &Arc<Shared>, block: Arc<Block>, tables: BTreeSet<u32>) -> Result<()> {
+    let BlockMeta { id, tier, from, until, .. } = block.meta;
+    run(shared, Job { tier, from, until, inputs: vec![id] }, vec![block], tables).await
+}
+
+async fn run(shared: &Arc<Shared>, job: Job, inputs: Vec<Arc<Block>>, leave_out: BTreeSet<u32>) -> Result<()> {
     let started = std::time::Instant::now();
     let (work, id) = (Arc::clone(shared), shared.reserve_block());
-    let (from, until) = (job.from, job.until);
+    let (tier, from, until) = (job.tier, job.from, job.until);
     let merged = shared.pool.run("compact", async move {
         let mut cursors = Vec::with_capacity(inputs.len());
         for block in &inputs {
             cursors.push(Cursor::block(BlockRows::open(&work.storage, &block.meta, Wanted::ALL).await?));
         }
-        let mut writer = BlockWriter::new(&work.storage, id, from, until, work.clock.now().0)?;
-        let (mut merge, mut rows) = (Merge::new(cursors), Vec::new());
+        let mut writer = BlockWriter::new(&work.storage, id, tier, (from, until), work.clock.now().0)?;
+        let (mut merge, mut rows) = (Merge::new(tier, cursors), Vec::new());
         loop {
             rows.clear();
             merge.next(16 * 1024, &mut rows).await?;
             if rows.is_empty() {
                 return writer.finish(&|tables, fields| work.names(tables, fields)).await;
             }
+            rows.retain(|row| !leave_out.contains(&row.table));
             writer.write(&rows).await?;
         }
     });
@@ -142,13 +152,26 @@ mod tests {
 
     fn block(id: u64, from_hours: i64, hours: i64, created_hours: i64) -> BlockMeta {
         let (from, created) = (from_hours * HOUR, created_hours * HOUR);
-        BlockMeta { id, format: 2, from, until: from + hours * HOUR, rows: 1, bytes: 1, created, tables: vec![] }
+        BlockMeta {
+            id,
+            format: 2,
+            tier: Tier::Raw,
+            from,
+            until: from + hours * HOUR,
+            rows: 1,
+            bytes: 1,
+            created,
+            tables: vec![],
+            highest_series: None,
+            quarantined: false,
+        }
     }
 
     fn check(blocks: &[BlockMeta], now_hours: i64, expected: Option<(i64, i64, &[u64])>) {
         let blocks: Vec<&BlockMeta> = blocks.iter().collect();
         let found = plan(&blocks, Timestamp(now_hours * HOUR));
         let expected = expected.map(|(from, until, inputs)| Job {
+            tier: Tier::Raw,
             from: from * HOUR,
             until: until * HOUR,
             inputs: inputs.to_vec(),
@@ -172,5 +195,7 @@ mod tests {
         check(&late, 30, None);
         check(&late, 31, Some((0, 24, &[1, 2])));
         check(&[block(1, 0, 24, 26), block(2, 24, 24, 50)], 100, None);
+        // Tiers do not mix.
+        check(&[two[0].clone(), BlockMeta { tier: Tier::Second, ..two[1].clone() }], 100, None);
     }
 }

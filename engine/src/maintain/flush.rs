@@ -1,6 +1,6 @@
 //! Flush: from memory to blocks, and the log shorter by what they hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
 
 use nightjar_model::{Error, Result};
@@ -14,6 +14,7 @@ use crate::engine::Shared;
 use crate::error::EngineError;
 use crate::series::file;
 use crate::state::Frozen;
+use crate::tier::Tier;
 
 /// Whether it is time, for the periodic one.
 pub(crate) fn due(shared: &Shared) -> bool {
@@ -96,16 +97,13 @@ async fn ask<T>(
 
 /// The blocks that came to be, also when not all did.
 async fn write_blocks(shared: &Arc<Shared>, rows: Vec<Row>) -> (Vec<BlockMeta>, Result<()>) {
-    let span = shared.config.block_span.0.as_millis() as i64;
-    let mut spans: BTreeMap<i64, Vec<Row>> = BTreeMap::new();
-    for row in rows {
-        spans.entry(row.time.div_euclid(span) * span).or_default().push(row);
-    }
     let mut written = Vec::new();
-    for (from, rows) in spans {
+    for ((tier, from), mut rows) in by_block(shared, rows) {
         let (work, id) = (Arc::clone(shared), shared.reserve_block());
+        let until = from + tier.span(&shared.config);
         let block = shared.pool.run("flush", async move {
-            let mut writer = BlockWriter::new(&work.storage, id, from, from + span, work.clock.now().0)?;
+            rows.sort_unstable_by_key(|row| row.key(tier));
+            let mut writer = BlockWriter::new(&work.storage, id, tier, (from, until), work.clock.now().0)?;
             writer.write(&rows).await?;
             writer.finish(&|tables, fields| work.names(tables, fields)).await
         });
@@ -115,4 +113,19 @@ async fn write_blocks(shared: &Arc<Shared>, rows: Vec<Row>) -> (Vec<BlockMeta>, 
         }
     }
     (written, Ok(()))
+}
+
+/// By tier, and the beginning of the stretch of time that a block is of.
+fn by_block(shared: &Shared, rows: Vec<Row>) -> BTreeMap<(Tier, i64), Vec<Row>> {
+    let tiers: HashMap<u32, Tier> = {
+        let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.index.tables().map(|(id, table)| (id, table.tier)).collect()
+    };
+    let mut blocks: BTreeMap<(Tier, i64), Vec<Row>> = BTreeMap::new();
+    for row in rows {
+        let tier = tiers.get(&row.table).copied().unwrap_or_default();
+        let span = tier.span(&shared.config);
+        blocks.entry((tier, row.time.div_euclid(span) * span)).or_default().push(row);
+    }
+    blocks
 }

@@ -3,9 +3,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nightjar_model::delta::{Batch, MonitorDelta, Partial, WindowDelta};
-use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::{AgentId, MonitorKey};
-use nightjar_model::ports::{Intake, MonitorCatalog};
+use nightjar_model::ports::{DefinedMonitor, Intake, MonitorCatalog};
 use nightjar_model::{Clock, Timestamp};
 
 use super::*;
@@ -23,7 +22,7 @@ impl Clock for Nothing {
 
 #[async_trait]
 impl MonitorCatalog for Nothing {
-    async fn monitors(&self, _: &str) -> Result<Vec<(String, Arc<MonitorSpec>)>> {
+    async fn monitors(&self, _: &str) -> Result<Vec<DefinedMonitor>> {
         Ok(Vec::new())
     }
 }
@@ -36,6 +35,7 @@ async fn engine(dir: &Path, sequences: std::ops::RangeInclusive<u64>) -> Arc<Eng
             WindowDelta { start: Timestamp(NOW - 86_400_000), keys: Vec::new(), partials: vec![Partial::lines(1)] };
         let delta = MonitorDelta {
             monitor: MonitorKey::new("w", "m"),
+            uid: None,
             width: Duration::from_secs(60),
             group_by: Vec::new(),
             fields: vec!["*".into()],
@@ -59,7 +59,7 @@ async fn a_block_that_is_read_stays_until_its_reader_is_done() {
     let engine = engine(dir.path(), 1..=4).await;
     let snapshot = {
         let state = engine.shared.state.read().expect("state");
-        state.snapshot(&MonitorKey::new("w", "m"), i64::MIN, i64::MAX)
+        state.snapshot(&MonitorKey::new("w", "m"), None, i64::MIN, i64::MAX)
     };
     compact::compact(&engine.shared).await.expect("compacted");
     assert_eq!((snapshot.blocks.len(), files(dir.path())), (4, 5));

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Series, SeriesIndex};
 use crate::error::{EngineError, Result};
+use crate::tier::Tier;
 
 /// How many bytes of which file count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +28,11 @@ pub(crate) struct SeriesFile {
 /// What of an index is in the file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stored {
+    /// Tables with an id below,
     pub(crate) tables: u32,
+    /// claims of such with a number below,
+    #[serde(default)]
+    pub(crate) claims: u32,
     pub(crate) fields: u32,
     /// Series with an id below.
     pub(crate) series: u32,
@@ -48,6 +53,17 @@ struct Chunk {
     series: Vec<SeriesMessage>,
     #[prost(message, repeated, tag = "5")]
     fields: Vec<FieldMessage>,
+    #[prost(message, repeated, tag = "6")]
+    claims: Vec<ClaimMessage>,
+}
+
+/// A table that was stored without a uid has got one.
+#[derive(Clone, PartialEq, Message)]
+struct ClaimMessage {
+    #[prost(uint32, tag = "1")]
+    table: u32,
+    #[prost(string, tag = "2")]
+    uid: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -66,6 +82,15 @@ struct TableMessage {
     name: String,
     #[prost(int64, tag = "3")]
     width_ms: i64,
+    /// Empty while nobody has claimed it.
+    #[prost(string, tag = "4")]
+    uid: String,
+    /// 0 of before there were tiers.
+    #[prost(uint32, tag = "5")]
+    tier: u32,
+    /// Without one it is the next.
+    #[prost(uint32, optional, tag = "6")]
+    id: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -82,7 +107,7 @@ struct SeriesMessage {
 impl SeriesIndex {
     /// All there is, as [`Stored`] counts it.
     pub(crate) fn extent(&self) -> Stored {
-        Stored { tables: self.tables.len() as u32, fields: self.fields.len() as u32, series: self.next }
+        Stored { tables: self.next_table, claims: self.claimed, fields: self.fields.len() as u32, series: self.next }
     }
 
     /// What came after `since`, encoded.
@@ -90,19 +115,28 @@ impl SeriesIndex {
         let mut fresh: Vec<(u32, &Arc<Series>)> =
             self.series.iter().filter(|(id, _)| **id >= since.series).map(|(id, series)| (*id, series)).collect();
         fresh.sort_unstable_by_key(|(id, _)| *id);
-        let table = |table: &super::Table| TableMessage {
+        let table = |(id, table): (&u32, &super::Table)| TableMessage {
             workspace: table.monitor.workspace.clone(),
             name: table.monitor.name.clone(),
             width_ms: table.width,
+            uid: table.uid.as_deref().unwrap_or_default().to_owned(),
+            tier: table.tier as u32,
+            id: Some(*id),
         };
+        let claim = |(_, table, uid): &(u32, u32, Arc<str>)| ClaimMessage { table: *table, uid: uid.to_string() };
         let field = |(name, kind): &super::Field| FieldMessage { name: name.to_string(), kind: kind.id() };
         let head = Chunk {
-            tables: self.tables.iter().skip(since.tables as usize).map(table).collect(),
+            tables: self.tables.range(since.tables..).map(table).collect(),
+            // Those of tables that are stored only now are stored with them.
+            claims: (self.claims.iter())
+                .filter(|(number, table, _)| *number >= since.claims && *table < since.tables)
+                .map(claim)
+                .collect(),
             fields: self.fields.iter().skip(since.fields as usize).map(field).collect(),
             ..Chunk::default()
         };
         let mut bytes = Vec::new();
-        if !head.tables.is_empty() || !head.fields.is_empty() {
+        if !(head.tables.is_empty() && head.fields.is_empty() && head.claims.is_empty()) {
             push(&head, &mut bytes);
         }
         for part in fresh.chunks(CHUNK_SERIES) {
@@ -123,10 +157,27 @@ impl SeriesIndex {
         bytes
     }
 
+    fn resume(&mut self, stored: Stored) {
+        self.next = self.next.max(stored.series);
+        self.next_table = self.next_table.max(stored.tables);
+        (self.claimed, self.claims) = (stored.claims, Vec::new());
+    }
+
     fn take_chunk(&mut self, chunk: Chunk) -> std::result::Result<(), String> {
         let absent = || "an entry refers to what is not there".to_owned();
+        // Of tables in chunks before: they were claimed before another monitor could take their name.
+        for claim in chunk.claims {
+            let monitor = self.tables.get(&claim.table).ok_or_else(absent)?.monitor.clone();
+            self.claim(&monitor, &claim.uid);
+        }
         for table in chunk.tables {
-            self.table_id(&MonitorKey::new(table.workspace, table.name), table.width_ms);
+            let id = table.id.unwrap_or(self.next_table);
+            if id < self.next_table || id == u32::MAX {
+                return Err("a table has the id of another".to_owned());
+            }
+            let tier = Tier::from_id(table.tier).ok_or("a table is of a tier that a later version made")?;
+            let uid = (!table.uid.is_empty()).then(|| Arc::from(table.uid));
+            self.add_table(id, MonitorKey::new(table.workspace, table.name), uid, table.width_ms, tier);
         }
         for field in chunk.untyped_fields {
             self.field_id(&field, PartialKind::of_untyped(&field));
@@ -142,7 +193,7 @@ impl SeriesIndex {
                 let value = self.intern(chunk.strings.get(pair[1] as usize).ok_or_else(absent)?);
                 labels.push((column, value));
             }
-            self.tables.get(series.table as usize).ok_or_else(absent)?;
+            self.tables.get(&series.table).ok_or_else(absent)?;
             // The next id must be a number too.
             series.id.checked_add(1).ok_or("an id is the last that there can be")?;
             self.insert(series.id, Arc::new(Series { table: series.table, labels: labels.into() }));
@@ -174,10 +225,12 @@ pub(crate) fn delete_others(dir: &Path, file: SeriesFile) -> Result<()> {
     Ok(())
 }
 
-/// Reads the index that `file` is about.
-pub(crate) fn load(dir: &Path, file: SeriesFile, max_series: u32) -> Result<SeriesIndex> {
+/// Reads the index that `file` is about. No id below those of `stored` is given again, also where what had it
+/// was forgotten.
+pub(crate) fn load(dir: &Path, file: SeriesFile, stored: Stored, max_series: u32) -> Result<SeriesIndex> {
     let mut index = SeriesIndex::new(max_series);
     if file.bytes == 0 {
+        index.resume(stored);
         return Ok(index);
     }
     let path = path(dir, file.generation);
@@ -193,6 +246,7 @@ pub(crate) fn load(dir: &Path, file: SeriesFile, max_series: u32) -> Result<Seri
         let chunk = split_chunk(&mut rest).ok_or_else(|| corrupt(at, "the checksum does not fit"))?;
         index.take_chunk(chunk).map_err(|reason| corrupt(at, &reason))?;
     }
+    index.resume(stored);
     Ok(index)
 }
 
@@ -243,7 +297,9 @@ mod tests {
 
     fn add(index: &mut SeriesIndex, values: &[(u8, u8)]) {
         for (monitor, value) in values {
-            let table = index.table_id(&MonitorKey::new("w", monitor.to_string()), 60_000);
+            let uid = (value % 2 == 0).then(|| format!("{}-{value}", monitor % 9));
+            let table =
+                index.table_id(&MonitorKey::new("w", (monitor % 9).to_string()), uid.as_deref(), 60_000, Tier::Raw);
             index.field_id(&format!("f{monitor}"), PartialKind::ALL[usize::from(*value) % 3]);
             index.series_id(table, &[("k", &value.to_string())]);
         }
@@ -252,16 +308,30 @@ mod tests {
     #[test]
     fn an_id_that_none_can_follow_is_refused() {
         let dir = tempfile::tempdir().expect("tempdir");
-        let table = TableMessage { workspace: "w".into(), name: "m".into(), width_ms: 60_000 };
+        let table =
+            TableMessage { workspace: "w".into(), name: "m".into(), width_ms: 60_000, ..TableMessage::default() };
         let check = |id: u32| {
             let series = vec![SeriesMessage { id, table: 0, labels: Vec::new() }];
             let mut bytes = Vec::new();
             push(&Chunk { tables: vec![table.clone()], series, ..Chunk::default() }, &mut bytes);
             let file = rewrite(dir.path(), SeriesFile::default(), &bytes).expect("written");
-            load(dir.path(), file, 10).is_ok()
+            load(dir.path(), file, Stored::default(), 10).is_ok()
         };
         assert!(check(u32::MAX - 1));
         assert!(!check(u32::MAX));
+    }
+
+    #[test]
+    fn an_id_that_was_forgotten_is_not_given_again_after_a_restart() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let mut index = SeriesIndex::new(10);
+        add(&mut index, &[(1, 1), (1, 3), (1, 5)]);
+        let table = index.tables().next().expect("a table").0;
+        let highest = index.series_id(table, &[("k", "5")]).0;
+        index.retain(&(0..highest).collect(), &Default::default());
+        let file = rewrite(dir.path(), SeriesFile::default(), &index.encode_since(Stored::default())).expect("written");
+        let mut loaded = load(dir.path(), file, index.extent(), 10).expect("load");
+        assert!(loaded.series_id(table, &[("k", "7")]).0 > highest);
     }
 
     proptest! {
@@ -277,9 +347,13 @@ mod tests {
             append(dir.path(), file, &lost).expect("append");
             add(&mut index, &second);
             file = append(dir.path(), file, &index.encode_since(stored)).expect("append");
-            let loaded = load(dir.path(), file, 1_000_000).expect("load");
+            let loaded = load(dir.path(), file, index.extent(), 1_000_000).expect("load");
             prop_assert_eq!(loaded.encode_since(Stored::default()), index.encode_since(Stored::default()));
             prop_assert_eq!(loaded.extent(), index.extent());
+            for ((id, a), (other, b)) in index.tables().zip(loaded.tables()) {
+                prop_assert_eq!((id, &a.uid, &a.monitor), (other, &b.uid, &b.monitor));
+                prop_assert_eq!(index.tables_of(&a.monitor, None), loaded.tables_of(&a.monitor, None));
+            }
         }
 
         #[test]
@@ -287,7 +361,7 @@ mod tests {
             let dir = tempfile::tempdir().expect("tempdir");
             fs::write(path(dir.path(), 0), &bytes).expect("write");
             let file = SeriesFile { generation: 0, bytes: bytes.len() as u64 };
-            prop_assert!(load(dir.path(), file, 10).is_err());
+            prop_assert!(load(dir.path(), file, Stored::default(), 10).is_err());
         }
     }
 }

@@ -33,6 +33,7 @@ use crate::engine::Shared;
 use crate::memtable::Window;
 use crate::series::Series;
 use crate::snapshot::Snapshot;
+use crate::tier::Tier;
 
 /// What stands in a column.
 #[derive(Debug, Clone)]
@@ -71,9 +72,10 @@ struct Inner {
     partitions: Vec<Vec<Group>>,
 }
 
-/// What overlaps in time.
+/// What overlaps in time, of one tier.
 #[derive(Debug, Clone, Default)]
 struct Group {
+    tier: Tier,
     from: i64,
     until: i64,
     blocks: Vec<Arc<Block>>,
@@ -153,21 +155,28 @@ impl WindowScan {
 fn groups(snapshot: &Snapshot, range: TimeRange, span: i64) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for block in snapshot.blocks.iter().filter(|block| block.overlaps(range.from, range.until)) {
-        let (from, until) = (block.meta.from, block.meta.until);
-        groups.push(Group { from, until, blocks: vec![Arc::clone(block)], memory: Vec::new() });
+        let (tier, from, until) = (block.meta.tier, block.meta.from, block.meta.until);
+        groups.push(Group { tier, from, until, blocks: vec![Arc::clone(block)], memory: Vec::new() });
     }
-    let mut in_memory: HashMap<i64, Group> = HashMap::new();
+    let tiers: HashMap<u32, Tier> =
+        snapshot.tables.iter().map(|(table, width)| (*table, Tier::of_width(*width))).collect();
+    let mut in_memory: HashMap<(Tier, i64), Group> = HashMap::new();
     for window in snapshot.memory.iter().filter(|(_, start, _)| (range.from..range.until).contains(start)) {
-        let from = window.1.div_euclid(span) * span;
-        let group = in_memory.entry(from).or_insert_with(|| Group { from, until: from + span, ..Group::default() });
+        let (from, tier) = (window.1.div_euclid(span) * span, tiers.get(&window.0).copied().unwrap_or_default());
+        let group = in_memory.entry((tier, from)).or_insert_with(|| Group {
+            tier,
+            from,
+            until: from + span,
+            ..Group::default()
+        });
         group.memory.push(window.clone());
     }
     groups.extend(in_memory.into_values());
-    groups.sort_by_key(|group| group.from);
+    groups.sort_by_key(|group| (group.tier, group.from));
     let mut merged: Vec<Group> = Vec::new();
     for group in groups {
         match merged.last_mut() {
-            Some(last) if group.from < last.until => {
+            Some(last) if group.tier == last.tier && group.from < last.until => {
                 last.until = last.until.max(group.until);
                 last.blocks.extend(group.blocks);
                 last.memory.extend(group.memory);
@@ -322,7 +331,7 @@ impl Reader {
 }
 
 async fn open(inner: &Inner, reservation: &MemoryReservation, group: Group) -> nightjar_model::Result<Merge> {
-    let range = inner.range;
+    let (range, tier) = (inner.range, group.tier);
     let mut cursors = Vec::new();
     let mut memory = Vec::new();
     for (table, start, window) in &group.memory {
@@ -332,7 +341,7 @@ async fn open(inner: &Inner, reservation: &MemoryReservation, group: Group) -> n
     reservation.try_grow(memory.len() * size_of::<Row>()).map_err(|_| {
         nightjar_model::Error::unavailable("queries have no memory left now: ask for less time, or try again later")
     })?;
-    memory.sort_unstable_by_key(Row::key);
+    memory.sort_unstable_by_key(|row| row.key(tier));
     // Equal keys of two memtables stand next to each other; the merge joins those too.
     cursors.push(Cursor::rows(memory));
     for block in &group.blocks {
@@ -347,7 +356,7 @@ async fn open(inner: &Inner, reservation: &MemoryReservation, group: Group) -> n
             cursors.push(Cursor::block(BlockRows::open(&inner.shared.storage, &block.meta, wanted).await?));
         }
     }
-    Ok(Merge::new(cursors))
+    Ok(Merge::new(tier, cursors))
 }
 
 fn stat_column(stat: &Stat, partials: &[Option<Partial>]) -> ArrayRef {

@@ -12,6 +12,7 @@ use datafusion::common::{DFSchema, DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use nightjar_model::kinds::monitor::{MonitorSpec, Stat};
+use nightjar_model::ports::DefinedMonitor;
 use roaring::RoaringBitmap;
 
 use super::pushdown::{TimeRange, key_column, time_range};
@@ -22,20 +23,26 @@ use crate::snapshot::Snapshot;
 /// The columns of a monitor's table.
 #[derive(Debug)]
 pub(crate) struct TableShape {
+    pub(crate) uid: Option<String>,
     pub(crate) group_by: Vec<String>,
     pub(crate) stats: Vec<Stat>,
     pub(crate) schema: SchemaRef,
 }
 
 impl TableShape {
-    pub(crate) fn of(spec: &MonitorSpec) -> Self {
+    pub(crate) fn of(defined: &DefinedMonitor) -> Self {
+        Self::new(defined.uid(), &defined.spec)
+    }
+
+    /// Of those that everybody has `uid` is `None`.
+    pub(crate) fn new(uid: Option<String>, spec: &MonitorSpec) -> Self {
         let (group_by, stats) = (spec.group_by.clone(), spec.stats.clone());
         let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
         let mut fields = vec![Field::new("time", time, false)];
         fields.extend(group_by.iter().map(|name| Field::new(name, DataType::Utf8, true)));
         fields.extend(stats.iter().map(|stat| Field::new(&stat.name, stat_type(stat), true)));
         fields.push(Field::new("completeness", DataType::Utf8, false));
-        Self { group_by, stats, schema: Arc::new(Schema::new(fields)) }
+        Self { uid, group_by, stats, schema: Arc::new(Schema::new(fields)) }
     }
 
     /// What stands in column `at`.

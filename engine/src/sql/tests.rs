@@ -1,8 +1,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nightjar_model::kinds::monitor::MonitorSpec;
-use nightjar_model::ports::{MonitorCatalog, WindowReader};
+use nightjar_model::ports::{DefinedMonitor, MonitorCatalog, WindowReader};
 use nightjar_model::{Span, SystemClock};
 
 use super::*;
@@ -12,7 +11,7 @@ struct NoMonitors;
 
 #[async_trait]
 impl MonitorCatalog for NoMonitors {
-    async fn monitors(&self, _: &str) -> Result<Vec<(String, Arc<MonitorSpec>)>> {
+    async fn monitors(&self, _: &str) -> Result<Vec<DefinedMonitor>> {
         Ok(Vec::new())
     }
 }

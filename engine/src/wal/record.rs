@@ -1,4 +1,4 @@
-//! What a record of the log says: a batch, or who is expected to contribute.
+//! What a record of the log says: a batch, who is expected to contribute, or whose older windows are.
 //!
 //! The completeness of windows follows from these alone, so replaying them gives the same marks again.
 //! A record's first byte is its kind, the rest is protobuf.
@@ -9,12 +9,13 @@ use std::time::Duration;
 use nightjar_model::delta::{Batch, MonitorDelta, Watermark};
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::Expectation;
-use nightjar_model::protocol::{MAX_KEY_BYTES, decode_gathered, encode_gathered};
+use nightjar_model::protocol::{MAX_KEY_BYTES, MAX_UID_BYTES, decode_gathered, encode_gathered};
 use nightjar_model::{Error, Timestamp};
 use prost::Message;
 
 const BATCH: u8 = 1;
 const EXPECT: u8 = 2;
+const CLAIM: u8 = 3;
 
 /// A record of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,26 @@ pub(crate) struct Record {
 pub(crate) enum Body {
     Batch(Batch),
     Expect(Vec<Expectation>),
+    Claim(Claim),
+}
+
+/// What was stored under a monitor's name before windows had a uid is of this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) monitor: MonitorKey,
+    pub(crate) uid: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ClaimMessage {
+    #[prost(int64, tag = "1")]
+    at_ms: i64,
+    #[prost(string, tag = "2")]
+    workspace: String,
+    #[prost(string, tag = "3")]
+    monitor: String,
+    #[prost(string, tag = "4")]
+    uid: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -91,6 +112,16 @@ impl Record {
                 });
                 ExpectMessage { at_ms: self.at.0, monitors: monitors.collect() }.encode_raw(&mut bytes);
             }
+            Body::Claim(claim) => {
+                bytes.push(CLAIM);
+                let message = ClaimMessage {
+                    at_ms: self.at.0,
+                    workspace: claim.monitor.workspace.clone(),
+                    monitor: claim.monitor.name.clone(),
+                    uid: claim.uid.clone(),
+                };
+                message.encode_raw(&mut bytes);
+            }
         }
         bytes
     }
@@ -129,6 +160,11 @@ impl Record {
                         .ok_or_else(|| "a window's width is out of range".to_owned())
                 });
                 Ok(Self { at: Timestamp(message.at_ms), body: Body::Expect(expected.collect::<Result<_, _>>()?) })
+            }
+            CLAIM => {
+                let message = ClaimMessage::decode(rest).map_err(|error| error.to_string())?;
+                let claim = Claim { monitor: MonitorKey::new(message.workspace, message.monitor), uid: message.uid };
+                Ok(Self { at: Timestamp(message.at_ms), body: Body::Claim(claim) })
             }
             other => Err(format!("a record of unknown kind {other}")),
         }
@@ -180,6 +216,9 @@ pub(crate) fn check_batch(batch: &Batch) -> Result<(), Error> {
         if delta.monitor.name.is_empty() || width == 0 || width > u128::from(u32::MAX) {
             return refuse("a delta needs a monitor, and windows from 1 ms to 49 days");
         }
+        if delta.uid.as_ref().is_some_and(|uid| uid.is_empty() || uid.len() > MAX_UID_BYTES) {
+            return refuse("a uid has 1 to 64 bytes");
+        }
         if !(1..=64).contains(&delta.fields.len()) || delta.group_by.len() > 16 {
             return refuse("a delta has 1 to 64 fields and at most 16 group-by columns");
         }
@@ -219,6 +258,7 @@ mod tests {
         });
         MonitorDelta {
             monitor: MonitorKey::new(workspace, "m"),
+            uid: values.first().map(|value| format!("u{value}")),
             width: Duration::from_secs(60),
             group_by: vec!["k".into()],
             fields: vec!["*".into(), "v".into(), "t".into()],
@@ -245,6 +285,13 @@ mod tests {
             bytes.insert(0, kind);
             let _outcome = Record::decode(&bytes);
         }
+    }
+
+    #[test]
+    fn claims_travel() {
+        let claim = Claim { monitor: MonitorKey::new("w", "m"), uid: "u".into() };
+        let record = Record { at: Timestamp(1), body: Body::Claim(claim) };
+        assert_eq!(Record::decode(&record.encode()), Ok(record));
     }
 
     #[test]
@@ -275,6 +322,8 @@ mod tests {
         check(|d| d.windows[0].start.0 += 1);
         check(|d| d.windows[0].keys.clear());
         check(|d| d.windows[0].keys[0] = "x".repeat(257));
+        check(|d| d.uid = Some(String::new()));
+        check(|d| d.uid = Some("u".repeat(65)));
         check(|d| d.group_by = vec![String::new(); 17]);
     }
 }

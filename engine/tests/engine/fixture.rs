@@ -11,7 +11,7 @@ use nightjar_engine::{Engine, EngineConfig};
 use nightjar_model::delta::{Batch, MonitorDelta, Number, Partial, Watermark, WindowDelta};
 use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::{AgentId, MonitorKey};
-use nightjar_model::ports::{Expectation, Intake, MonitorCatalog, Taken, WindowReader};
+use nightjar_model::ports::{DefinedMonitor, Expectation, Intake, MonitorCatalog, Taken, WindowReader};
 use nightjar_model::query::{SqlFormat, WindowQuery};
 use nightjar_model::{Clock, Decimal, Result, Timestamp};
 
@@ -37,11 +37,11 @@ impl TestClock {
 #[derive(Default)]
 pub(crate) struct Catalog(std::sync::Mutex<BTreeMap<String, Monitors>>);
 
-type Monitors = Vec<(String, Arc<MonitorSpec>)>;
+type Monitors = Vec<DefinedMonitor>;
 
 #[async_trait]
 impl MonitorCatalog for Catalog {
-    async fn monitors(&self, workspace: &str) -> Result<Vec<(String, Arc<MonitorSpec>)>> {
+    async fn monitors(&self, workspace: &str) -> Result<Vec<DefinedMonitor>> {
         Ok(self.0.lock().expect("catalog").get(workspace).cloned().unwrap_or_default())
     }
 }
@@ -65,8 +65,23 @@ impl Catalog {
         let spec: MonitorSpec = serde_json::from_value(spec).expect("a monitor");
         let mut all = self.0.lock().expect("catalog");
         let of_workspace = all.entry(workspace.to_owned()).or_default();
-        of_workspace.retain(|(known, _)| known != name);
-        of_workspace.push((name.to_owned(), Arc::new(spec)));
+        let uid =
+            of_workspace.iter().find(|known| known.name == name).map_or_else(String::new, |known| known.uid.clone());
+        of_workspace.retain(|known| known.name != name);
+        of_workspace.push(DefinedMonitor { name: name.to_owned(), uid, spec: Arc::new(spec) });
+    }
+
+    /// From now on it is the one with this uid.
+    pub(crate) fn identify(&self, workspace: &str, name: &str, uid: &str) {
+        let mut all = self.0.lock().expect("catalog");
+        for known in all.get_mut(workspace).into_iter().flatten().filter(|known| known.name == name) {
+            uid.clone_into(&mut known.uid);
+        }
+    }
+
+    pub(crate) fn delete(&self, workspace: &str, name: &str) {
+        let mut all = self.0.lock().expect("catalog");
+        all.entry(workspace.to_owned()).or_default().retain(|known| known.name != name);
     }
 }
 
@@ -207,6 +222,7 @@ pub(crate) fn lines(entries: &[(i64, &str, i64)]) -> MonitorDelta {
     };
     MonitorDelta {
         monitor: MonitorKey::new("w", "m"),
+        uid: None,
         width: Duration::from_secs(60),
         group_by: vec!["k".into()],
         fields: vec!["*".into(), "v".into()],

@@ -25,6 +25,7 @@ fn delta(monitor: &str, group_by: &[&str], fields: &[&str], rows: &[(i64, &[&str
     };
     MonitorDelta {
         monitor: MonitorKey::new("w", monitor),
+        uid: None,
         width: Duration::from_secs(60),
         group_by: group_by.iter().map(|key| (*key).to_owned()).collect(),
         fields: fields.iter().map(|field| (*field).to_owned()).collect(),

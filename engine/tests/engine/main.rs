@@ -6,5 +6,6 @@ mod disk_full;
 mod fixture;
 mod formats;
 mod golden;
+mod identity;
 mod limits;
 mod upkeep;

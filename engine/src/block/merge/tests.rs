@@ -8,11 +8,14 @@ use proptest::prelude::*;
 
 use super::super::read::{self, Wanted};
 use super::super::write::BlockWriter;
-use super::super::{Block, BlockMeta};
+use super::super::{Block, BlockMeta, RowKey};
 use super::*;
 use crate::storage::Storage;
+use crate::tier::Tier;
 
-type Key = (u32, u32, i64, u32);
+type Key = RowKey;
+
+const TIER: Tier = Tier::Raw;
 
 /// Of the fields by their ids.
 const KINDS: [PartialKind; 3] = PartialKind::ALL;
@@ -23,8 +26,13 @@ pub(in crate::block) fn names(_: &BTreeSet<u32>, fields: &BTreeSet<u32>) -> Vec<
     vec![("nightjar.fields".to_owned(), serde_json::Value::from(fields).to_string())]
 }
 
-fn rows(seed: &BTreeMap<Key, (u64, Option<i128>)>) -> Vec<Row> {
-    let row = |((table, series, time, field), (count, value)): (&Key, &(u64, Option<i128>))| {
+/// Table, series, time and field.
+type Place = (u32, u32, i64, u32);
+
+type Seed = BTreeMap<Place, (u64, Option<i128>)>;
+
+fn rows(seed: &Seed) -> Vec<Row> {
+    let row = |((table, series, time, field), (count, value)): (&Place, &(u64, Option<i128>))| {
         let value = Decimal(value.unwrap_or(7));
         let partial = match KINDS[*field as usize] {
             PartialKind::Lines => Partial::lines(*count),
@@ -37,10 +45,12 @@ fn rows(seed: &BTreeMap<Key, (u64, Option<i128>)>) -> Vec<Row> {
         };
         Row { table: *table, series: *series, time: *time, field: *field, partial }
     };
-    seed.iter().map(row).collect()
+    let mut rows: Vec<Row> = seed.iter().map(row).collect();
+    rows.sort_by_key(|row| row.key(TIER));
+    rows
 }
 
-fn seeds() -> impl Strategy<Value = BTreeMap<Key, (u64, Option<i128>)>> {
+fn seeds() -> impl Strategy<Value = Seed> {
     // Sums saturate at the ends of the range: those travel too.
     let value = prop_oneof![
         Just(None),
@@ -48,11 +58,15 @@ fn seeds() -> impl Strategy<Value = BTreeMap<Key, (u64, Option<i128>)>> {
         Just(Some(i128::MAX)),
         Just(Some(i128::MIN))
     ];
-    proptest::collection::btree_map((0u32..3, 0u32..6, 0i64..50, 0u32..3), (1u64..100, value), 0..200)
+    proptest::collection::btree_map(
+        (0u32..3, 0u32..6, (0i64..50).prop_map(|at| at * 600_000), 0u32..3),
+        (1u64..100, value),
+        0..200,
+    )
 }
 
 async fn all(cursors: Vec<Cursor>, step: usize) -> Vec<Row> {
-    let (mut merge, mut out) = (Merge::new(cursors), Vec::new());
+    let (mut merge, mut out) = (Merge::new(TIER, cursors), Vec::new());
     loop {
         let before = out.len();
         merge.next(step, &mut out).await.expect("merged");
@@ -63,7 +77,7 @@ async fn all(cursors: Vec<Cursor>, step: usize) -> Vec<Row> {
 }
 
 pub(in crate::block) async fn write(storage: &Arc<Storage>, id: u64, rows: &[Row]) -> BlockMeta {
-    let mut writer = BlockWriter::new(storage, id, i64::MIN, i64::MAX, 0).expect("writer");
+    let mut writer = BlockWriter::new(storage, id, TIER, (i64::MIN / 2, i64::MAX / 2), 0).expect("writer");
     writer.write(rows).await.expect("written");
     writer.finish(&names).await.expect("finished")
 }
@@ -71,7 +85,7 @@ pub(in crate::block) async fn write(storage: &Arc<Storage>, id: u64, rows: &[Row
 fn merged(sources: &[Vec<Row>]) -> Vec<(Key, Partial)> {
     let mut expected: BTreeMap<Key, Partial> = BTreeMap::new();
     for row in sources.iter().flatten() {
-        let merged = expected.entry(row.key()).or_insert_with(|| Partial::empty(row.partial.kind()));
+        let merged = expected.entry(row.key(TIER)).or_insert_with(|| Partial::empty(row.partial.kind()));
         merged.merge(&row.partial).expect("of one kind");
     }
     expected.into_iter().collect()
@@ -95,7 +109,7 @@ proptest! {
                     Cursor::block(BlockRows::open(&storage, &meta, Wanted::ALL).await.expect("open"))
                 });
             }
-            let out: Vec<(Key, Partial)> = all(cursors, step).await.into_iter().map(|row| (row.key(), row.partial)).collect();
+            let out: Vec<(Key, Partial)> = all(cursors, step).await.into_iter().map(|row| (row.key(TIER), row.partial)).collect();
             assert_eq!(out, merged(&sources));
         });
     }
