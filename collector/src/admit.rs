@@ -4,17 +4,17 @@
 //! merely out of date (its monitor was deleted or given to others meanwhile) is taken without the
 //! part that has no home any more, which is counted.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::ops::Range;
 
-use nightjar_model::delta::{Batch, FAULT_KEYS, FAULTS_MONITOR, FAULTS_WIDTH, LINES_FIELD, MonitorDelta};
-use nightjar_model::names::AgentId;
+use nightjar_model::delta::{
+    Batch, FAULT_KEYS, FAULTS_MONITOR, FAULTS_WIDTH, FaultReason, LINES_FIELD, MonitorDelta, Partial, WindowDelta,
+};
+use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::protocol::{MAX_PAYLOAD_BYTES, decode_gathered, wire};
 use nightjar_model::time::Timestamp;
 
 use crate::refusal::Refusal;
-
-/// Windows further ahead of the server's clock than this are dropped: no working clock is that wrong.
-const MAX_AHEAD: Duration = Duration::from_secs(24 * 3600);
 
 /// Whose record it is.
 pub(crate) struct Sender<'a> {
@@ -53,6 +53,7 @@ pub(crate) fn decode(sender: &Sender<'_>, record: &wire::Record) -> Result<Batch
         agent: sender.agent.clone(),
         incarnation: sender.incarnation,
         sequence: record.sequence,
+        digest: crc32fast::hash(&record.payload),
         deltas,
         watermarks,
     })
@@ -67,29 +68,38 @@ fn is_fault_shape(delta: &MonitorDelta) -> bool {
 pub(crate) struct LeftOut {
     /// Monitors that are not there.
     pub(crate) monitors: Vec<String>,
-    /// Windows too far ahead of the server's clock.
-    pub(crate) ahead: u64,
+    /// Lines of windows that are not kept, by monitor.
+    pub(crate) not_kept: BTreeMap<String, u64>,
 }
 
-/// Leaves out what belongs to no monitor. What an agent gathered of one that no longer wants it still
-/// counts: it was this agent's when it was logged. Its watermarks do not, nobody waits for them; the
-/// others are held to the server's own clock: no window may pass for complete before it is over.
+/// Leaves out what belongs to no monitor, and what is not kept: windows that start outside of `kept`. What an
+/// agent gathered of one that no longer wants it still counts: it was this agent's when it was logged. Its
+/// watermarks do not, nobody waits for them; the others are held to the server's own clock: no window may
+/// pass for complete before it is over.
 pub(crate) fn filter(
     batch: &mut Batch,
     now: Timestamp,
+    kept: &Range<Timestamp>,
     exists: impl Fn(&str) -> bool,
     is_wanted: impl Fn(&str) -> bool,
 ) -> LeftOut {
     let mut left_out = LeftOut::default();
-    let limit = now.saturating_add(MAX_AHEAD);
     batch.deltas.retain_mut(|delta| {
         if delta.monitor.name != FAULTS_MONITOR && !exists(&delta.monitor.name) {
             left_out.monitors.push(delta.monitor.name.clone());
             return false;
         }
-        let before = delta.windows.len();
-        delta.windows.retain(|window| window.start <= limit);
-        left_out.ahead += (before - delta.windows.len()) as u64;
+        let mut lines = 0;
+        delta.windows.retain(|window| {
+            let is_kept = kept.contains(&window.start);
+            if !is_kept {
+                lines += window.partials.first().map_or(0, Partial::count);
+            }
+            is_kept
+        });
+        if lines > 0 && delta.monitor.name != FAULTS_MONITOR {
+            *left_out.not_kept.entry(delta.monitor.name.clone()).or_default() += lines;
+        }
         !delta.windows.is_empty()
     });
     batch.watermarks.retain_mut(|watermark| {
@@ -100,16 +110,44 @@ pub(crate) fn filter(
     left_out
 }
 
+/// What the server counts as a fault itself, as an agent would: by monitor and reason, in the minute of `now`.
+pub(crate) fn faults(
+    workspace: &str,
+    host: &str,
+    now: Timestamp,
+    counts: impl IntoIterator<Item = (String, FaultReason, u64)>,
+) -> Option<MonitorDelta> {
+    let window = |(monitor, reason, count): (String, FaultReason, u64)| WindowDelta {
+        start: now.floor(FAULTS_WIDTH),
+        keys: vec![monitor, reason.name().to_owned(), host.to_owned()],
+        partials: vec![Partial::lines(count)],
+    };
+    let windows: Vec<WindowDelta> = counts.into_iter().map(window).collect();
+    (!windows.is_empty()).then(|| MonitorDelta {
+        monitor: MonitorKey::new(workspace, FAULTS_MONITOR),
+        width: FAULTS_WIDTH,
+        group_by: FAULT_KEYS.map(str::to_owned).to_vec(),
+        fields: vec![LINES_FIELD.to_owned()],
+        windows,
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use nightjar_model::delta::{Number, Partial, Watermark, WindowDelta};
-    use nightjar_model::names::MonitorKey;
+    use std::time::Duration;
+
+    use nightjar_model::delta::{Number, Watermark};
     use nightjar_model::protocol::encode_gathered;
     use prost::Message;
 
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn kept() -> Range<Timestamp> {
+        NOW.saturating_sub(DAY)..NOW.saturating_add(DAY)
+    }
 
     fn delta(monitor: &str, starts: &[Timestamp]) -> MonitorDelta {
         MonitorDelta {
@@ -142,18 +180,24 @@ mod tests {
         );
         let mut batch = decoded(&record).unwrap();
         assert_eq!((batch.incarnation, batch.sequence), (7, 3));
-        let left_out = filter(&mut batch, NOW, |name| name != "gone", |name| name == "mine");
+        let left_out = filter(&mut batch, NOW, &kept(), |name| name != "gone", |name| name == "mine");
         assert_eq!(left_out.monitors, ["gone"]);
         assert_eq!(batch.deltas, [delta("mine", &[NOW]), delta("no longer mine", &[NOW])]);
         assert_eq!(batch.watermarks, [watermark("mine", NOW.0)], "held to the server's clock");
     }
 
     #[test]
-    fn windows_of_a_day_to_come_are_left_out() {
-        let far = NOW.saturating_add(MAX_AHEAD + Duration::from_secs(60));
-        let mut batch = decoded(&sent(&[delta("mine", &[NOW, far])], &[])).unwrap();
-        assert_eq!(filter(&mut batch, NOW, |_| true, |_| true), LeftOut { monitors: vec![], ahead: 1 });
+    fn windows_that_are_not_kept_are_left_out_and_counted_as_a_fault() {
+        let (far, old) = (NOW.saturating_add(DAY), NOW.saturating_sub(DAY + Duration::from_secs(60)));
+        let mut batch = decoded(&sent(&[delta("mine", &[NOW, far, old]), delta("other", &[old])], &[])).unwrap();
+        let left_out = filter(&mut batch, NOW, &kept(), |_| true, |_| true);
+        assert_eq!(left_out.not_kept, [("mine".to_owned(), 2), ("other".to_owned(), 1)].into());
         assert_eq!(batch.deltas, [delta("mine", &[NOW])]);
+        let counts = left_out.not_kept.into_iter().map(|(monitor, lines)| (monitor, FaultReason::NotKept, lines));
+        let faults = faults("w", "h", NOW, counts).unwrap();
+        assert!(is_fault_shape(&faults));
+        assert_eq!(faults.windows[0].keys, ["mine", "not_kept", "h"]);
+        assert_eq!(faults.windows[0].partials, [Partial::lines(2)]);
     }
 
     #[test]
@@ -163,7 +207,7 @@ mod tests {
         faults.group_by = FAULT_KEYS.map(str::to_owned).to_vec();
         faults.windows[0].keys = vec!["m".into(), "nul_bytes".into(), "h".into()];
         let mut batch = decoded(&sent(&[faults], &[])).unwrap();
-        filter(&mut batch, NOW, |_| false, |_| false);
+        filter(&mut batch, NOW, &kept(), |_| false, |_| false);
         assert_eq!(batch.deltas.len(), 1, "faults belong to every agent");
     }
 

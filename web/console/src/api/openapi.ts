@@ -1485,6 +1485,11 @@ export interface components {
             clock_skew: number;
             /** Format: int32 */
             lost: number;
+            /**
+             * Format: int32
+             * @description They signed off: nobody waits for them.
+             */
+            left: number;
         };
         /** @description What an agent says of itself. */
         AgentFacts: {
@@ -1514,7 +1519,7 @@ export interface components {
             };
         };
         /** @enum {string} */
-        AgentHealth: "healthy" | "abnormal" | "clock_skew" | "lost";
+        AgentHealth: "healthy" | "abnormal" | "clock_skew" | "lost" | "left";
         /** @description An enrolled agent; the server gives it at enrolment. */
         AgentId: string;
         /** @description An agent's self-metrics. */
@@ -1592,6 +1597,7 @@ export interface components {
             reasons: string[];
             enrolledAt: components["schemas"]["Timestamp"];
             lastSeenAt?: null | components["schemas"]["Timestamp"];
+            leftAt?: null | components["schemas"]["Timestamp"];
             /** Format: int64 */
             clockSkewMs: number;
             /** @description Configuration in force on the agent, and the one it should have. */
@@ -2007,6 +2013,7 @@ export interface components {
                 reasons: string[];
                 enrolledAt: components["schemas"]["Timestamp"];
                 lastSeenAt?: null | components["schemas"]["Timestamp"];
+                leftAt?: null | components["schemas"]["Timestamp"];
                 /** Format: int64 */
                 clockSkewMs: number;
                 /** @description Configuration in force on the agent, and the one it should have. */
