@@ -1,6 +1,7 @@
 //! Nightjar: the whole life of the process. Parse, configure, build the rooms, serve until told to
 //! stop, drain.
 
+mod backup;
 mod cli;
 mod demo;
 mod server;
@@ -23,6 +24,10 @@ enum Command {
     Server(server::ServerArgs),
     /// Read the configuration, say what is wrong with it, start nothing.
     CheckConfig(server::ConfigArgs),
+    /// Copy what a server has, as of one moment, while it runs.
+    Backup(backup::BackupArgs),
+    /// Put a backup where a server finds it. No server may run on it.
+    Restore(backup::RestoreArgs),
     /// A server, an agent and an application that begins to fail, all on this machine.
     Demo(demo::DemoArgs),
     /// Run a program that ends when this process's parent does.
@@ -43,6 +48,8 @@ async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Server(args) => server::run(args).await,
         Command::CheckConfig(args) => server::check_config(&args),
+        Command::Backup(args) => backup::backup(args).await,
+        Command::Restore(args) => backup::restore(args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Tethered(args) => demo::tethered(&args),
         Command::Client(command) => return cli::run(command).await,

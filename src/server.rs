@@ -23,7 +23,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-pub(crate) use config::{ConfigArgs, ServerArgs};
+pub(crate) use config::{BackupPaths, ConfigArgs, ServerArgs};
+pub(crate) use lock::DataDirLock;
 
 use assemble::Rooms;
 use config::Config;

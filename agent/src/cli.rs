@@ -25,6 +25,8 @@ pub struct Cli {
 pub enum Command {
     /// Collect what the server's monitors ask for, until stopped.
     Run(RunArgs),
+    /// Sign off for good: send what is left, and have the server remove this agent. It must not be running.
+    Leave(RunArgs),
     /// Apply a monitor to log files, once, and print the figures. Needs no server.
     Scan(ScanArgs),
 }

@@ -36,6 +36,10 @@ pub enum AgentError {
              `nightjar agent token create` makes a new one, as does the console under Agents"
     )]
     TokenRefused(String),
+    #[error("this host is not enrolled: there is no agent to sign off")]
+    NotEnrolled,
+    #[error("the server has not removed this agent ({0}). Try again, or delete it in the console under Agents")]
+    CannotLeave(String),
     #[error("the server does not take this agent: {0}")]
     Refused(String),
     #[error("the server's certificate cannot be checked: {0}")]
@@ -54,7 +58,8 @@ impl From<AgentError> for nightjar_model::Error {
             AgentError::Config(problems) => return Self::invalid(error.to_string(), problems.clone()),
             AgentError::NoToken | AgentError::TokenRefused(_) => ErrorKind::Unauthenticated,
             AgentError::Locked { .. } | AgentError::Copied { .. } => ErrorKind::Conflict,
-            AgentError::Refused(_) => ErrorKind::InvalidInput,
+            AgentError::Refused(_) | AgentError::NotEnrolled => ErrorKind::InvalidInput,
+            AgentError::CannotLeave(_) => ErrorKind::Unavailable,
             AgentError::Tls(_) | AgentError::DataDir { .. } => ErrorKind::Unavailable,
             AgentError::Identity { .. } | AgentError::Journal(_) | AgentError::Stopped | AgentError::Runtime(_) => {
                 ErrorKind::Internal

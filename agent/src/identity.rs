@@ -69,6 +69,13 @@ impl Identity {
         }
     }
 
+    /// # Errors
+    /// `DataDir`.
+    pub(crate) fn forget(data_dir: &Path) -> Result<(), AgentError> {
+        let path = data_dir.join(FILE);
+        fs::remove_file(&path).map_err(|source| AgentError::DataDir { path, source })
+    }
+
     pub(crate) fn save(&self, data_dir: &Path) -> Result<(), AgentError> {
         let stored = Stored {
             id: self.id.0.clone(),

@@ -26,6 +26,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use nightjar_model::Timestamp;
 use nightjar_model::names::AgentId;
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +55,15 @@ pub enum JournalError {
         #[source]
         source: io::Error,
     },
+}
+
+/// What the server remembers of this incarnation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remembered {
+    /// The highest sequence that it has.
+    pub sequence: u64,
+    /// The CRC-32 of that record; 0 where it does not know.
+    pub digest: u32,
 }
 
 /// What the server must be told, or told again.
@@ -96,6 +106,8 @@ pub struct Journal {
     short: bool,
     /// What the checkpoint on disk says is acknowledged.
     acked_on_disk: u64,
+    /// The last ordinal when it was opened: up to there it may be an earlier life's, put back.
+    opened: u64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +121,14 @@ struct Checkpoint {
     base: u64,
     /// Ordinal up to which all is acknowledged.
     acked: u64,
+    /// When that was, by this host's clock, and the digest of that record.
+    #[serde(default)]
+    acked_at: i64,
+    #[serde(default)]
+    acked_digest: u32,
+    /// Lost between agent and server, and not told yet: from (0 for what the server knows) and until.
+    #[serde(default)]
+    gap: Option<(i64, i64)>,
     /// Ordinal up to which `positions` holds.
     through: u64,
     positions: Positions,
@@ -122,6 +142,8 @@ struct Place {
     segment: u64,
     offset: u64,
     length: usize,
+    /// The CRC-32 of the payload.
+    digest: u32,
 }
 
 impl Journal {
@@ -141,7 +163,9 @@ impl Journal {
                 directory: directory.to_path_buf(),
             })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let checkpoint = Checkpoint { incarnation: fresh, ..Checkpoint::default() };
+                // Whatever this agent sent before is not known here.
+                let gap = Some((0, fresh.cast_signed()));
+                let checkpoint = Checkpoint { incarnation: fresh, gap, ..Checkpoint::default() };
                 write_whole(&path, &frame::pack(&checkpoint).map_err(fail)?).map_err(fail)?;
                 checkpoint
             }
@@ -166,6 +190,7 @@ impl Journal {
             checkpoint,
             positions: recovered.positions,
             last,
+            opened: last,
             unacked: recovered.unacked,
             short: false,
         })
@@ -233,7 +258,8 @@ impl Journal {
             let positions = if is_last { positions.as_slice() } else { &[] };
             frame::encode(&mut bytes, ordinal, (is_first, is_last), positions, payload);
             let offset = segment.length + (bytes.len() - payload.len()) as u64;
-            places.push(Place { ordinal, segment: segment.first, offset, length: payload.len() });
+            let digest = crc32fast::hash(payload);
+            places.push(Place { ordinal, segment: segment.first, offset, length: payload.len(), digest });
         }
         // What an earlier, failed attempt left behind its end.
         self.writer.set_len(segment.length)?;
@@ -252,15 +278,36 @@ impl Journal {
         Ok(())
     }
 
-    /// Notes that the server has everything up to `sequence`.
-    pub fn acknowledge(&mut self, sequence: u64) {
-        let through = (self.checkpoint.base + sequence).min(self.last);
-        self.checkpoint.acked = self.checkpoint.acked.max(through);
-        while self.unacked.front().is_some_and(|place| place.ordinal <= self.checkpoint.acked) {
-            self.unacked.pop_front();
+    /// Notes that the server has everything up to `sequence`, as it said at `at`.
+    pub fn acknowledge(&mut self, sequence: u64, at: Timestamp) {
+        let through = self.checkpoint.base.saturating_add(sequence).min(self.last);
+        if through > self.checkpoint.acked {
+            self.checkpoint.acked = through;
+            self.checkpoint.acked_at = at.millis();
         }
+        self.drop_unacked();
         if let Err(error) = self.drop_acknowledged() {
             tracing::warn!(%error, "acknowledged records stay in the journal for now");
+        }
+    }
+
+    fn drop_unacked(&mut self) {
+        while let Some(place) = self.unacked.front().filter(|place| place.ordinal <= self.checkpoint.acked) {
+            self.checkpoint.acked_digest = place.digest;
+            self.unacked.pop_front();
+        }
+    }
+
+    /// What was lost between agent and server, and is to be told: from (0 for what the server knows) and until,
+    /// both in milliseconds.
+    pub fn gap(&self) -> Option<(i64, i64)> {
+        self.checkpoint.gap
+    }
+
+    /// Notes that the server knows of `gap`. Written down when it happens to be: told again, it changes nothing.
+    pub fn gap_told(&mut self, gap: (i64, i64)) {
+        if self.checkpoint.gap == Some(gap) {
+            self.checkpoint.gap = None;
         }
     }
 
@@ -274,24 +321,63 @@ impl Journal {
         }
     }
 
-    /// Compares with the highest sequence that the server has of this incarnation.
+    /// Compares with what the server has of this incarnation. Where it remembers another past, a new one
+    /// begins, and what cannot be known any more is a [`Journal::gap`]:
+    /// - the server has less than it acknowledged: it went back in time. What it acknowledged since is lost;
+    /// - it has another record, or more than was ever written here: this journal went back in time, or was
+    ///   copied. What was sent after it had been copied is not known here, and lines may have been read twice.
     ///
     /// # Errors
     /// `Io`, if a new incarnation could not be noted.
-    pub fn resume(&mut self, taken: u64, fresh: u64) -> Result<Resume, JournalError> {
-        let first_there = self.unacked.front().map_or(self.last + 1, |place| place.ordinal);
-        let after = self.checkpoint.base + taken;
-        if taken <= self.last_sequence() && after + 1 >= first_there {
-            self.acknowledge(taken);
-            return Ok(Resume::After(taken));
+    pub fn resume(&mut self, server: Remembered, fresh: u64, now: Timestamp) -> Result<Resume, JournalError> {
+        let after = self.checkpoint.base.saturating_add(server.sequence);
+        let differs = match self.digest_of(after) {
+            Some(own) => server.digest != 0 && server.digest != own,
+            None => false,
+        };
+        let acked = self.checkpoint.acked;
+        if (acked..=self.last).contains(&after) && !differs {
+            self.acknowledge(server.sequence, now);
+            return Ok(Resume::After(server.sequence));
         }
-        // Either the server has what this journal forgot, or the other way round.
-        let acked = after.min(self.last).max(self.checkpoint.acked);
+        let (keeps_after, lost) = if after < acked {
+            let until = if self.checkpoint.acked_at > 0 { self.checkpoint.acked_at } else { now.millis() };
+            (acked, (0, until))
+        } else {
+            // What was there when it was opened the server has too, unless that is where they differ.
+            let common = if differs && after <= self.opened { acked } else { after.min(self.opened) };
+            (common.max(acked), (self.checkpoint.acked_at, now.millis()))
+        };
+        let gap = match self.checkpoint.gap {
+            Some((from, until)) => (from.min(lost.0), until.max(lost.1)),
+            None => lost,
+        };
         let incarnation = fresh.max(self.checkpoint.incarnation + 1);
-        let next = Checkpoint { incarnation, base: acked, acked, ..self.checkpoint.clone() };
+        let next = Checkpoint {
+            incarnation,
+            base: keeps_after,
+            acked: keeps_after,
+            acked_digest: 0,
+            gap: Some(gap),
+            ..self.checkpoint.clone()
+        };
         self.note(next)?;
-        self.acknowledge(0);
+        self.drop_unacked();
+        self.checkpoint.acked_digest = 0;
+        if let Err(error) = self.drop_acknowledged() {
+            tracing::warn!(%error, "acknowledged records stay in the journal for now");
+        }
         Ok(Resume::Anew)
+    }
+
+    /// Of the record with this ordinal, where it is known.
+    fn digest_of(&self, ordinal: u64) -> Option<u32> {
+        if ordinal == self.checkpoint.acked {
+            return Some(self.checkpoint.acked_digest).filter(|digest| *digest != 0);
+        }
+        let first = self.unacked.front()?.ordinal;
+        let place = self.unacked.get(usize::try_from(ordinal.checked_sub(first)?).ok()?)?;
+        Some(place.digest)
     }
 
     /// The record after `sequence`, if there is one.

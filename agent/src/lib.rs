@@ -34,4 +34,4 @@ pub mod zone;
 
 pub use config::AgentConfig;
 pub use error::AgentError;
-pub use run::{run, run_with};
+pub use run::{leave, run, run_with};

@@ -14,12 +14,12 @@ use tokio_util::sync::CancellationToken;
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => args.log_filter().and_then(|filter| {
-            tracing_subscriber::fmt()
-                .with_env_filter(filter)
-                .with_ansi(std::io::stderr().is_terminal())
-                .with_writer(std::io::stderr)
-                .init();
+            start_log(filter);
             agent(args.into_config()?)
+        }),
+        Command::Leave(args) => args.log_filter().and_then(|filter| {
+            start_log(filter);
+            leave(args.into_config()?)
         }),
         Command::Scan(args) => {
             let mut out = std::io::BufWriter::new(std::io::stdout().lock());
@@ -33,6 +33,19 @@ fn main() -> ExitCode {
             if told.is_ok() { ExitCode::FAILURE } else { ExitCode::from(2) }
         }
     }
+}
+
+fn start_log(filter: tracing_subscriber::EnvFilter) {
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+fn leave(config: nightjar_agent::AgentConfig) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    Ok(runtime.block_on(nightjar_agent::leave(config))?)
 }
 
 /// Enough for what a thousand files per pattern and their rotated generations keep open.

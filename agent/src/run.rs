@@ -68,7 +68,16 @@ pub async fn run_with(config: AgentConfig, clock: Arc<dyn Clock>, stop: Cancella
         Gatherer::new(shared.clone(), identity.workspace.clone(), host.clone(), config.flush_interval, guard.clone());
     let mut gathering = start(gatherer)?;
     let tasks = TaskRunner::new(guard, host);
-    let session = Session { dialer, identity, facts, data_dir: config.data_dir, shared: shared.clone(), tasks };
+    let session = Session {
+        dialer,
+        identity,
+        facts,
+        data_dir: config.data_dir,
+        shared: shared.clone(),
+        tasks,
+        for_good: false,
+        run: random(),
+    };
     let drain = CancellationToken::new();
     let tracker = TaskTracker::new();
     let talking = tracker.spawn({
@@ -86,6 +95,33 @@ pub async fn run_with(config: AgentConfig, clock: Arc<dyn Clock>, stop: Cancella
     drain.cancel();
     let talked = talking.await;
     if ended_by_itself || talked.is_err() { Err(AgentError::Stopped) } else { Ok(()) }
+}
+
+/// Signs off for good: sends what is in the journal, has the server remove this agent, and forgets who it was.
+///
+/// # Errors
+/// A running agent, none that was ever enrolled, or a server that does not take part; then nothing has changed
+/// but what was sent.
+pub async fn leave(config: AgentConfig) -> Result<(), AgentError> {
+    let problems = config.problems();
+    if !problems.is_empty() {
+        return Err(AgentError::Config(problems));
+    }
+    let _lock = DirectoryLock::take(&config.data_dir)?;
+    let Some(identity) = Identity::load(&config.data_dir)? else { return Err(AgentError::NotEnrolled) };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let dialer = Dialer::new(&config)?;
+    let host = host_facts(&config.labels, dialer.address().await);
+    let facts = agent_facts(&host);
+    let fresh = clock.now().millis().max(1).cast_unsigned();
+    let mut journal = Journal::open(&config.data_dir.join("journal"), config.journal_limit_bytes, fresh)?;
+    claim(&mut journal, &identity, false, &config.data_dir, fresh)?;
+    let shared = Arc::new(Shared::new(clock, journal));
+    let tasks = TaskRunner::new(Guard::new(&config.data_dir), host);
+    let data_dir = config.data_dir.clone();
+    let session = Session { dialer, identity, facts, data_dir, shared, tasks, for_good: true, run: random() };
+    session.leave().await.map_err(AgentError::CannotLeave)?;
+    Identity::forget(&config.data_dir)
 }
 
 /// Makes sure that this agent sends only what it gathered itself, by its own monitors: the data
@@ -117,6 +153,12 @@ fn claim(
         );
     }
     Ok(())
+}
+
+/// What no other start of an agent has, as far as chance goes; never 0.
+fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish() | 1
 }
 
 /// Starts the gathering thread; the receiver hears when it has written down everything, or, as an

@@ -16,9 +16,9 @@ use std::time::Duration;
 use nightjar_model::Secret;
 use nightjar_model::agents::AgentFacts;
 use nightjar_model::names::AgentId;
-use nightjar_model::protocol::MAX_MESSAGE_BYTES;
 use nightjar_model::protocol::wire::agents_client::AgentsClient;
 use nightjar_model::protocol::wire::{self, from_agent, to_agent};
+use nightjar_model::protocol::{MAX_MESSAGE_BYTES, PROTOCOL, capability};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
@@ -34,7 +34,7 @@ use crate::durable::write_whole;
 use crate::error::AgentError;
 use crate::host::{put_zone, self_report};
 use crate::identity::Identity;
-use crate::journal::{JournalError, Resume};
+use crate::journal::{JournalError, Remembered, Resume};
 use crate::shared::{Applied, Configuration, Shared};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
@@ -43,6 +43,10 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 const KEEP_ACKNOWLEDGED_EVERY: Duration = Duration::from_secs(10);
 /// After the agent was asked to stop, so long for the server to take what is left.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+/// So long for it to note that this agent leaves.
+const SIGN_OFF_WITHIN: Duration = Duration::from_secs(3);
+const LEAVE_TRIES: u32 = 5;
+const LEAVE_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// An agent that the server does not know waits this long before it asks again.
 const UNKNOWN_WAIT: Duration = Duration::from_secs(60);
 const OUTGOING: usize = 64;
@@ -55,6 +59,10 @@ pub(crate) struct Session {
     pub(crate) data_dir: PathBuf,
     pub(crate) shared: Arc<Shared>,
     pub(crate) tasks: TaskRunner,
+    /// Whether this agent will not be back when it stops.
+    pub(crate) for_good: bool,
+    /// Another number at each start.
+    pub(crate) run: u64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -142,8 +150,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 enum End {
-    /// Asked to stop, and the rest was sent.
-    Drained,
+    /// Asked to stop. Whether the rest was sent and the server noted that this agent leaves.
+    Drained { signed_off: bool },
     /// To begin anew with the present incarnation, and what is now known of the host.
     Again,
 }
@@ -155,11 +163,12 @@ impl Session {
         let mut told = String::new();
         loop {
             let wait = match self.once(&drain, &mut backoff).await {
-                Ok(End::Drained) => break,
+                Ok(End::Drained { .. }) => break,
                 Ok(End::Again) => Duration::ZERO,
                 Err(error) => {
                     let unknown = matches!(&error, SessionError::Status(status) if matches!(
                         status.code(), Code::Unauthenticated | Code::PermissionDenied));
+                    let copied = matches!(&error, SessionError::Status(status) if status.code() == Code::AlreadyExists);
                     let mut text = chain(&error);
                     if unknown {
                         text = format!(
@@ -175,7 +184,7 @@ impl Session {
                         tracing::warn!(error = %text, "no session with the server; logs are read and counted meanwhile");
                         told = text;
                     }
-                    if unknown { UNKNOWN_WAIT } else { backoff.failed() }
+                    if unknown || copied { UNKNOWN_WAIT } else { backoff.failed() }
                 }
             };
             tokio::select! {
@@ -187,7 +196,41 @@ impl Session {
         self.tasks.close().await;
     }
 
+    /// Sends what is left and signs off, within a few tries.
+    ///
+    /// # Errors
+    /// Why not, for people.
+    pub(crate) async fn leave(&self) -> Result<(), String> {
+        let mut backoff = Backoff::default();
+        let mut why = String::new();
+        for _ in 0..LEAVE_TRIES {
+            let (never, drained) = (CancellationToken::new(), CancellationToken::new());
+            drained.cancel();
+            match self.session(&never, &drained, &mut backoff).await {
+                Ok(End::Drained { signed_off: true }) => {
+                    self.shared.journal().keep_acknowledged();
+                    return Ok(());
+                }
+                Ok(End::Drained { signed_off: false }) => "it did not take everything in time".clone_into(&mut why),
+                Ok(End::Again) => continue,
+                Err(error) => why = chain(&error),
+            }
+            tokio::time::sleep(LEAVE_AGAIN_AFTER).await;
+        }
+        Err(why)
+    }
+
     async fn once(&self, drain: &CancellationToken, backoff: &mut Backoff) -> Result<End, SessionError> {
+        self.session(drain, drain, backoff).await
+    }
+
+    /// `give_up` while there is no session yet; `drain` once there is one.
+    async fn session(
+        &self,
+        give_up: &CancellationToken,
+        drain: &CancellationToken,
+        backoff: &mut Backoff,
+    ) -> Result<End, SessionError> {
         let opening = async {
             let channel = self.dialer.connect().await?;
             let (out, outgoing) = mpsc::channel(OUTGOING);
@@ -195,25 +238,39 @@ impl Session {
             authorize(&mut request, &self.identity.key)?;
             let id = self.identity.id.0.parse().map_err(|_| SessionError::Protocol("an id that is no header"))?;
             request.metadata_mut().insert("nightjar-agent", id);
-            send(&out, from_agent::Body::Hello(self.hello()));
+            let hello = self.hello();
+            let told = hello.gap.map(|gap| (gap.from_ms, gap.until_ms));
+            send(&out, from_agent::Body::Hello(hello));
             let mut incoming = client(channel).session(request).await?.into_inner();
             let welcome = match incoming.message().await? {
                 Some(wire::ToAgent { body: Some(to_agent::Body::Welcome(welcome)) }) => welcome,
                 _ => return Err(SessionError::Protocol("no welcome")),
             };
-            Ok((out, incoming, welcome))
+            Ok((out, incoming, welcome, told))
         };
-        let (out, incoming, welcome) = tokio::select! {
-            () = drain.cancelled() => return Ok(End::Drained),
+        let (out, incoming, welcome, told) = tokio::select! {
+            () = give_up.cancelled() => return Ok(End::Drained { signed_off: false }),
             opened = timeout(ANSWER_WITHIN, opening) => opened.map_err(|_| SessionError::Silent)??,
         };
-        let fresh = self.shared.clock.now().millis().max(1).cast_unsigned();
-        match self.shared.journal().resume(welcome.taken_sequence, fresh)? {
-            Resume::Anew => {
-                tracing::warn!(taken = welcome.taken_sequence, "the server remembers another past; numbering anew");
+        let now = self.shared.clock.now();
+        let server = Remembered { sequence: welcome.taken_sequence, digest: welcome.taken_digest };
+        {
+            let mut journal = self.shared.journal();
+            // It was noted before the welcome was sent; one that does not know of gaps never will.
+            if let Some(gap) = told {
+                journal.gap_told(gap);
+            }
+            if journal.resume(server, now.millis().max(1).cast_unsigned(), now)? == Resume::Anew {
+                let lost = journal.gap();
+                tracing::warn!(
+                    taken = welcome.taken_sequence,
+                    from_ms = lost.map(|gap| gap.0),
+                    until_ms = lost.map(|gap| gap.1),
+                    "the server remembers another past: one of us went back in time, as by a backup or an image put \
+                     back. Numbering anew; the minutes that were lost will never be complete"
+                );
                 return Ok(End::Again);
             }
-            Resume::After(_) => {}
         }
         backoff.succeeded();
         tracing::info!(agent = %self.identity.id, "session with the server");
@@ -222,9 +279,9 @@ impl Session {
     }
 
     fn hello(&self) -> wire::Hello {
-        let (incarnation, last_sequence) = {
+        let (incarnation, last_sequence, gap) = {
             let journal = self.shared.journal();
-            (journal.incarnation(), journal.last_sequence())
+            (journal.incarnation(), journal.last_sequence(), journal.gap())
         };
         let mut facts = self.facts.clone();
         if let Some(zone) = &*self.shared.zone.borrow() {
@@ -236,6 +293,10 @@ impl Session {
             last_sequence,
             config_version: self.shared.applied.borrow().version.clone(),
             now_ms: self.shared.clock.now().millis(),
+            protocol: PROTOCOL,
+            capabilities: capability::ALL.map(str::to_owned).to_vec(),
+            gap: gap.map(|(from_ms, until_ms)| wire::Gap { from_ms, until_ms }),
+            run: self.run,
         }
     }
 
@@ -287,7 +348,10 @@ impl Conversation<'_> {
         loop {
             self.pump()?;
             if deadline.is_some() && shared.journal().stats().unacked_records == 0 {
-                return Ok(End::Drained);
+                // One whose reading ended by itself has not read everything: it is waited for.
+                let in_order = self.session.for_good || shared.is_stopping();
+                let signed_off = in_order && self.sign_off(incoming).await;
+                return Ok(End::Drained { signed_off });
             }
             let held = self.outbox.held_until();
             tokio::select! {
@@ -306,10 +370,36 @@ impl Conversation<'_> {
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                     let left = shared.journal().stats().unacked_records;
                     tracing::warn!(records = left, "the server did not take all in time; the rest is in the journal");
-                    return Ok(End::Drained);
+                    return Ok(End::Drained { signed_off: false });
                 }
             }
         }
+    }
+
+    /// Everything is acknowledged: says so, and waits until the server has noted it and ends the session. One
+    /// that does not know the message will not; nothing depends on it.
+    async fn sign_off(&self, mut incoming: Streaming<wire::ToAgent>) -> bool {
+        let leave = wire::Leave { for_good: self.session.for_good };
+        let message = wire::FromAgent { body: Some(from_agent::Body::Leave(leave)) };
+        let noted = async {
+            if self.out.send(message).await.is_err() {
+                return false;
+            }
+            loop {
+                match incoming.message().await {
+                    Ok(Some(_)) => {}
+                    Ok(None) => return true,
+                    Err(_) => return false,
+                }
+            }
+        };
+        let signed_off = timeout(SIGN_OFF_WITHIN, noted).await.unwrap_or(false);
+        if signed_off {
+            tracing::info!("signed off");
+        } else {
+            tracing::info!("the server did not note that this agent leaves; it is waited for until it expires");
+        }
+        signed_off
     }
 
     /// Sends as many records as may be on their way.

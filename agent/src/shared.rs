@@ -116,7 +116,7 @@ impl Shared {
         let was_full = {
             let mut journal = self.journal();
             let was_full = journal.is_full();
-            journal.acknowledge(sequence);
+            journal.acknowledge(sequence, self.clock.now());
             was_full
         };
         if was_full {

@@ -4,18 +4,19 @@
 //! merely out of date (its monitor was deleted or given to others meanwhile) is taken without the
 //! part that has no home any more, which is counted.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use nightjar_model::builtin;
-use nightjar_model::delta::Batch;
-use nightjar_model::names::AgentId;
+use nightjar_model::delta::{
+    Batch, FAULT_KEYS, FAULTS_MONITOR, FAULTS_WIDTH, FaultReason, LINES_FIELD, MonitorDelta, Partial, WindowDelta,
+};
+use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::protocol::{MAX_PAYLOAD_BYTES, decode_gathered, wire};
 use nightjar_model::time::Timestamp;
 
 use crate::refusal::Refusal;
-
-/// Windows further ahead of the server's clock than this are dropped: no working clock is that wrong.
-const MAX_AHEAD: Duration = Duration::from_secs(24 * 3600);
 
 /// Whose record it is.
 pub(crate) struct Sender<'a> {
@@ -54,6 +55,7 @@ pub(crate) fn decode(sender: &Sender<'_>, record: &wire::Record) -> Result<Batch
         agent: sender.agent.clone(),
         incarnation: sender.incarnation,
         sequence: record.sequence,
+        digest: crc32fast::hash(&record.payload),
         deltas,
         watermarks,
     })
@@ -64,22 +66,24 @@ pub(crate) fn decode(sender: &Sender<'_>, record: &wire::Record) -> Result<Batch
 pub(crate) struct LeftOut {
     /// Monitors that are not there.
     pub(crate) monitors: Vec<String>,
-    /// Windows too far ahead of the server's clock.
-    pub(crate) ahead: u64,
+    /// Lines of windows that are not kept, by monitor.
+    pub(crate) not_kept: BTreeMap<String, u64>,
 }
 
 /// Leaves out what belongs to no monitor: none has the name, or the one that has it now was made after the one
-/// it was gathered for was deleted. An agent that does not say which one means the one that has the name. What an
-/// agent gathered of one that no longer wants it still counts: it was this agent's when it was logged. Its watermarks do not, nobody waits for them; the
-/// others are held to the server's own clock: no window may pass for complete before it is over.
+/// it was gathered for was deleted. An agent that does not say which one means the one that has the name. Leaves
+/// out what is not kept: windows that start outside of what is `kept` of their width. What an agent gathered of
+/// one that no longer wants it still counts: it was this agent's when it was logged. Its watermarks do not, nobody
+/// waits for them; the others are held to the server's own clock: no window may pass for complete before it is
+/// over.
 pub(crate) fn filter<'a>(
     batch: &mut Batch,
     now: Timestamp,
+    kept: impl Fn(Duration) -> Range<Timestamp>,
     uid: impl Fn(&str) -> Option<&'a str>,
     is_wanted: impl Fn(&str) -> bool,
 ) -> LeftOut {
     let mut left_out = LeftOut::default();
-    let limit = now.saturating_add(MAX_AHEAD);
     batch.deltas.retain_mut(|delta| {
         if builtin::monitor(&delta.monitor.name).is_some() {
             delta.uid = None;
@@ -94,9 +98,17 @@ pub(crate) fn filter<'a>(
                 }
             }
         }
-        let before = delta.windows.len();
-        delta.windows.retain(|window| window.start <= limit);
-        left_out.ahead += (before - delta.windows.len()) as u64;
+        let (kept, mut lines) = (kept(delta.width), 0);
+        delta.windows.retain(|window| {
+            let is_kept = kept.contains(&window.start);
+            if !is_kept {
+                lines += window.partials.first().map_or(0, Partial::count);
+            }
+            is_kept
+        });
+        if lines > 0 && builtin::monitor(&delta.monitor.name).is_none() {
+            *left_out.not_kept.entry(delta.monitor.name.clone()).or_default() += lines;
+        }
         !delta.windows.is_empty()
     });
     batch.watermarks.retain_mut(|watermark| {
@@ -107,18 +119,43 @@ pub(crate) fn filter<'a>(
     left_out
 }
 
+/// What the server counts as a fault itself, as an agent would: by monitor and reason, in the minute of `now`.
+pub(crate) fn faults(
+    workspace: &str,
+    host: &str,
+    now: Timestamp,
+    counts: impl IntoIterator<Item = (String, FaultReason, u64)>,
+) -> Option<MonitorDelta> {
+    let window = |(monitor, reason, count): (String, FaultReason, u64)| WindowDelta {
+        start: now.floor(FAULTS_WIDTH),
+        keys: vec![monitor, reason.name().to_owned(), host.to_owned()],
+        partials: vec![Partial::lines(count)],
+    };
+    let windows: Vec<WindowDelta> = counts.into_iter().map(window).collect();
+    (!windows.is_empty()).then(|| MonitorDelta {
+        monitor: MonitorKey::new(workspace, FAULTS_MONITOR),
+        uid: None,
+        width: FAULTS_WIDTH,
+        group_by: FAULT_KEYS.map(str::to_owned).to_vec(),
+        fields: vec![LINES_FIELD.to_owned()],
+        windows,
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use nightjar_model::delta::{
-        FAULT_KEYS, FAULTS_MONITOR, LINES_FIELD, MonitorDelta, Number, Partial, Watermark, WindowDelta,
-    };
-    use nightjar_model::names::MonitorKey;
+    use nightjar_model::delta::{Number, Watermark};
     use nightjar_model::protocol::encode_gathered;
     use prost::Message;
 
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn kept(_: Duration) -> Range<Timestamp> {
+        NOW.saturating_sub(DAY)..NOW.saturating_add(DAY)
+    }
 
     fn delta(monitor: &str, starts: &[Timestamp]) -> MonitorDelta {
         MonitorDelta {
@@ -152,7 +189,8 @@ mod tests {
         );
         let mut batch = decoded(&record).unwrap();
         assert_eq!((batch.incarnation, batch.sequence), (7, 3));
-        let left_out = filter(&mut batch, NOW, |name| (name != "gone").then_some(""), |name| name == "mine");
+        let uid = |name: &str| (name != "gone").then_some("");
+        let left_out = filter(&mut batch, NOW, kept, uid, |name| name == "mine");
         assert_eq!(left_out.monitors, ["gone"]);
         assert_eq!(batch.deltas, [delta("mine", &[NOW]), delta("no longer mine", &[NOW])]);
         assert_eq!(batch.watermarks, [watermark("mine", NOW.0)], "held to the server's clock");
@@ -161,11 +199,11 @@ mod tests {
     #[test]
     fn a_monitor_is_its_uid() {
         let of = |uid: Option<&str>| MonitorDelta { uid: uid.map(str::to_owned), ..delta("m", &[NOW]) };
-        let check = |told: Option<&str>, known: &'static str, kept: Option<Option<&str>>| {
+        let check = |told: Option<&str>, known: &'static str, expected: Option<Option<&str>>| {
             let mut batch = decoded(&sent(&[of(told)], &[])).unwrap();
-            let left_out = filter(&mut batch, NOW, |_| Some(known), |_| true);
-            assert_eq!(left_out.monitors.is_empty(), kept.is_some());
-            assert_eq!(batch.deltas, kept.map(of).into_iter().collect::<Vec<_>>());
+            let left_out = filter(&mut batch, NOW, kept, |_| Some(known), |_| true);
+            assert_eq!(left_out.monitors.is_empty(), expected.is_some());
+            assert_eq!(batch.deltas, expected.map(of).into_iter().collect::<Vec<_>>());
         };
         check(Some("u1"), "u1", Some(Some("u1")));
         check(None, "u1", Some(Some("u1")));
@@ -175,11 +213,17 @@ mod tests {
     }
 
     #[test]
-    fn windows_of_a_day_to_come_are_left_out() {
-        let far = NOW.saturating_add(MAX_AHEAD + Duration::from_secs(60));
-        let mut batch = decoded(&sent(&[delta("mine", &[NOW, far])], &[])).unwrap();
-        assert_eq!(filter(&mut batch, NOW, |_| Some(""), |_| true), LeftOut { monitors: vec![], ahead: 1 });
+    fn windows_that_are_not_kept_are_left_out_and_counted_as_a_fault() {
+        let (far, old) = (NOW.saturating_add(DAY), NOW.saturating_sub(DAY + Duration::from_secs(60)));
+        let mut batch = decoded(&sent(&[delta("mine", &[NOW, far, old]), delta("other", &[old])], &[])).unwrap();
+        let left_out = filter(&mut batch, NOW, kept, |_| Some(""), |_| true);
+        assert_eq!(left_out.not_kept, [("mine".to_owned(), 2), ("other".to_owned(), 1)].into());
         assert_eq!(batch.deltas, [delta("mine", &[NOW])]);
+        let counts = left_out.not_kept.into_iter().map(|(monitor, lines)| (monitor, FaultReason::NotKept, lines));
+        let faults = faults("w", "h", NOW, counts).unwrap();
+        assert!(is_fault_shape(&faults));
+        assert_eq!(faults.windows[0].keys, ["mine", "not_kept", "h"]);
+        assert_eq!(faults.windows[0].partials, [Partial::lines(2)]);
     }
 
     #[test]
@@ -189,7 +233,7 @@ mod tests {
         faults.group_by = FAULT_KEYS.map(str::to_owned).to_vec();
         faults.windows[0].keys = vec!["m".into(), "nul_bytes".into(), "h".into()];
         let mut batch = decoded(&sent(&[faults], &[])).unwrap();
-        filter(&mut batch, NOW, |_| None, |_| false);
+        filter(&mut batch, NOW, kept, |_| None, |_| false);
         assert_eq!(batch.deltas.len(), 1, "faults belong to every agent");
     }
 

@@ -10,7 +10,7 @@ use nightjar_model::ports::{AgentRegistry, Intake, Reconciler, ResourceStore};
 use nightjar_model::protocol::MAX_MESSAGE_BYTES;
 use nightjar_model::protocol::wire::agents_server::AgentsServer;
 use nightjar_model::resource::{Kind, ResourceKey};
-use nightjar_model::{Clock, Error, Result};
+use nightjar_model::{Clock, Error, Result, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_stream::StreamExt as _;
@@ -45,6 +45,8 @@ pub struct Collector {
     pub(crate) strangers: Semaphore,
     pub(crate) tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
+    /// Before it nobody was there to hear of agents.
+    pub(crate) started_at: Timestamp,
     live: Mutex<HashMap<AgentId, Arc<Live>>>,
 }
 
@@ -66,6 +68,7 @@ impl Collector {
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             live: Mutex::default(),
+            started_at: clock.now(),
             config,
             clock,
             resources,

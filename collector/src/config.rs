@@ -18,6 +18,8 @@ pub struct CollectorConfig {
     pub tasks_per_agent: u32,
     /// How long a one-off task may take.
     pub task_timeout: Span,
+    /// An agent that is not heard of for so long is not waited for by minutes to come.
+    pub expire_after: Span,
     /// Agents connect in clear without it.
     pub tls: Option<TlsFiles>,
 }
@@ -57,6 +59,7 @@ impl Default for CollectorConfig {
             in_flight_bytes: 256 << 20,
             tasks_per_agent: 16,
             task_timeout: Span::from_secs(20),
+            expire_after: Span::from_secs(600),
             tls: None,
         }
     }
@@ -79,6 +82,9 @@ impl CollectorConfig {
         }
         if self.task_timeout.0.is_zero() || self.task_timeout.0.as_secs() > 600 {
             problems.add("task_timeout", "must be more than nothing and at most 10m");
+        }
+        if !(60..=30 * 86_400).contains(&self.expire_after.0.as_secs()) {
+            problems.add("expire_after", "must be from 1m to 30d");
         }
         for (path, file) in self.tls.iter().flat_map(|tls| [("tls.cert", &tls.cert), ("tls.key", &tls.key)]) {
             if !file.is_file() {
@@ -104,9 +110,10 @@ mod tests {
             in_flight_bytes: 0,
             tasks_per_agent: 0,
             task_timeout: Span::from_secs(0),
+            expire_after: Span::from_secs(59),
             tls: Some(TlsFiles { cert: "/nowhere/cert.pem".into(), key: "/nowhere/key.pem".into() }),
         };
         none.validate(&mut problems);
-        assert_eq!(problems.into_vec().len(), 7);
+        assert_eq!(problems.into_vec().len(), 8);
     }
 }

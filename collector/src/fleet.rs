@@ -19,6 +19,8 @@ const LOST_AFTER: Duration = Duration::from_secs(30);
 const MAX_SKEW_MS: u64 = 3_000;
 /// An agent applies a new configuration well within this.
 const APPLY_WITHIN: Duration = Duration::from_secs(30);
+/// So long it is told that agent and server remembered different pasts.
+const TOLD_FOR: Duration = Duration::from_secs(3600);
 
 #[async_trait]
 impl Fleet for Collector {
@@ -67,8 +69,16 @@ impl Collector {
                 ..State::default()
             },
         };
-        let config_wanted = self.plan.borrow().config(&record.workspace, &state.facts).version;
-        let (health, reasons) = judge(&state, connected, &config_wanted, now);
+        let config_wanted = match &state.config_sent {
+            // Without what it cannot collect.
+            Some((version, _)) if !state.beyond.is_empty() => version.clone(),
+            _ => self.plan.borrow().config_of(&record.id, &record.workspace, &state.facts).version.clone(),
+        };
+        let left_at = state.left.map(|left| left.at).or(record.left_at).filter(|_| !connected);
+        let (health, reasons) = match left_at {
+            Some(_) => (AgentHealth::Left, vec!["it signed off; it is not waited for until it is back".to_owned()]),
+            None => judge(&state, connected, &config_wanted, now),
+        };
         AgentView {
             id: record.id,
             workspace: record.workspace,
@@ -76,6 +86,7 @@ impl Collector {
             reasons,
             enrolled_at: record.enrolled_at,
             last_seen_at: (state.heard_at != Timestamp::default()).then_some(state.heard_at),
+            left_at,
             clock_skew_ms: state.skew_ms,
             config_applied: state.config_applied,
             config_wanted,
@@ -147,6 +158,26 @@ fn judge(state: &State, connected: bool, config_wanted: &str, now: Timestamp) ->
         && now.since(*sent_at) > APPLY_WITHIN
     {
         reasons.push("it has not applied its newest configuration".to_owned());
+    }
+    for monitor in &state.beyond {
+        reasons.push(format!("its version cannot collect monitor `{monitor}`: upgrade it"));
+    }
+    if let Some((at, host)) = &state.copied
+        && now.since(*at) < TOLD_FOR
+    {
+        reasons.push(format!(
+            "an agent on {host} came with its identity at {at} and was refused: a copy of its data directory is in \
+             use there; empty that and enrol that host anew"
+        ));
+    }
+    if let Some((from, until)) = &state.rolled_back
+        && now.since(*until) < TOLD_FOR
+    {
+        let from = from.map_or_else(|| "where it was known before".to_owned(), |from| from.to_string());
+        reasons.push(format!(
+            "it and the server remember different pasts, as after a backup or an image was put back: its minutes \
+             from {from} to {until} will never be complete"
+        ));
     }
     let health = if !reasons.is_empty() { AgentHealth::Abnormal } else { AgentHealth::Healthy };
     if state.skew_ms.unsigned_abs() > MAX_SKEW_MS {

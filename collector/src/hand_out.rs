@@ -5,8 +5,8 @@
 //! window passes for complete while an agent has just begun to read; an agent that is new, or is not
 //! what it was, therefore waits for the hand-out that counts it in.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,7 +14,7 @@ use nightjar_model::agents::{AgentFacts, AgentRecord};
 use nightjar_model::builtin;
 use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::{AgentId, MonitorKey};
-use nightjar_model::ports::{Expectation, ExpectedAgent, ListQuery, Reconciler, ResourceStore};
+use nightjar_model::ports::{AwayAgent, Expectation, ExpectedAgent, ListQuery, Reconciler, ResourceStore};
 use nightjar_model::protocol::wire;
 use nightjar_model::resource::Kind;
 use nightjar_model::{Error, Result};
@@ -22,13 +22,25 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, SemaphorePermit};
 
 use crate::Collector;
+use crate::presence::Presence;
+
+/// Configurations that are kept made: most agents share a few.
+const CONFIGURATIONS: usize = 1000;
 
 /// All monitors at one moment.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     workspaces: HashMap<String, BTreeMap<String, PlannedMonitor>>,
-    /// What each agent was taken for when the engine was told whom to expect.
-    fleet: HashMap<AgentId, AgentFacts>,
+    /// Who is waited for, with what each was taken for when the engine was told so.
+    fleet: HashMap<AgentId, PlannedAgent>,
+    /// By workspace, and the places of the monitors in it.
+    configurations: Mutex<HashMap<(String, Vec<u32>), Arc<wire::Config>>>,
+}
+
+#[derive(Debug)]
+struct PlannedAgent {
+    facts: AgentFacts,
+    config: Arc<wire::Config>,
 }
 
 #[derive(Debug)]
@@ -36,6 +48,8 @@ struct PlannedMonitor {
     spec: MonitorSpec,
     spec_json: String,
     uid: String,
+    /// What an agent must be able to do.
+    needs: Vec<&'static str>,
 }
 
 impl Plan {
@@ -49,7 +63,7 @@ impl Plan {
                 let spec_json = serde_json::to_string(spec)
                     .map_err(|error| Error::internal(format!("cannot write {}: {error}", resource.key())))?;
                 let uid = resource.metadata.uid.unwrap_or_default();
-                let planned = PlannedMonitor { spec: spec.clone(), spec_json, uid };
+                let planned = PlannedMonitor { needs: spec.needs(), spec: spec.clone(), spec_json, uid };
                 let workspace = plan.workspaces.entry(resource.metadata.workspace).or_default();
                 workspace.insert(resource.metadata.name, planned);
             }
@@ -93,8 +107,13 @@ impl Plan {
 
     /// Whether the engine was told of the agent as it is, as far as monitors ask.
     fn counts_in(&self, agent: &AgentId, facts: &AgentFacts) -> bool {
-        let known = self.fleet.get(agent);
-        known.is_some_and(|known| known.labels == facts.labels && known.hostname == facts.hostname)
+        self.fleet.get(agent).is_some_and(|known| is_same(&known.facts, facts))
+    }
+
+    /// Whether an agent that can do this can collect the monitor.
+    pub(crate) fn can_collect(&self, workspace: &str, monitor: &str, capabilities: &BTreeSet<String>) -> bool {
+        let planned = self.workspaces.get(workspace).and_then(|monitors| monitors.get(monitor));
+        planned.is_none_or(|planned| planned.needs.iter().all(|need| capabilities.contains(*need)))
     }
 
     /// The uid of the monitor that has this name; `None` where there is none.
@@ -102,59 +121,106 @@ impl Plan {
         Some(self.workspaces.get(workspace)?.get(monitor)?.uid.as_str())
     }
 
-    /// The configuration of one agent. Its version is a digest of its content: the same after a
-    /// restart of either side.
-    pub(crate) fn config(&self, workspace: &str, facts: &AgentFacts) -> wire::Config {
-        let mut digest = Sha256::new();
-        let mut monitors = Vec::new();
-        for (name, planned) in self.of(workspace, facts).filter(|(_, planned)| planned.spec.enabled) {
-            for part in [name, &planned.spec_json, &planned.uid] {
-                digest.update((part.len() as u64).to_le_bytes());
-                digest.update(part);
-            }
-            let (spec_json, uid) = (planned.spec_json.clone(), planned.uid.clone());
-            monitors.push(wire::MonitorConfig { name: name.clone(), spec_json, uid });
+    /// The configuration of an agent.
+    pub(crate) fn config_of(&self, agent: &AgentId, workspace: &str, facts: &AgentFacts) -> Arc<wire::Config> {
+        match self.fleet.get(agent).filter(|known| is_same(&known.facts, facts)) {
+            Some(known) => Arc::clone(&known.config),
+            None => self.config(workspace, facts),
         }
-        let version = digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        wire::Config { version, monitors }
     }
 
-    /// Enabled monitors and the agents that contribute to each.
-    pub(crate) fn expectations(&self, agents: &[AgentRecord]) -> Vec<Expectation> {
+    /// The configuration of an agent with these facts. Its version is a digest of its content: the same
+    /// after a restart of either side.
+    fn config(&self, workspace: &str, facts: &AgentFacts) -> Arc<wire::Config> {
+        let monitors = self.workspaces.get(workspace).into_iter().flatten().enumerate();
+        let wanted: Vec<(usize, &String, &PlannedMonitor)> = monitors
+            .filter(|(_, (_, planned))| planned.spec.enabled && planned.spec.wants(&facts.labels, &facts.hostname))
+            .map(|(place, (name, planned))| (place, name, planned))
+            .collect();
+        let key = (workspace.to_owned(), wanted.iter().map(|(place, ..)| *place as u32).collect());
+        let mut known = self.configurations.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(config) = known.get(&key) {
+            return Arc::clone(config);
+        }
+        let config = Arc::new(configuration(wanted.iter().map(|(_, name, planned)| (*name, *planned))));
+        if known.len() >= CONFIGURATIONS {
+            known.clear();
+        }
+        known.insert(key, Arc::clone(&config));
+        config
+    }
+
+    /// Enabled monitors and the agents that contribute to each, or would if they were there.
+    pub(crate) fn expectations(&self, agents: &[(AgentRecord, Presence)]) -> Vec<Expectation> {
+        let mut of_workspace: HashMap<&str, Vec<&(AgentRecord, Presence)>> = HashMap::new();
+        for agent in agents {
+            of_workspace.entry(agent.0.workspace.as_str()).or_default().push(agent);
+        }
         let mut expected = Vec::new();
         for (workspace, monitors) in &self.workspaces {
-            let collects =
-                |agent: &&AgentRecord| agent.workspace == *workspace && self.collects(workspace, &agent.facts);
-            let contributor = |agent: &AgentRecord| ExpectedAgent { id: agent.id.clone(), keys: Vec::new() };
-            let collecting: Vec<ExpectedAgent> = agents.iter().filter(collects).map(contributor).collect();
-            expected.extend(builtin::monitors().map(|(name, spec)| Expectation {
-                monitor: MonitorKey::new(workspace.clone(), name),
-                width: spec.width(),
-                agents: collecting.clone(),
-                columns: Vec::new(),
-            }));
+            let fleet = of_workspace.get(workspace.as_str()).map(Vec::as_slice).unwrap_or_default();
+            for (name, spec) in builtin::monitors() {
+                let mut one = Expectation::new(MonitorKey::new(workspace.clone(), name), spec.width(), []);
+                for (agent, presence) in fleet.iter().filter(|(agent, _)| self.collects(workspace, &agent.facts)) {
+                    expect(&mut one, agent, presence, Vec::new);
+                }
+                expected.push(one);
+            }
             for (name, planned) in monitors.iter().filter(|(_, planned)| planned.spec.enabled) {
-                let wanted = |agent: &&AgentRecord| {
-                    agent.workspace == *workspace && planned.spec.wants(&agent.facts.labels, &agent.facts.hostname)
-                };
                 let (spec, columns) = (&planned.spec, planned.spec.instance_columns());
-                let contributor = |agent: &AgentRecord| {
+                let mut one = Expectation::new(MonitorKey::new(workspace.clone(), name.clone()), spec.width(), []);
+                for (agent, presence) in fleet {
                     let AgentFacts { labels, hostname, ip, .. } = &agent.facts;
-                    let keys = columns.iter().map(|column| spec.dimension(column, labels, hostname, ip));
-                    ExpectedAgent { id: agent.id.clone(), keys: keys.collect() }
-                };
-                let contributors = agents.iter().filter(wanted).map(contributor).collect();
-                expected.push(Expectation {
-                    monitor: MonitorKey::new(workspace.clone(), name.clone()),
-                    width: spec.width(),
-                    agents: contributors,
-                    columns,
-                });
+                    if !spec.wants(labels, hostname) {
+                        continue;
+                    }
+                    expect(&mut one, agent, presence, || {
+                        columns.iter().map(|column| spec.dimension(column, labels, hostname, ip)).collect()
+                    });
+                }
+                one.columns = columns;
+                expected.push(one);
             }
         }
         expected.sort_by(|a, b| a.monitor.cmp(&b.monitor));
         expected
     }
+}
+
+/// `keys` are asked for of one that is there.
+fn expect(
+    expectation: &mut Expectation,
+    agent: &AgentRecord,
+    presence: &Presence,
+    keys: impl FnOnce() -> Vec<String>,
+) {
+    let id = agent.id.clone();
+    let left_at = match presence {
+        Presence::There => return expectation.agents.push(ExpectedAgent { id, keys: keys() }),
+        Presence::Left(at) => Some(*at),
+        Presence::Expired => None,
+    };
+    expectation.away.push(AwayAgent { id, left_at });
+}
+
+/// As far as monitors ask.
+fn is_same(one: &AgentFacts, other: &AgentFacts) -> bool {
+    (&one.labels, &one.hostname, &one.ip) == (&other.labels, &other.hostname, &other.ip)
+}
+
+fn configuration<'a>(wanted: impl Iterator<Item = (&'a String, &'a PlannedMonitor)>) -> wire::Config {
+    let mut digest = Sha256::new();
+    let mut monitors = Vec::new();
+    for (name, planned) in wanted {
+        for part in [name, &planned.spec_json, &planned.uid] {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part);
+        }
+        let (spec_json, uid) = (planned.spec_json.clone(), planned.uid.clone());
+        monitors.push(wire::MonitorConfig { name: name.clone(), spec_json, uid });
+    }
+    let version = digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    wire::Config { version, monitors }
 }
 
 /// Brings agents and engine in line with the documents and the fleet.
@@ -214,8 +280,16 @@ impl Collector {
             }
         }
         self.forget_all_but(&agents);
+        let now = self.clock.now();
+        let agents: Vec<(AgentRecord, Presence)> =
+            agents.into_iter().map(|agent| (self.presence(&agent, now), agent)).map(|(p, agent)| (agent, p)).collect();
         self.intake.expect(plan.expectations(&agents)).await?;
-        plan.fleet = agents.into_iter().map(|agent| (agent.id, agent.facts)).collect();
+        let there = agents.into_iter().filter(|(_, presence)| *presence == Presence::There);
+        let fleet = there.map(|(agent, _)| {
+            let config = plan.config(&agent.workspace, &agent.facts);
+            (agent.id, PlannedAgent { facts: agent.facts, config })
+        });
+        plan.fleet = fleet.collect();
         self.plan.send_replace(Arc::new(plan));
         Ok(())
     }
@@ -236,7 +310,8 @@ mod tests {
             let spec: MonitorSpec = serde_json::from_value(spec).unwrap();
             let spec_json = serde_json::to_string(&spec).unwrap();
             let workspace = plan.workspaces.entry("default".to_owned()).or_default();
-            workspace.insert((*name).to_owned(), PlannedMonitor { spec, spec_json, uid: String::new() });
+            workspace
+                .insert((*name).to_owned(), PlannedMonitor { spec, spec_json, uid: String::new(), needs: Vec::new() });
         }
         plan
     }
@@ -263,6 +338,19 @@ mod tests {
     }
 
     #[test]
+    fn a_monitor_that_needs_what_an_agent_cannot_do_is_beyond_it() {
+        let mut plan = plan(&[("plain", json!({})), ("new", json!({}))]);
+        let monitors = plan.workspaces.get_mut("default").unwrap();
+        monitors.get_mut("new").unwrap().needs = vec!["tomorrow"];
+        let can = |capabilities: &[&str]| {
+            let capabilities = capabilities.iter().map(|one| (*one).to_owned()).collect();
+            ["plain", "new"].map(|monitor| plan.can_collect("default", monitor, &capabilities))
+        };
+        assert_eq!(can(&["leave"]), [true, false]);
+        assert_eq!(can(&["leave", "tomorrow"]), [true, true]);
+    }
+
+    #[test]
     fn versions_follow_the_content() {
         let before = plan(&[("a", json!({}))]).config("default", &facts("x"));
         let same = plan(&[("a", json!({}))]).config("default", &facts("y"));
@@ -274,6 +362,14 @@ mod tests {
     }
 
     #[test]
+    fn agents_with_the_same_monitors_share_one_configuration() {
+        let plan = plan(&[("all", json!({})), ("trade", json!({ "app": "trade" }))]);
+        let (one, two) = (plan.config("default", &facts("x")), plan.config("default", &facts("y")));
+        assert!(Arc::ptr_eq(&one, &two));
+        assert!(!Arc::ptr_eq(&one, &plan.config("default", &facts("trade"))));
+    }
+
+    #[test]
     fn expects_matching_agents_of_the_same_workspace() {
         let plan = plan(&[("trade", json!({ "app": "trade" })), ("paused", json!({ "enabled": false }))]);
         let agent = |id: &str, workspace: &str, app: &str| AgentRecord {
@@ -282,15 +378,27 @@ mod tests {
             facts: facts(app),
             enrolled_at: Timestamp(0),
             last_seen_at: None,
+            left_at: None,
         };
-        let agents = [agent("1", "default", "trade"), agent("2", "default", "toll"), agent("3", "other", "trade")];
+        let agents = [
+            (agent("1", "default", "trade"), Presence::There),
+            (agent("2", "default", "toll"), Presence::There),
+            (agent("3", "other", "trade"), Presence::There),
+            (agent("4", "default", "trade"), Presence::Left(Timestamp(7))),
+            (agent("5", "default", "trade"), Presence::Expired),
+        ];
         let expected = plan.expectations(&agents);
         let names: Vec<&str> = expected.iter().map(|expectation| expectation.monitor.name.as_str()).collect();
         let one = ExpectedAgent { id: AgentId("1".to_owned()), keys: vec![] };
         // Who has something to collect also says what it read, and what it could not use.
         assert_eq!(names, ["_faults", "_intake", "trade"]);
-        assert!(expected.iter().all(|expectation| expectation.agents == [one.clone()]));
         assert!(plan.is_wanted("default", &facts("trade"), "_intake"));
         assert!(!plan.is_wanted("default", &facts("toll"), "_intake"));
+        let away = [("4", Some(Timestamp(7))), ("5", None)];
+        let away = away.map(|(id, left_at)| AwayAgent { id: AgentId(id.to_owned()), left_at });
+        for one_expected in &expected {
+            assert_eq!(one_expected.agents, [one.clone()]);
+            assert_eq!(one_expected.away, away);
+        }
     }
 }

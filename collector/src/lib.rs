@@ -22,6 +22,7 @@ mod hand_out;
 mod incoming;
 mod live;
 mod pace;
+mod presence;
 mod refusal;
 mod service;
 mod session;

@@ -1,15 +1,15 @@
 //! One agent as the server knows it since its last connection: its session, if it has one, and what
 //! it last said.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use nightjar_model::agents::{AgentFacts, AgentSelf, MonitorReport};
+use nightjar_model::agents::{AgentFacts, AgentRecord, AgentSelf, MonitorReport};
 use nightjar_model::names::AgentId;
 use nightjar_model::problem::Problem;
 use nightjar_model::protocol::wire;
 use nightjar_model::time::Timestamp;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -17,6 +17,7 @@ use crate::refusal::Refusal;
 
 /// Monitors of which it is kept that an agent sends them without being asked.
 const MAX_LEFT_OUT: usize = 1000;
+const MAX_CAPABILITIES: usize = 100;
 
 pub(crate) type Outbox = mpsc::Sender<Result<wire::ToAgent, Status>>;
 
@@ -26,6 +27,12 @@ pub(crate) struct Live {
     pub(crate) outbox: Outbox,
     /// Ends the session; [`Live::end_with`] says why.
     pub(crate) cancel: CancellationToken,
+    /// Which start of the agent's process it is; 0 where it does not tell.
+    pub(crate) run: u64,
+    /// What it can do beyond the protocol's version 0.
+    pub(crate) capabilities: BTreeSet<String>,
+    /// Told whenever something is heard of it.
+    pub(crate) heard: Notify,
     /// Cancelled once the session has touched the intake for the last time.
     pub(crate) ended: CancellationToken,
     state: Mutex<State>,
@@ -47,8 +54,23 @@ pub(crate) struct State {
     pub(crate) config_problems: Vec<(String, Problem)>,
     pub(crate) why_ended: Option<Refusal>,
     pub(crate) seen_stored_at: Option<Timestamp>,
+    pub(crate) left: Option<SignedOff>,
+    /// Another agent came with its identity: when, and from which host.
+    pub(crate) copied: Option<(Timestamp, String)>,
+    /// Monitors that want it and that it cannot collect.
+    pub(crate) beyond: Vec<String>,
+    /// Windows that were lost between agent and server, as was found when it connected.
+    pub(crate) rolled_back: Option<(Option<Timestamp>, Timestamp)>,
     /// What was left out of its records since it connected, by monitor.
     pub(crate) left_out: BTreeMap<String, u64>,
+}
+
+/// An agent that stopped in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SignedOff {
+    pub(crate) at: Timestamp,
+    /// It will not be back.
+    pub(crate) for_good: bool,
 }
 
 impl State {
@@ -68,11 +90,20 @@ impl State {
 }
 
 impl Live {
-    pub(crate) fn new(id: AgentId, workspace: String, facts: AgentFacts, now: Timestamp, outbox: Outbox) -> Self {
+    pub(crate) fn new(
+        agent: &AgentRecord,
+        hello: &wire::Hello,
+        facts: AgentFacts,
+        now: Timestamp,
+        outbox: Outbox,
+    ) -> Self {
         Self {
-            id,
-            workspace,
+            id: agent.id.clone(),
+            workspace: agent.workspace.clone(),
             outbox,
+            run: hello.run,
+            capabilities: hello.capabilities.iter().take(MAX_CAPABILITIES).cloned().collect(),
+            heard: Notify::new(),
             cancel: CancellationToken::new(),
             ended: CancellationToken::new(),
             state: Mutex::new(State { facts, heard_at: now, ..State::default() }),

@@ -19,6 +19,11 @@ pub(crate) enum Refusal {
     Gap { expected: u64, got: u64 },
     #[error("a newer session of the same agent took the place of this one")]
     Replaced,
+    #[error(
+        "an agent on {host} with the identity of this one is running, and goes on. Hosts made from one image are \
+         agents of their own: stop this one, empty its data directory (and keep that out of images), and enrol it anew"
+    )]
+    Copied { host: String },
     #[error("this agent was removed from the server; enrol it again if it is to stay")]
     Removed,
     #[error("the server is shutting down")]
@@ -38,6 +43,7 @@ impl Refusal {
             Self::Malformed(_) => "malformed",
             Self::Gap { .. } => "gap",
             Self::Replaced => "replaced",
+            Self::Copied { .. } => "copied",
             Self::Removed => "removed",
             Self::ShuttingDown => "shutting_down",
             Self::Asked(error) => match error.kind {
@@ -51,7 +57,7 @@ impl Refusal {
 
     /// Whether an honest agent under normal conditions never meets it.
     pub(crate) fn is_suspicious(&self) -> bool {
-        matches!(self.reason(), "malformed" | "gap" | "not_hello" | "conflict" | "unauthenticated")
+        matches!(self.reason(), "copied" | "malformed" | "gap" | "not_hello" | "conflict" | "unauthenticated")
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -62,6 +68,7 @@ impl Refusal {
             Self::Silent(_) => Code::DeadlineExceeded,
             Self::Gap { .. } => Code::FailedPrecondition,
             Self::Replaced => Code::Aborted,
+            Self::Copied { .. } => Code::AlreadyExists,
             Self::ShuttingDown => Code::Unavailable,
             Self::Asked(error) => code_of(error.kind),
         };

@@ -10,23 +10,29 @@ use std::time::Duration;
 
 use nightjar_model::Secret;
 use nightjar_model::agents::{AgentFacts, AgentRecord, MonitorReport};
+use nightjar_model::identity::Actor;
+use nightjar_model::ports::{AgentGap, LastTaken};
 use nightjar_model::problem::Problem;
-use nightjar_model::protocol::wire;
 use nightjar_model::protocol::wire::{from_agent, to_agent};
+use nightjar_model::protocol::{PROTOCOL, capability, wire};
+use nightjar_model::query::IncompleteReason;
 use nightjar_model::time::Timestamp;
 use tokio::time::{Instant, timeout};
 use tonic::{Status, Streaming};
 
 use crate::Collector;
 use crate::hand_out::Plan;
-use crate::live::{Live, Outbox};
+use crate::live::{Live, Outbox, SignedOff};
 use crate::pace::Pace;
+use crate::presence::RESTART_WITHIN;
 use crate::refusal::Refusal;
 use crate::service::checked_facts;
 
 /// Agents send a heartbeat every few seconds; one that is silent for this long is gone.
 const SILENCE: Duration = Duration::from_secs(30);
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// An agent that is alive is heard of within this, also if a heartbeat is late.
+const HEARD_WITHIN: Duration = Duration::from_secs(12);
 /// How long a session that is replaced may take to finish the record it is at.
 const REPLACE_WITHIN: Duration = Duration::from_secs(30);
 const SEEN_EVERY: Duration = Duration::from_secs(30);
@@ -82,8 +88,13 @@ impl Session {
             }
             Err(why) => return finish(Err(why), &self.outbox).await,
         };
-        let (facts, heard_at) = (live.facts(), live.state().heard_at);
-        store_seen(&collector, &live, facts, heard_at).await;
+        let (facts, heard_at, left) = {
+            let state = live.state();
+            (state.facts.clone(), state.heard_at, state.left)
+        };
+        if left.is_none() {
+            store_seen(&collector, &live, facts, heard_at).await;
+        }
     }
 
     /// Waits for the hello and takes the agent's place in the fleet.
@@ -103,8 +114,8 @@ impl Session {
         }
         let facts = checked_facts(hello.facts.clone())?;
         let now = self.collector.clock.now();
-        let (id, workspace) = (self.record.id.clone(), self.record.workspace.clone());
-        let live = Arc::new(Live::new(id, workspace, facts.clone(), now, self.outbox.clone()));
+        self.refuse_copies(&hello, &facts).await?;
+        let live = Arc::new(Live::new(&self.record, &hello, facts.clone(), now, self.outbox.clone()));
         live.state().skew_ms = hello.now_ms.saturating_sub(now.0);
         if !hello.config_version.is_empty() {
             live.state().config_applied = Some(hello.config_version.clone());
@@ -124,6 +135,29 @@ impl Session {
         Ok((hello, live))
     }
 
+    /// Two processes with one identity at the same time: the one that is here goes on. One that is gone, but
+    /// not known to be, gives its place to the newer.
+    async fn refuse_copies(&self, hello: &wire::Hello, facts: &AgentFacts) -> Result<(), Refusal> {
+        let Some(living) = self.collector.live(&self.record.id).filter(|living| living.is_connected()) else {
+            return Ok(());
+        };
+        if hello.run == 0 || living.run == 0 || living.run == hello.run {
+            return Ok(());
+        }
+        let heard = tokio::select! {
+            biased;
+            () = living.ended.cancelled() => false,
+            () = living.heard.notified() => true,
+            () = tokio::time::sleep(HEARD_WITHIN) => false,
+        };
+        if !heard {
+            return Ok(());
+        }
+        let host = living.facts().hostname;
+        living.state().copied = Some((self.collector.clock.now(), facts.hostname.clone()));
+        Err(Refusal::Copied { host })
+    }
+
     async fn settle_in(&self, live: &Live, facts: AgentFacts, now: Timestamp) -> nightjar_model::Result<()> {
         // The agent may have been removed while its hello was awaited, and there was no session to end
         // then. From here on there is one, which the removal ends.
@@ -132,10 +166,37 @@ impl Session {
         self.collector.count_in(&live.id, &facts).await
     }
 
+    /// Notes what the agent says was lost between it and the server, before any of its records are taken.
+    async fn note_gap(&self, hello: &wire::Hello, live: &Live, last: LastTaken) -> Result<(), Refusal> {
+        let now = self.collector.clock.now();
+        let (from, until) = match &hello.gap {
+            Some(gap) => (Some(Timestamp(gap.from_ms)).filter(|from| from.0 > 0), Timestamp(gap.until_ms).min(now)),
+            // One from before gaps were told: a new incarnation of an agent that is known says that something
+            // was lost, and not what.
+            None if hello.protocol == 0 && last.known && last.sequence == 0 => (None, now),
+            None => return Ok(()),
+        };
+        if !last.known {
+            // There is nothing that could have been lost.
+            return Ok(());
+        }
+        let gap = AgentGap { agent: live.id.clone(), from, until, reason: IncompleteReason::RolledBack };
+        self.collector.intake.note_gap(gap).await?;
+        metrics::counter!("nightjar_collector_rolled_back_total").increment(1);
+        tracing::warn!(
+            incarnation = hello.incarnation, from = from.map(tracing::field::display), %until,
+            "agent and server remember different pasts: the agent's minutes until then will never be complete"
+        );
+        live.state().rolled_back = Some((from, until));
+        Ok(())
+    }
+
     async fn converse(&mut self, hello: wire::Hello, live: &Arc<Live>) -> Result<(), Refusal> {
         let collector = Arc::clone(&self.collector);
         let mut plans = collector.plan.subscribe();
-        let taken = collector.intake.last_sequence(&live.id, hello.incarnation).await?;
+        let last = collector.intake.last_taken(&live.id, hello.incarnation).await?;
+        self.note_gap(&hello, live, last).await?;
+        let taken = last.sequence;
         let mut open = Open {
             plan: plans.borrow_and_update().clone(),
             live: Arc::clone(live),
@@ -147,7 +208,13 @@ impl Session {
             pace: Pace::new(collector.config.session_bytes_per_second, Instant::now()),
             collector: Arc::clone(&collector),
         };
-        let welcome = wire::Welcome { now_ms: collector.clock.now().0, taken_sequence: taken };
+        let welcome = wire::Welcome {
+            now_ms: collector.clock.now().0,
+            taken_sequence: taken,
+            taken_digest: last.digest,
+            protocol: PROTOCOL,
+            capabilities: capability::ALL.map(str::to_owned).to_vec(),
+        };
         open.send(to_agent::Body::Welcome(welcome)).await?;
         tracing::info!(incarnation = hello.incarnation, taken, has = hello.last_sequence, "an agent connected");
         open.push_config().await?;
@@ -167,6 +234,15 @@ impl Session {
                 message = timeout(SILENCE, self.inbound.message()) => {
                     let message = message.map_err(|_elapsed| Refusal::Silent(SILENCE.as_secs()))?;
                     match message.map_err(broken)? {
+                        Some(wire::FromAgent { body: Some(from_agent::Body::Leave(leave)) }) => {
+                            open.signed_off(leave).await?;
+                            // Its end tells the agent that it was noted.
+                            let ended = self.outbox.send(Err(Status::ok("signed off"))).await;
+                            if ended.is_err() {
+                                tracing::debug!("the agent was gone before it could be told that it may go");
+                            }
+                            return Ok(());
+                        }
                         Some(message) => open.heard(message).await?,
                         None => return Ok(()),
                     }
@@ -180,14 +256,15 @@ impl Open {
     async fn heard(&mut self, message: wire::FromAgent) -> Result<(), Refusal> {
         let now = self.collector.clock.now();
         self.live.state().heard_at = now;
+        self.live.heard.notify_waiters();
         match message.body {
             Some(from_agent::Body::Record(record)) => self.take(record).await?,
             Some(from_agent::Body::Heartbeat(heartbeat)) => self.heartbeat(heartbeat, now),
             Some(from_agent::Body::ConfigAck(ack)) => self.config_acknowledged(ack),
             Some(from_agent::Body::TaskAnswer(answer)) => self.answered(answer),
             Some(from_agent::Body::Hello(_)) => return Err(Refusal::Malformed("a second hello".to_owned())),
-            // A message of a later protocol: nothing to do with it, no reason to part.
-            None => {}
+            // Not here; and a message of a later protocol: nothing to do with it, no reason to part.
+            Some(from_agent::Body::Leave(_)) | None => {}
         }
         let due = self.live.state().seen_stored_at.is_none_or(|at| now.since(at) >= SEEN_EVERY);
         if due {
@@ -202,6 +279,32 @@ impl Open {
         state.skew_ms = heartbeat.now_ms.saturating_sub(now.0);
         state.monitors = heartbeat.monitors.into_iter().take(MAX_REPORTS).map(MonitorReport::from).collect();
         state.process = heartbeat.process.unwrap_or_default().into();
+    }
+
+    /// The agent stops in order. Nobody waits for it from now on, unless it is back soon.
+    async fn signed_off(&self, leave: wire::Leave) -> Result<(), Refusal> {
+        let (collector, id) = (&self.collector, &self.live.id);
+        let at = collector.clock.now();
+        collector.registry.left(id, at).await?;
+        self.live.state().left = Some(SignedOff { at, for_good: leave.for_good });
+        tracing::info!(for_good = leave.for_good, "the agent signed off");
+        if leave.for_good {
+            // It has passed what it read before it is removed: that stays complete.
+            collector.hand_out().await?;
+            let actor = Actor { name: format!("agent:{id}"), address: None };
+            collector.registry.delete_agent(&actor, &self.live.workspace, id).await?;
+            collector.changed.notify_one();
+            return Ok(());
+        }
+        let collector = Arc::clone(collector);
+        let closing = collector.closing.clone();
+        collector.tasks.clone().spawn(async move {
+            tokio::select! {
+                () = closing.cancelled() => {}
+                () = tokio::time::sleep(RESTART_WITHIN) => collector.changed.notify_one(),
+            }
+        });
+        Ok(())
     }
 
     fn answered(&self, answer: wire::TaskAnswer) {
@@ -228,8 +331,12 @@ impl Open {
     /// Sends the agent its configuration, unless it has it.
     async fn push_config(&mut self) -> Result<(), Refusal> {
         let (config, known) = {
-            let state = self.live.state();
-            let config = self.plan.config(&self.live.workspace, &state.facts);
+            let mut state = self.live.state();
+            let planned = self.plan.config_of(&self.live.id, &self.live.workspace, &state.facts);
+            let (config, beyond) = within(planned, |monitor| {
+                self.plan.can_collect(&self.live.workspace, monitor, &self.live.capabilities)
+            });
+            state.beyond = beyond;
             let known = match &state.config_sent {
                 Some((version, _)) => *version == config.version,
                 None => state.config_applied.as_ref() == Some(&config.version),
@@ -243,7 +350,7 @@ impl Open {
         self.live.state().config_sent = Some((config.version.clone(), now));
         metrics::counter!("nightjar_collector_configurations_total").increment(1);
         tracing::info!(version = config.version, monitors = config.monitors.len(), "configuration sent");
-        self.send(to_agent::Body::Config(config)).await
+        self.send(to_agent::Body::Config((*config).clone())).await
     }
 
     async fn send(&self, body: to_agent::Body) -> Result<(), Refusal> {
@@ -252,6 +359,19 @@ impl Open {
         sent.map_err(|_elapsed| Refusal::Silent(SILENCE.as_secs()))?
             .map_err(|_gone| broken(Status::cancelled("the agent went away")))
     }
+}
+
+/// The configuration without the monitors that the agent cannot collect, and which those are.
+fn within(planned: Arc<wire::Config>, can: impl Fn(&str) -> bool) -> (Arc<wire::Config>, Vec<String>) {
+    let beyond: Vec<String> =
+        planned.monitors.iter().map(|monitor| &monitor.name).filter(|name| !can(name)).cloned().collect();
+    if beyond.is_empty() {
+        return (planned, beyond);
+    }
+    let monitors = planned.monitors.iter().filter(|monitor| can(&monitor.name)).cloned().collect();
+    // Another version than that of the whole: once it can collect all, it is sent all.
+    let version = format!("{}-{}", planned.version, beyond.len());
+    (Arc::new(wire::Config { version, monitors }), beyond)
 }
 
 /// Says goodbye, with the reason where there is one.

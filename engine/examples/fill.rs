@@ -93,6 +93,7 @@ async fn write(config: EngineConfig, series: i64, minutes: i64) {
             agent: AgentId("fill".into()),
             incarnation: first as u64,
             sequence: minute as u64 + 1,
+            digest: 0,
             deltas: vec![delta],
             watermarks: vec![Watermark::new(monitor, at)],
         };

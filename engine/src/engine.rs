@@ -3,14 +3,18 @@
 mod open;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use nightjar_model::delta::Batch;
 use nightjar_model::names::{AgentId, MonitorKey};
-use nightjar_model::ports::{ClosedListener, Expectation, Intake, MonitorCatalog, Reconciler, Taken, WindowReader};
+use nightjar_model::ports::{
+    AgentGap, ClosedListener, Expectation, Intake, LastTaken, MonitorCatalog, Reconciler, Taken, WindowReader,
+};
 use nightjar_model::query::{Contributor, Progress, SqlAnswer, SqlFormat, WindowAnswer, WindowQuery};
 use nightjar_model::{Clock, Error, Result, Timestamp};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
@@ -23,6 +27,7 @@ use crate::manifest::Manifest;
 use crate::query_pool::QueryPool;
 use crate::state::State;
 use crate::storage::Storage;
+use crate::tier::{Retention, Tier};
 use crate::wal::record::{Body, Record, check_batch};
 
 /// An agent's watermark is believed at most this far ahead of the server's clock.
@@ -44,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) leaving: Mutex<Vec<Arc<Block>>>,
     /// Held by who changes blocks and manifest.
     pub(crate) turn: Semaphore,
+    /// Held by who changes whom to expect.
+    expecting: tokio::sync::Mutex<()>,
     pub(crate) flush_wanted: Notify,
     pub(crate) compact_wanted: Notify,
     pub(crate) requests: mpsc::Sender<Request>,
@@ -163,13 +170,24 @@ impl Intake for Engine {
         for watermark in &mut batch.watermarks {
             watermark.through = watermark.through.min(latest);
             watermark.gap = watermark.gap.map(|until| until.min(latest));
+            watermark.gap_from = watermark.gap_from.map(|from| from.min(latest));
         }
         self.shared.write(Body::Batch(batch)).await
     }
 
-    async fn last_sequence(&self, agent: &AgentId, incarnation: u64) -> Result<u64> {
+    async fn last_taken(&self, agent: &AgentId, incarnation: u64) -> Result<LastTaken> {
         let state = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(state.sequences.last(agent, incarnation))
+        Ok(state.sequences.last_taken(agent, incarnation))
+    }
+
+    fn accepts(&self, now: Timestamp, width: Duration) -> Range<Timestamp> {
+        let tier = Tier::of_width(width.as_millis() as i64);
+        crate::state::taken(now, Retention::new(&self.shared.config).of(tier))
+    }
+
+    async fn note_gap(&self, mut gap: AgentGap) -> Result<()> {
+        gap.until = gap.until.min(self.shared.clock.now().saturating_add(WATERMARK_AHEAD));
+        self.shared.write(Body::Gap(gap)).await.map(drop)
     }
 
     async fn expect(&self, expected: Vec<Expectation>) -> Result<()> {
@@ -177,9 +195,14 @@ impl Intake for Engine {
         if !expected.iter().all(valid) {
             return Err(Error::invalid("windows are from 1 ms to 49 days wide", Vec::new()));
         }
-        let differs = self.shared.state.read().unwrap_or_else(PoisonError::into_inner).tracker.differs(&expected);
-        if differs {
-            self.shared.write(Body::Expect(expected)).await?;
+        // One at a time: what is found to have changed must still be so when it is applied.
+        let _turn = self.shared.expecting.lock().await;
+        // Comparing a large fleet takes longer than the lock may be held.
+        let tracker = self.shared.state.read().unwrap_or_else(PoisonError::into_inner).tracker.clone();
+        let changes = tracker.changes(&expected);
+        drop(tracker);
+        if !changes.is_empty() {
+            self.shared.write(Body::Change(changes)).await?;
         }
         Ok(())
     }
@@ -193,8 +216,7 @@ impl WindowReader for Engine {
 
     async fn progress(&self, monitor: &MonitorKey) -> Result<Progress> {
         let state = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
-        let revision = state.revision;
-        Ok(state.tracker.track(monitor).map(|track| track.progress(revision)).unwrap_or_default())
+        Ok(state.tracker.track(monitor).map(|track| track.progress()).unwrap_or_default())
     }
 
     async fn contributors(&self, monitor: &MonitorKey) -> Result<Vec<Contributor>> {

@@ -17,6 +17,7 @@
 //! `series-*.idx` what the ids in blocks stand for; `manifest` which of these count, with the sequences
 //! taken of each agent and the completeness marks as of the log's beginning; `lock`; `spill/`.
 
+mod backup;
 mod block;
 mod committer;
 mod completeness;
@@ -38,6 +39,7 @@ mod tier;
 mod wal;
 mod windows;
 
+pub use backup::copy;
 pub use config::{EngineConfig, Fsync};
 pub use engine::Engine;
 pub use error::EngineError;

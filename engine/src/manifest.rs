@@ -1,7 +1,7 @@
 //! The manifest: which blocks there are, where the log goes on after them, and what was known then.
 //!
-//! One file, replaced whole: `nightjar-manifest <format> <crc32 of the rest>\n`, then JSON. The state in it
-//! (sequences, completeness) is that of the log at `wal`: recovery loads it and replays from there.
+//! One file, replaced whole: `nightjar-manifest <format> <crc32 of the rest>\n`, then JSON. The checkpoint it
+//! names (sequences, completeness) is that of the log at `wal`: recovery loads it and replays from there.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::block::BlockMeta;
-use crate::completeness::Tracker;
+use crate::completeness::{self, Tracker, checkpoint};
 use crate::error::{EngineError, Result};
-use crate::sequences::Sequences;
+use crate::sequences::{self, Sequences};
 use crate::series::file::{SeriesFile, Stored};
 use crate::wal::WalPosition;
 
 const FORMAT: u32 = 1;
-const NAME: &str = "manifest";
+pub(crate) const NAME: &str = "manifest";
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,14 +30,33 @@ pub(crate) struct Manifest {
     pub(crate) blocks: Vec<BlockMeta>,
     pub(crate) series_file: SeriesFile,
     pub(crate) series_stored: Stored,
-    pub(crate) sequences: Sequences,
-    pub(crate) completeness: Tracker,
+    /// Where the sequences and the completeness are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) checkpoint: Option<u64>,
+    /// As manifests had them before there were checkpoints; gone with the first.
+    #[serde(default, skip_serializing_if = "sequences::Stored::is_empty")]
+    sequences: sequences::Stored,
+    #[serde(default, skip_serializing_if = "completeness::Stored::is_empty")]
+    completeness: completeness::Stored,
     /// Tables of monitors that were deleted, with when that was found.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) leaving_tables: BTreeMap<u32, i64>,
 }
 
 impl Manifest {
+    /// The sequences taken of each agent and the completeness of windows, as of the log at `wal`.
+    pub(crate) fn marks(&self, dir: &Path) -> Result<(Sequences, Tracker)> {
+        match self.checkpoint {
+            Some(number) => checkpoint::load(dir, number),
+            None => Ok((self.sequences.clone().into(), self.completeness.clone().into())),
+        }
+    }
+
+    pub(crate) fn set_checkpoint(&mut self, number: u64) {
+        self.checkpoint = Some(number);
+        (self.sequences, self.completeness) = Default::default();
+    }
+
     /// An empty one if there is none yet.
     pub(crate) fn load(dir: &Path) -> Result<Self> {
         let path = path(dir);

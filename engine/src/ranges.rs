@@ -22,6 +22,12 @@ impl Ranges {
         self.0.last().map(|(_, end)| *end)
     }
 
+    /// Those that overlap or touch `[from, until]`.
+    pub(crate) fn within(&self, from: i64, until: i64) -> impl Iterator<Item = (i64, i64)> + '_ {
+        let first = self.0.partition_point(|(_, end)| *end < from);
+        self.0[first..].iter().copied().take_while(move |(start, _)| *start <= until)
+    }
+
     pub(crate) fn contains(&self, at: i64) -> bool {
         let after = self.0.partition_point(|(from, _)| *from <= at);
         after > 0 && at < self.0[after - 1].1
@@ -49,7 +55,12 @@ impl Ranges {
         let cut = |(start, end): (i64, i64)| {
             [(start, end.min(from)), (start.max(until), end)].into_iter().filter(|(start, end)| start < end)
         };
-        self.0 = self.0.iter().copied().flat_map(cut).collect();
+        let first = self.0.partition_point(|(_, end)| *end <= from);
+        let last = self.0.partition_point(|(start, _)| *start < until);
+        if first < last {
+            let left: Vec<(i64, i64)> = self.0[first..last].iter().copied().flat_map(cut).collect();
+            self.0.splice(first..last, left);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! One lock guards it, held for moments and never while waiting. Only the committer applies records, in the
 //! order of the log, so the state is always that of some place in the log.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,11 @@ use crate::wal::record::{Body, Record};
 /// Windows that start further ahead of the server's clock than this are not taken.
 const AHEAD: Duration = Duration::from_secs(86_400);
 
+/// Windows that start outside of this are not taken.
+pub(crate) fn taken(at: Timestamp, retention: Duration) -> Range<Timestamp> {
+    at.saturating_sub(retention)..at.saturating_add(AHEAD)
+}
+
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) index: SeriesIndex,
@@ -32,8 +38,6 @@ pub(crate) struct State {
     pub(crate) blocks: Arc<Vec<Arc<Block>>>,
     pub(crate) sequences: Sequences,
     pub(crate) tracker: Tracker,
-    /// Of the completeness: another one with every record that may change it.
-    pub(crate) revision: u64,
     retention: Retention,
 }
 
@@ -56,7 +60,6 @@ impl State {
             blocks: Arc::default(),
             sequences,
             tracker,
-            revision: 0,
             retention,
         }
     }
@@ -69,19 +72,23 @@ impl State {
     /// Applies a record that is in the log. Answers which monitors have come further.
     pub(crate) fn apply(&mut self, record: &Record) -> Vec<Closed> {
         self.oldest.get_or_insert(record.at);
-        self.revision += 1;
         match &record.body {
             Body::Batch(batch) => self.apply_batch(record.at, batch),
-            Body::Expect(expected) => self.tracker.expect(record.at, expected),
+            Body::Expect(expected) => {
+                let changes = self.tracker.changes(expected);
+                self.tracker.apply(record.at, &changes)
+            }
             Body::Claim(claim) => {
                 self.index.claim(&claim.monitor, &claim.uid);
                 Vec::new()
             }
+            Body::Change(changes) => self.tracker.apply(record.at, changes),
+            Body::Gap(gap) => self.tracker.gap(gap),
         }
     }
 
     fn apply_batch(&mut self, at: Timestamp, batch: &Batch) -> Vec<Closed> {
-        self.sequences.take(&batch.agent, batch.incarnation, batch.sequence, at);
+        self.sequences.take(&batch.agent, batch.incarnation, (batch.sequence, batch.digest), at);
         for delta in &batch.deltas {
             self.apply_delta(at, delta);
         }
@@ -101,7 +108,7 @@ impl State {
         let mut fields: Vec<u32> = vec![0; delta.fields.len()];
         let mut order: Vec<usize> = (0..delta.group_by.len()).collect();
         order.sort_unstable_by_key(|place| &delta.group_by[*place]);
-        let taken = at.saturating_sub(self.retention.of(tier))..at.saturating_add(AHEAD);
+        let taken = taken(at, self.retention.of(tier));
         let (mut folded, mut outside) = (0, 0);
         let mut labels: Vec<(&str, &str)> = Vec::with_capacity(order.len());
         for window in &delta.windows {
@@ -133,8 +140,7 @@ impl State {
     /// Sets the active memtable aside, to be written to blocks; `wal` is where the log goes on after it.
     pub(crate) fn freeze(&mut self, wal: WalPosition, now: Timestamp) -> Arc<Frozen> {
         let before = now.saturating_sub(self.retention.of(Tier::Raw));
-        self.tracker.forget_before(before);
-        self.sequences.forget_before(before);
+        self.tracker.forget_before(before, now);
         let frozen = Arc::new(Frozen {
             memtable: std::mem::take(&mut self.active),
             wal,

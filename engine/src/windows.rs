@@ -7,16 +7,19 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use nightjar_model::builtin;
 use nightjar_model::delta::{Partial, PartialKind};
+use nightjar_model::kinds::alert_rule::KeyMatch;
 use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::DefinedMonitor;
-use nightjar_model::query::{Completeness, InstanceCompleteness, SeriesWindows, WindowAnswer, WindowQuery};
+use nightjar_model::query::{
+    Completeness, CompletenessRun, InstanceCompleteness, SeriesWindows, WindowAnswer, WindowQuery,
+};
 use nightjar_model::{Error, ErrorKind, Result, Timestamp};
 use roaring::RoaringBitmap;
 
 use crate::block::Row;
 use crate::block::read::{BlockRows, Wanted};
-use crate::completeness::{Marks, nobody};
+use crate::completeness::{States, nobody};
 use crate::engine::Shared;
 use crate::snapshot::Snapshot;
 use crate::sql::near;
@@ -100,11 +103,10 @@ async fn read(shared: &Arc<Shared>, query: WindowQuery) -> Result<WindowAnswer> 
     let answer = async move {
         let plan = plan(&work, &query, &shape, &by, (from, until, step));
         let reservation = MemoryConsumer::new("windows").register(work.windows_pool.memory());
-        let completeness = completeness(&work, &plan, &reservation).await?;
+        let (completeness, instances) = completeness(&work, &plan, &by, &query.filter, &reservation).await?;
         let kinds: Vec<PartialKind> = shape.fields.iter().map(|(_, kind)| *kind).collect();
         let series = gather(&work, plan, &kinds, query.max_series, reservation).await?;
         let fields = shape.fields.into_iter().map(|(name, _)| name).collect();
-        let instances = InstanceCompleteness::default();
         Ok(WindowAnswer { by, fields, series, completeness, instances })
     };
     shared.windows_pool.run("windows", answer).await
@@ -175,29 +177,66 @@ fn plan(
     Plan { snapshot, groups, keys, fields, wanted, from, until, step, width: shape.width }
 }
 
-/// Of every window of the answer that has begun.
-async fn completeness(shared: &Shared, plan: &Plan, reservation: &MemoryReservation) -> Result<Vec<Completeness>> {
-    let now = shared.clock.now().0;
-    let marks = plan.snapshot.track.as_ref().map(|track| Marks::new(track, plan.width, now));
-    let mut all = Vec::new();
-    let mut start = plan.from;
-    while start < plan.until && start <= now {
-        let end = (start + plan.step).min(plan.until);
-        let one = match &marks {
-            Some(marks) => marks.of(start, end),
-            None => {
-                let (state, reason) = nobody(start, plan.width, now);
-                Completeness { time: Timestamp(start), state, reason, missing: Vec::new(), missing_count: 0 }
-            }
+/// Of every window of the answer that has begun, and by what is fixed for an agent.
+async fn completeness(
+    shared: &Shared,
+    plan: &Plan,
+    by: &[String],
+    filter: &BTreeMap<String, KeyMatch>,
+    reservation: &MemoryReservation,
+) -> Result<(Vec<Completeness>, InstanceCompleteness)> {
+    let (now, step) = (shared.clock.now().0, plan.step);
+    let begun = if plan.from > now { 0 } else { (now - plan.from) / step + 1 };
+    let until = plan.until.min(plan.from.saturating_add(begun.saturating_mul(step)));
+    let Some(track) = &plan.snapshot.track else {
+        let windows = (0..begun).map(|n| plan.from + n * step).take_while(|start| *start < until);
+        let mark = |start: i64| {
+            let (state, reason) = nobody((start + step).min(until) - plan.width, plan.width, now);
+            Completeness { time: Timestamp(start), state, reason, missing: Vec::new(), missing_count: 0 }
         };
-        let names: usize = one.missing.iter().map(|agent| size_of::<AgentId>() + agent.0.len()).sum();
-        reservation.try_grow(size_of::<Completeness>() + names).map_err(no_memory)?;
-        all.push(one);
-        start += plan.step;
+        let marks: Vec<Completeness> = windows.map(mark).collect();
+        reservation.try_grow(marks.len() * size_of::<Completeness>()).map_err(no_memory)?;
+        return Ok((marks, InstanceCompleteness::default()));
+    };
+    let (mut columns, mut kept) = (Vec::new(), Vec::new());
+    for (at, column) in track.columns().iter().enumerate() {
+        if let Some(place) = by.iter().position(|kept| kept == column) {
+            columns.push(place);
+            kept.push(at);
+        }
+    }
+    let accepts = |keys: &[String]| {
+        let matches = |(column, key): (&String, &String)| filter.get(column).is_none_or(|keys| keys.accepts(key));
+        track.columns().iter().zip(keys).all(matches)
+    };
+    let states = States::new(track, now, &kept, &accepts);
+    let mut completeness = Vec::new();
+    for run in states.whole().runs(plan.from, until, step) {
+        grow(reservation, &run)?;
+        let windows = (run.until.0 - run.mark.time.0 + step - 1) / step;
+        let bytes = (size_of::<Completeness>() + names(&run.mark)) * windows as usize;
+        reservation.try_grow(bytes).map_err(no_memory)?;
+        let times = (0..windows).map(|n| Timestamp(run.mark.time.0 + n * step));
+        completeness.extend(times.map(|time| Completeness { time, ..run.mark.clone() }));
         // So that the time limit holds.
         tokio::task::consume_budget().await;
     }
-    Ok(all)
+    let mut runs = BTreeMap::new();
+    for (keys, marks) in states.by_keys() {
+        let of_key = marks.runs(plan.from, until, step);
+        of_key.iter().try_for_each(|run| grow(reservation, run))?;
+        runs.insert(keys.clone(), of_key);
+        tokio::task::consume_budget().await;
+    }
+    Ok((completeness, InstanceCompleteness { columns, runs }))
+}
+
+fn grow(reservation: &MemoryReservation, run: &CompletenessRun) -> Result<()> {
+    reservation.try_grow(size_of::<CompletenessRun>() + names(&run.mark)).map_err(no_memory)
+}
+
+fn names(mark: &Completeness) -> usize {
+    mark.missing.iter().map(|agent| size_of::<AgentId>() + agent.0.len()).sum()
 }
 
 fn no_memory(_: DataFusionError) -> Error {

@@ -20,6 +20,8 @@ pub enum AgentHealth {
     ClockSkew,
     /// Not heard of for 30 s.
     Lost,
+    /// It signed off, having sent all that it had: nobody waits for it.
+    Left,
 }
 
 /// What an agent says of itself.
@@ -80,6 +82,8 @@ pub struct AgentView {
     pub reasons: Vec<String>,
     pub enrolled_at: Timestamp,
     pub last_seen_at: Option<Timestamp>,
+    /// When it signed off; it has not been back since.
+    pub left_at: Option<Timestamp>,
     pub clock_skew_ms: i64,
     /// Configuration in force on the agent, and the one it should have.
     pub config_applied: Option<String>,
@@ -96,6 +100,8 @@ pub struct AgentRecord {
     pub facts: AgentFacts,
     pub enrolled_at: Timestamp,
     pub last_seen_at: Option<Timestamp>,
+    /// When it signed off; `None` once it is back.
+    pub left_at: Option<Timestamp>,
 }
 
 /// What a successful enrolment gives: the key is shown here only.

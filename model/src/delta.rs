@@ -51,10 +51,13 @@ pub enum FaultReason {
     ConfigRefused,
     /// A record that the server could not read; what it held is not counted, and its windows stay partial.
     RecordRefused,
+    /// Of a minute that the server does not keep: older than its retention, or more than a day ahead of its
+    /// clock; not counted.
+    NotKept,
 }
 
 impl FaultReason {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::TimeUnreadable,
         Self::TimeInFuture,
         Self::TimeTooOld,
@@ -68,6 +71,7 @@ impl FaultReason {
         Self::BytesLost,
         Self::ConfigRefused,
         Self::RecordRefused,
+        Self::NotKept,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -85,6 +89,7 @@ impl FaultReason {
             Self::BytesLost => "bytes_lost",
             Self::ConfigRefused => "config_refused",
             Self::RecordRefused => "record_refused",
+            Self::NotKept => "not_kept",
         }
     }
 }
@@ -124,11 +129,13 @@ pub struct Watermark {
     /// Between the watermark before this one and here, something was logged that nobody can read any
     /// more: no window from there to here is ever complete.
     pub gap: Option<Timestamp>,
+    /// The gap begins here, not at the watermark before: also windows that were complete are not.
+    pub gap_from: Option<Timestamp>,
 }
 
 impl Watermark {
     pub fn new(monitor: MonitorKey, through: Timestamp) -> Self {
-        Self { monitor, through, gap: None }
+        Self { monitor, through, gap: None, gap_from: None }
     }
 }
 
@@ -141,6 +148,9 @@ pub struct Batch {
     pub incarnation: u64,
     /// From 1, without gaps.
     pub sequence: u64,
+    /// The CRC-32 of the record as it travelled, by which agent and server see whether they remember the
+    /// same past; 0 where it is not known.
+    pub digest: u32,
     pub deltas: Vec<MonitorDelta>,
     pub watermarks: Vec<Watermark>,
 }

@@ -1,5 +1,6 @@
 //! The ports: what one room may ask of another. `src/` wires each to the room that answers.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::identity::{
 };
 use crate::kinds::monitor::MonitorSpec;
 use crate::names::{AgentId, MonitorKey};
-use crate::query::{Contributor, Progress, SqlAnswer, SqlFormat, WindowAnswer, WindowQuery};
+use crate::query::{Contributor, IncompleteReason, Progress, SqlAnswer, SqlFormat, WindowAnswer, WindowQuery};
 use crate::resource::{Kind, Resource, ResourceKey};
 use crate::secret::Secret;
 use crate::time::Timestamp;
@@ -143,7 +144,10 @@ pub trait AgentRegistry: Send + Sync {
     /// Uses the token once.
     async fn enrol(&self, token: &Secret, facts: &AgentFacts, address: Option<&str>) -> Result<Enrolled>;
     async fn authenticate(&self, id: &AgentId, key: &Secret) -> Result<AgentRecord>;
+    /// Takes back that it signed off.
     async fn seen(&self, id: &AgentId, facts: &AgentFacts, at: Timestamp) -> Result<()>;
+    /// The agent signed off.
+    async fn left(&self, id: &AgentId, at: Timestamp) -> Result<()>;
     async fn agents(&self, workspace: Option<&str>) -> Result<Vec<AgentRecord>>;
     /// Revokes its key and takes it out of every expectation.
     async fn delete_agent(&self, actor: &Actor, workspace: &str, id: &AgentId) -> Result<()>;
@@ -190,12 +194,23 @@ pub trait Intake: Send + Sync {
     /// `Conflict` for a sequence that leaves a gap; `Unavailable` when the disk is full or memory is
     /// at its hard limit: try again later.
     async fn take(&self, batch: Batch) -> Result<Taken>;
+    /// What was taken last of this incarnation.
+    async fn last_taken(&self, agent: &AgentId, incarnation: u64) -> Result<LastTaken>;
     /// The highest sequence taken of this incarnation; 0 if none.
-    async fn last_sequence(&self, agent: &AgentId, incarnation: u64) -> Result<u64>;
+    async fn last_sequence(&self, agent: &AgentId, incarnation: u64) -> Result<u64> {
+        Ok(self.last_taken(agent, incarnation).await?.sequence)
+    }
+    /// Windows of `width` that start outside of this are not kept.
+    fn accepts(&self, now: Timestamp, width: Duration) -> Range<Timestamp>;
+    /// Notes that windows of an agent can never be complete, of every monitor that it contributes to.
+    /// Returns once that is durable.
+    async fn note_gap(&self, gap: AgentGap) -> Result<()>;
     /// From now on, these agents and nobody else are expected to contribute to these monitors. Monitors not
     /// named are expected of nobody. A window that has begun already does not wait for an agent that is
     /// named for the first time; one that is named no longer is waited for no longer, and what it had
-    /// begun is never complete. The same again changes nothing, and only what changes is written down.
+    /// begun and not passed is never complete. One that is away is not waited for by windows to come; it
+    /// goes on where it was when it is back. The same again changes nothing, and only what changes is
+    /// written down.
     async fn expect(&self, expected: Vec<Expectation>) -> Result<()>;
 }
 
@@ -208,6 +223,8 @@ pub struct Expectation {
     /// ([`instance_columns`](MonitorSpec::instance_columns)).
     pub columns: Vec<String>,
     pub agents: Vec<ExpectedAgent>,
+    /// Those that would contribute if they were there.
+    pub away: Vec<AwayAgent>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,11 +234,40 @@ pub struct ExpectedAgent {
     pub keys: Vec<String>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwayAgent {
+    pub id: AgentId,
+    /// When it signed off, having sent all that it had: then nobody waits for it since. `None` for one that
+    /// is away without a word: what it had begun waits for it.
+    pub left_at: Option<Timestamp>,
+}
+
+/// Windows of an agent that can never be complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentGap {
+    pub agent: AgentId,
+    /// `None` for the last watermark that is known of it.
+    pub from: Option<Timestamp>,
+    pub until: Timestamp,
+    pub reason: IncompleteReason,
+}
+
+/// What was taken last of an agent's incarnation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LastTaken {
+    /// 0 for nothing.
+    pub sequence: u64,
+    /// [`Batch::digest`] of it; 0 where it is not known.
+    pub digest: u32,
+    /// Whether anything was taken of the agent, in whatever incarnation.
+    pub known: bool,
+}
+
 impl Expectation {
     /// Of a monitor that keeps no agents apart.
     pub fn new(monitor: MonitorKey, width: Duration, agents: impl IntoIterator<Item = AgentId>) -> Self {
         let agents = agents.into_iter().map(|id| ExpectedAgent { id, keys: Vec::new() }).collect();
-        Self { monitor, width, columns: Vec::new(), agents }
+        Self { monitor, width, columns: Vec::new(), agents, away: Vec::new() }
     }
 }
 

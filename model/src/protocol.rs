@@ -30,6 +30,23 @@ pub const MAX_UID_BYTES: usize = 64;
 /// A key's value holds at most this many bytes; agents cut longer ones.
 pub const MAX_KEY_BYTES: usize = 256;
 
+/// The protocol's version, as `Hello` and `Welcome` tell it. Before it was told, it was 0.
+pub const PROTOCOL: u32 = 1;
+
+/// What either side may do beyond version 0; told in `Hello` and `Welcome`.
+pub mod capability {
+    /// Signing off: `Leave`.
+    pub const LEAVE: &str = "leave";
+    /// `Hello.gap`, and `Welcome.taken_digest`.
+    pub const PAST: &str = "past";
+    /// Collecting monitors of types `second` and `second_multi_key`.
+    pub const SECOND: &str = "second";
+    /// Collecting monitors of type `service_metrics`.
+    pub const SERVICE_METRICS: &str = "service_metrics";
+    /// What this version does.
+    pub const ALL: [&str; 4] = [LEAVE, PAST, SECOND, SERVICE_METRICS];
+}
+
 /// Encodes what was gathered, uncompressed.
 pub fn encode_gathered(deltas: &[MonitorDelta], watermarks: &[Watermark]) -> Vec<u8> {
     let gathered = wire::Gathered {
@@ -40,6 +57,7 @@ pub fn encode_gathered(deltas: &[MonitorDelta], watermarks: &[Watermark]) -> Vec
                 monitor: w.monitor.name.clone(),
                 through_ms: w.through.0,
                 gap_until_ms: w.gap.map_or(0, Timestamp::millis),
+                gap_from_ms: w.gap_from.map_or(0, |from| from.0),
             })
             .collect(),
     };
@@ -65,6 +83,7 @@ pub fn decode_gathered(workspace: &str, bytes: &[u8]) -> Result<(Vec<MonitorDelt
             monitor: MonitorKey::new(workspace, w.monitor),
             through: Timestamp(w.through_ms),
             gap: (w.gap_until_ms != 0).then_some(Timestamp(w.gap_until_ms)),
+            gap_from: (w.gap_from_ms != 0).then_some(Timestamp(w.gap_from_ms)),
         })
         .collect();
     Ok((deltas, watermarks))
@@ -270,7 +289,7 @@ mod tests {
                 fields: ["*", "v", "*", "v", "t"].map(str::to_owned).to_vec(), windows,
             };
             let watermark = Watermark::new(MonitorKey::new("w", "m"), Timestamp(60_000));
-            let gap = Watermark { gap: Some(Timestamp(90_000)), ..watermark.clone() };
+            let gap = Watermark { gap: Some(Timestamp(90_000)), gap_from: Some(Timestamp(9)), ..watermark.clone() };
             let bytes = encode_gathered(std::slice::from_ref(&delta), &[watermark.clone(), gap.clone()]);
             let (deltas, watermarks) = decode_gathered("w", &bytes).expect("own encoding");
             prop_assert_eq!(deltas, vec![delta]);

@@ -72,6 +72,32 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// Where a server's data is.
+pub(crate) struct BackupPaths {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) engine: PathBuf,
+    pub(crate) store: StoreConfig,
+    /// The store's file, unless it is in PostgreSQL.
+    pub(crate) database: Option<PathBuf>,
+    /// The key of the secrets, unless it is a setting.
+    pub(crate) key: Option<PathBuf>,
+}
+
+impl BackupPaths {
+    pub(crate) fn load(args: &ConfigArgs) -> Result<Self> {
+        let config = Config::load(args)?;
+        let database = match &config.store.url {
+            None => Some(config.store.data_dir.join(nightjar_store::DATABASE)),
+            Some(url) => url.expose().strip_prefix("sqlite:").map(|rest| {
+                let path = rest.split('?').next().unwrap_or(rest);
+                PathBuf::from(path.trim_start_matches("//"))
+            }),
+        };
+        let key = nightjar_store::key_file(&config.store);
+        Ok(Self { data_dir: config.data_dir, engine: config.engine.data_dir, store: config.store, database, key })
+    }
+}
+
 /// Parts of the configuration that are a room's own.
 pub(super) const SECTIONS: [&str; 6] = ["log", "store", "engine", "collector", "alerting", "web"];
 

@@ -9,13 +9,13 @@ use anyhow::{Context, Result, bail};
 use rustix::fs::{FlockOperation, flock};
 
 /// Held while the server runs; the kernel lets go of it however the process ends.
-pub(super) struct DataDirLock {
+pub(crate) struct DataDirLock {
     _file: File,
 }
 
 impl DataDirLock {
     /// Makes the directory (for its owner only) and locks it.
-    pub(super) fn take(data_dir: &Path) -> Result<Self> {
+    pub(crate) fn take(data_dir: &Path) -> Result<Self> {
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)

@@ -52,6 +52,10 @@ impl AgentRegistry for Store {
         Ok(agents::seen(&self.shared, id, facts, at).await?)
     }
 
+    async fn left(&self, id: &AgentId, at: Timestamp) -> Result<()> {
+        Ok(agents::left(&self.shared, id, at).await?)
+    }
+
     async fn agents(&self, workspace: Option<&str>) -> Result<Vec<AgentRecord>> {
         Ok(agents::all(self.shared.database.read(), workspace).await?)
     }

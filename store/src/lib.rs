@@ -15,6 +15,7 @@
 //! A transaction sees no other writer: SQLite has one writer at a time, PostgreSQL runs them
 //! serializable and repeats those that collided.
 
+mod backup;
 mod config;
 mod error;
 mod store;
@@ -37,6 +38,7 @@ mod alerts;
 
 mod pruning;
 
+pub use backup::{CopiedStore, DATABASE, KEY, copy, key_file};
 pub use config::StoreConfig;
 pub use people::bootstrap::{Bootstrap, Bootstrapped};
 pub use store::Store;

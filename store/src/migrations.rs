@@ -3,6 +3,7 @@
 mod m20260101_000001_initial;
 mod m20260201_000001_due_by_receiver;
 mod m20261201_000001_owners;
+mod m20261202_000001_agents_leave;
 
 use sea_orm_migration::prelude::*;
 
@@ -15,6 +16,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20260101_000001_initial::Migration),
             Box::new(m20260201_000001_due_by_receiver::Migration),
             Box::new(m20261201_000001_owners::Migration),
+            Box::new(m20261202_000001_agents_leave::Migration),
         ]
     }
 }

@@ -173,13 +173,24 @@ impl Stand {
         self.agents.insert(name.to_owned(), process);
     }
 
+    /// SIGTERM: it signs off.
+    pub(crate) async fn stop_agent(&mut self, name: &str) {
+        let status = self.agents.remove(name).expect("a running agent").terminate().await;
+        assert!(status.success(), "the agent ended with {status}:\n{}", self.tail(&format!("{name}.log")));
+    }
+
     pub(crate) fn kill_agent(&mut self, name: &str) {
         self.agents.remove(name).expect("a running agent").kill();
     }
 
     async fn connected(&self) -> usize {
         let agents = self.get("workspaces/default/agents").await;
-        agents["items"].as_array().unwrap().iter().filter(|agent| agent["health"] != "lost").count()
+        agents["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|agent| agent["health"] != "lost" && agent["health"] != "left")
+            .count()
     }
 
     pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, Value) {

@@ -70,4 +70,6 @@ async fn one_command_installs_again_and_removes() {
     succeeded(&install(&stand, &installed.0, "--uninstall --purge"));
     assert!(!installed.0.join("bin/nightjar-agent").exists());
     assert!(installed.process().is_none(), "the agent's pid file is left");
+    let left = stand.get("workspaces/default/agents").await;
+    assert_eq!(left["items"].as_array().map(Vec::len), Some(0), "the server still has it: {left}");
 }

@@ -176,6 +176,19 @@ stop_plain() {
     rm -f "$pid_file"
 }
 
+# As the user whose data it is, and not for ever.
+sign_off() {
+    leave="$binary leave $(tail -n +2 "$arguments_file" | tr '\n' ' ')"
+    if command -v timeout >/dev/null 2>&1; then leave="timeout 30 $leave"; fi
+    owner=$(stat -c %U "$data_dir" 2>/dev/null || echo root)
+    # shellcheck disable=SC2086 -- the arguments hold no spaces: checked when they were given
+    if [ "$(id -u)" -eq 0 ] && [ "$owner" != root ] && command -v setpriv >/dev/null 2>&1; then
+        setpriv --reuid "$owner" --init-groups $leave
+    else
+        $leave
+    fi
+}
+
 if [ "$uninstall" = yes ]; then
     if has_systemd && [ -f "$unit" ]; then
         systemctl disable --now nightjar-agent.service >/dev/null 2>&1 || true
@@ -183,6 +196,14 @@ if [ "$uninstall" = yes ]; then
         systemctl daemon-reload
     fi
     stop_plain
+    # Stopped in order it has signed off: nobody waits for it. Without its data it will never be back.
+    if [ "$purge" = yes ] && [ -x "$binary" ] && [ -f "$data_dir/identity.json" ] && [ -f "$arguments_file" ]; then
+        if sign_off >/dev/null 2>&1; then
+            say "the server has removed this agent"
+        else
+            say "the server could not be told: delete this agent in the console under Agents"
+        fi
+    fi
     rm -f "$binary"
     rm -rf "$etc_dir"
     if [ "$purge" = yes ]; then

@@ -33,11 +33,16 @@ impl Journal {
             incarnation: fresh.max(self.checkpoint.incarnation + 1),
             base: self.last,
             acked: self.last,
+            acked_digest: 0,
+            gap: None,
             ..self.checkpoint.clone()
         };
         self.note(next)?;
-        // Drops them.
-        self.acknowledge(0);
+        self.drop_unacked();
+        self.checkpoint.acked_digest = 0;
+        if let Err(error) = self.drop_acknowledged() {
+            tracing::warn!(%error, "records that are not needed stay in the journal for now");
+        }
         Ok(left)
     }
 

@@ -110,7 +110,9 @@ fn read_segment(bytes: &[u8], segment: &mut Segment, checkpoint: &Checkpoint, fo
         }
         next += 1;
         let offset = (at + frame.payload.start) as u64;
-        group.push(Place { ordinal: frame.ordinal, segment: segment.first, offset, length: frame.payload.len() });
+        let digest = crc32fast::hash(&bytes[at..][frame.payload.clone()]);
+        let (ordinal, length) = (frame.ordinal, frame.payload.len());
+        group.push(Place { ordinal, segment: segment.first, offset, length, digest });
         at += frame.length;
         if !frame.last {
             continue;

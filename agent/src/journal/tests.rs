@@ -13,6 +13,8 @@ fn mark(no: u64) -> PositionChanges {
     PositionChanges { next: no, tracks: [("/log".to_owned(), Some(track))].into(), ..PositionChanges::default() }
 }
 
+const NOW: Timestamp = Timestamp(7000);
+
 fn payload(no: u64) -> Vec<u8> {
     format!("payload {no}").into_bytes()
 }
@@ -47,13 +49,13 @@ fn survives_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = open(dir.path());
     (1..=3).for_each(|no| append(&mut journal, no));
-    journal.acknowledge(1);
+    journal.acknowledge(1, NOW);
     drop(journal);
     let mut journal = open(dir.path());
     assert_eq!((journal.incarnation(), journal.last_sequence()), (100, 3));
     assert_eq!(journal.positions().next, 3);
     // What was acknowledged since the last checkpoint is sent again; the server knows better.
-    assert_eq!(journal.resume(2, 200).unwrap(), Resume::After(2));
+    assert_eq!(journal.resume(Remembered { sequence: 2, digest: 0 }, 200, NOW).unwrap(), Resume::After(2));
     assert_eq!(unsent(&journal, 2), [(3, payload(3))]);
     assert_eq!(journal.stats().unacked_records, 1);
 }
@@ -191,7 +193,7 @@ fn a_segment_that_is_gone_or_shorter_than_the_checkpoint_says_is_told() {
         check(dir.path());
     }
     let (dir, mut journal, paths) = filled();
-    assert_eq!(journal.resume(1000, 200).unwrap(), Resume::Anew);
+    assert_eq!(journal.resume(Remembered { sequence: 1000, digest: 0 }, 200, NOW).unwrap(), Resume::Anew);
     let last = File::options().write(true).open(&paths[paths.len() - 1]).unwrap();
     last.set_len(last.metadata().unwrap().len() - 1).unwrap();
     check(dir.path());
@@ -202,7 +204,7 @@ fn a_checkpoint_with_a_flipped_bit_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = open(dir.path());
     (1..=3).for_each(|no| append(&mut journal, no));
-    assert_eq!(journal.resume(9, 200).unwrap(), Resume::Anew);
+    assert_eq!(journal.resume(Remembered { sequence: 9, digest: 0 }, 200, NOW).unwrap(), Resume::Anew);
     let sound = journal.checkpoint.clone();
     drop(journal);
     let path = dir.path().join(CHECKPOINT);
@@ -232,10 +234,10 @@ fn full_at_its_limit_and_free_again_when_acknowledged() {
     }
     assert!(matches!(journal.append(&[payload(0)], &mark(0)), Err(JournalError::Full { .. })));
     assert!(journal.stats().bytes < 70 << 10);
-    journal.acknowledge(no / 2);
+    journal.acknowledge(no / 2, NOW);
     assert!(!journal.is_full());
     assert_eq!(unsent(&journal, no / 2).len() as u64, no - no / 2);
-    journal.acknowledge(no);
+    journal.acknowledge(no, NOW);
     append(&mut journal, no + 1);
     drop(journal);
     let journal = Journal::open(dir.path(), 64 << 10, 100).unwrap();
@@ -269,9 +271,9 @@ fn short_of_room_it_drops_what_it_may_at_once() {
     (1..=3).for_each(|no| append(&mut journal, no));
     journal.refuse_writes(true);
     assert!(journal.append(&[payload(4)], &mark(4)).is_err());
-    journal.acknowledge(2);
+    journal.acknowledge(2, NOW);
     assert!(only_segment(dir.path()).exists());
-    journal.acknowledge(3);
+    journal.acknowledge(3, NOW);
     assert!(!only_segment(dir.path()).exists());
     append(&mut journal, 4);
     drop(journal);
@@ -285,8 +287,8 @@ fn a_server_that_remembers_otherwise_makes_a_new_incarnation() {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(dir.path(), 64 << 10, 100).unwrap();
         (1..=5).for_each(|no| append(&mut journal, no));
-        journal.acknowledge(acked);
-        assert_eq!(journal.resume(taken, 200).unwrap(), wanted);
+        journal.acknowledge(acked, NOW);
+        assert_eq!(journal.resume(Remembered { sequence: taken, digest: 0 }, 200, NOW).unwrap(), wanted);
         let after = if let Resume::After(after) = wanted { after } else { 0 };
         let records = unsent(&journal, after);
         let payloads: Vec<Vec<u8>> = left.iter().map(|no| payload(*no)).collect();
@@ -308,7 +310,48 @@ fn a_server_that_remembers_otherwise_makes_a_new_incarnation() {
     check(0, 2, Resume::Anew, &[3, 4, 5]);
     check(4, 5, Resume::Anew, &[]);
     // The journal lost what the server has.
-    check(6, 2, Resume::Anew, &[]);
+    check(6, 2, Resume::Anew, &[3, 4, 5]);
+}
+
+#[test]
+fn what_agent_and_server_do_not_both_remember_is_a_gap_that_is_told() {
+    let digest = |no: u64| crc32fast::hash(&payload(no));
+    // Opened with five records, two of them acknowledged at 1000; three more written since.
+    let check = |server: (u64, u32), wanted: Resume, gap: Option<(i64, i64)>, left: &[u64]| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(dir.path(), 64 << 10, 100).unwrap();
+        assert_eq!(journal.gap(), Some((0, 100)), "nothing is known here of what was sent before");
+        journal.gap_told((0, 99));
+        journal.gap_told((0, 100));
+        (1..=5).for_each(|no| append(&mut journal, no));
+        journal.acknowledge(2, Timestamp(1000));
+        journal.keep_acknowledged();
+        drop(journal);
+        let mut journal = Journal::open(dir.path(), 64 << 10, 150).unwrap();
+        (6..=8).for_each(|no| append(&mut journal, no));
+        let server = Remembered { sequence: server.0, digest: server.1 };
+        assert_eq!(journal.resume(server, 200, Timestamp(5000)).unwrap(), wanted, "{server:?}");
+        drop(journal);
+        let journal = Journal::open(dir.path(), 64 << 10, 300).unwrap();
+        assert_eq!(journal.gap(), gap, "{server:?}");
+        let after = if let Resume::After(after) = wanted { after } else { 0 };
+        let payloads: Vec<Vec<u8>> = unsent(&journal, after).into_iter().map(|(_, payload)| payload).collect();
+        assert_eq!(payloads, left.iter().map(|no| payload(*no)).collect::<Vec<_>>(), "{server:?}");
+    };
+    check((2, digest(2)), Resume::After(2), None, &[3, 4, 5, 6, 7, 8]);
+    check((4, digest(4)), Resume::After(4), None, &[5, 6, 7, 8]);
+    check((7, digest(7)), Resume::After(7), None, &[8]);
+    // From before the server kept digests.
+    check((7, 0), Resume::After(7), None, &[8]);
+    // The server went back: what it had acknowledged since is lost.
+    check((1, digest(1)), Resume::Anew, Some((0, 1000)), &[3, 4, 5, 6, 7, 8]);
+    check((0, 0), Resume::Anew, Some((0, 1000)), &[3, 4, 5, 6, 7, 8]);
+    // This journal went back: what it had sent in its other life, beyond what was put back, is not known.
+    check((9, 77), Resume::Anew, Some((1000, 5000)), &[6, 7, 8]);
+    check((7, 77), Resume::Anew, Some((1000, 5000)), &[6, 7, 8]);
+    // It was never the same.
+    check((4, 77), Resume::Anew, Some((1000, 5000)), &[3, 4, 5, 6, 7, 8]);
+    check((2, 77), Resume::Anew, Some((1000, 5000)), &[3, 4, 5, 6, 7, 8]);
 }
 
 #[test]
@@ -319,14 +362,14 @@ fn another_agent_gets_the_positions_and_no_record() {
     assert_eq!(journal.owner(), None);
     journal.adopt(&one).unwrap();
     (1..=50).for_each(|no| append(&mut journal, no));
-    journal.acknowledge(47);
+    journal.acknowledge(47, NOW);
     drop(journal);
     let mut journal = open(dir.path());
     assert_eq!((journal.owner(), journal.incarnation()), (Some(&one), 100));
-    journal.acknowledge(48);
+    journal.acknowledge(48, NOW);
     assert_eq!(journal.hand_over(&two, 200).unwrap(), 2);
     assert_eq!((journal.incarnation(), journal.last_sequence(), journal.positions().next), (200, 0, 50));
-    assert_eq!(journal.resume(0, 300).unwrap(), Resume::After(0));
+    assert_eq!(journal.resume(Remembered { sequence: 0, digest: 0 }, 300, NOW).unwrap(), Resume::After(0));
     assert_eq!(unsent(&journal, 0), []);
     append(&mut journal, 51);
     drop(journal);
@@ -340,7 +383,7 @@ fn what_is_acknowledged_is_written_down_when_asked() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = open(dir.path());
     (1..=5).for_each(|no| append(&mut journal, no));
-    journal.acknowledge(3);
+    journal.acknowledge(3, NOW);
     journal.keep_acknowledged();
     let written = fs::metadata(dir.path().join(CHECKPOINT)).unwrap().modified().unwrap();
     journal.keep_acknowledged();
@@ -390,12 +433,12 @@ proptest! {
                 }
                 2 => {
                     acked = written.min(acked + 7);
-                    journal.acknowledge(acked);
+                    journal.acknowledge(acked, NOW);
                 }
                 _ => {
                     drop(journal);
                     journal = Journal::open(dir.path(), 64 << 10, 100).unwrap();
-                    prop_assert_eq!(journal.resume(acked, 200).unwrap(), Resume::After(acked));
+                    prop_assert_eq!(journal.resume(Remembered { sequence: acked, digest: 0 }, 200, NOW).unwrap(), Resume::After(acked));
                 }
             }
             prop_assert_eq!(journal.positions().next, written);

@@ -40,6 +40,9 @@ struct State {
     cuts: u32,
     /// A session says that it has taken so much more than it has.
     wrong_by: u64,
+    /// Whether each that left did so for good.
+    leaves: Vec<bool>,
+    deaf: bool,
 }
 
 #[derive(Clone, Default)]
@@ -109,7 +112,7 @@ impl Server {
                 let wrong = std::mem::take(&mut state.wrong_by);
                 let taken_sequence = state.taken.get(session).copied().unwrap_or(0) + wrong;
                 state.hellos.push(hello);
-                let welcome = wire::Welcome { now_ms: 0, taken_sequence };
+                let welcome = wire::Welcome { now_ms: 0, taken_sequence, ..Default::default() };
                 let mut answers =
                     vec![Some(to_agent::Body::Welcome(welcome)), Some(to_agent::Body::Config(state.config.clone()))];
                 if let Some(task) = state.task.take() {
@@ -160,6 +163,12 @@ impl Server {
             from_agent::Body::TaskAnswer(answer) => {
                 state.answers.push(answer);
                 Vec::new()
+            }
+            // A server from before this message passes it over.
+            from_agent::Body::Leave(_) if state.deaf => Vec::new(),
+            from_agent::Body::Leave(leave) => {
+                state.leaves.push(leave.for_good);
+                vec![None]
             }
         }
     }
@@ -366,6 +375,30 @@ async fn numbers_anew_for_a_server_with_another_past() {
     agent.stop().await;
     let state = server.0.lock().unwrap();
     assert!(state.hellos[1].incarnation > state.hellos[0].incarnation);
+    // What it cannot know of is told, until the server has noted it.
+    assert!(state.hellos[1].gap.is_some_and(|gap| gap.until_ms > 0), "{:?}", state.hellos);
+    assert_eq!(state.hellos[0].protocol, PROTOCOL);
+}
+
+#[tokio::test]
+async fn asked_to_stop_it_signs_off_where_the_server_understands_that() {
+    for deaf in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, data) = (dir.path().join("a.log"), dir.path().join("data"));
+        let server = Server::default();
+        {
+            let mut state = server.0.lock().unwrap();
+            (state.config, state.deaf) = (config_for(&log), deaf);
+        }
+        let (address, _stop) = server.listen("127.0.0.1:0").await;
+        let agent = Agent::start(agent_config(&address, &data, Some("right")));
+        server.until("configuration in force", |s| !s.acks.is_empty()).await;
+        write_lines(&log, 3);
+        server.until("the lines", |s| lines(s) == 3).await;
+        agent.stop().await;
+        let leaves = server.0.lock().unwrap().leaves.clone();
+        assert_eq!(leaves, if deaf { vec![] } else { vec![false] });
+    }
 }
 
 #[tokio::test]

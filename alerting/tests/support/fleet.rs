@@ -54,6 +54,7 @@ impl Fleet for MemoryFleet {
             },
             enrolled_at: Timestamp::default(),
             last_seen_at: Some(*last_seen_at),
+            left_at: None,
             clock_skew_ms: if *health == AgentHealth::ClockSkew { -150_000 } else { 0 },
             config_applied: None,
             config_wanted: String::new(),

@@ -4,11 +4,7 @@ use std::sync::Arc;
 
 use nightjar_model::ErrorKind;
 use nightjar_model::Timestamp;
-use nightjar_model::delta::{
-    Batch, FAULT_KEYS, FAULTS_MONITOR, FAULTS_WIDTH, FaultReason, LINES_FIELD, MonitorDelta, Partial, Watermark,
-    WindowDelta,
-};
-use nightjar_model::names::MonitorKey;
+use nightjar_model::delta::{Batch, FaultReason, Watermark};
 use nightjar_model::ports::Taken;
 use nightjar_model::protocol::wire;
 use nightjar_model::protocol::wire::to_agent;
@@ -48,12 +44,13 @@ impl Open {
         let collector = Arc::clone(&self.collector);
         let kib = (admit::payload_bound(&record.payload) >> 10).max(1) as u32;
         let _in_flight = collector.in_flight.acquire_many(kib).await.map_err(|_closed| Refusal::ShuttingDown)?;
+        let digest = crc32fast::hash(&record.payload);
         let batch = match self.decode(record).await {
             Ok(mut batch) => {
                 self.filter(&mut batch);
                 batch
             }
-            Err(refusal) => self.in_place_of(sequence, &refusal),
+            Err(refusal) => self.in_place_of((sequence, digest), &refusal),
         };
         let begun = Instant::now();
         let outcome = self.collector.intake.take(batch).await;
@@ -96,7 +93,7 @@ impl Open {
     /// What is taken in place of a record that cannot be read. It would be unreadable each time it came,
     /// and everything after it would wait for ever; so it is passed over, and the windows that it may have
     /// been about never pass for complete.
-    fn in_place_of(&mut self, sequence: u64, refusal: &Refusal) -> Batch {
+    fn in_place_of(&mut self, (sequence, digest): (u64, u32), refusal: &Refusal) -> Batch {
         metrics::counter!("nightjar_collector_refused_total", "reason" => refusal.reason()).increment(1);
         let now = self.collector.clock.now();
         let (agent, workspace, incarnation) = (self.live.id.clone(), &self.live.workspace, self.incarnation);
@@ -106,49 +103,38 @@ impl Open {
         }
         let state = self.live.state();
         let wanted = self.plan.wanted(workspace, &state.facts);
-        let windows = wanted.iter().map(|monitor| WindowDelta {
-            start: now.floor(FAULTS_WIDTH),
-            keys: vec![
-                monitor.name.clone(),
-                FaultReason::RecordRefused.name().to_owned(),
-                state.facts.hostname.clone(),
-            ],
-            partials: vec![Partial::lines(1)],
-        });
-        let faults = MonitorDelta {
-            monitor: MonitorKey::new(workspace, FAULTS_MONITOR),
-            uid: None,
-            width: FAULTS_WIDTH,
-            group_by: FAULT_KEYS.map(str::to_owned).to_vec(),
-            fields: vec![LINES_FIELD.to_owned()],
-            windows: windows.collect(),
-        };
+        let counts = wanted.iter().map(|monitor| (monitor.name.clone(), FaultReason::RecordRefused, 1));
+        let faults = admit::faults(workspace, &state.facts.hostname, now, counts);
         let gap = |monitor| Watermark { gap: Some(now), ..Watermark::new(monitor, Timestamp(0)) };
         Batch {
             agent,
             incarnation,
             sequence,
-            deltas: if wanted.is_empty() { Vec::new() } else { vec![faults] },
+            digest,
+            deltas: faults.into_iter().collect(),
             watermarks: wanted.into_iter().map(gap).collect(),
         }
     }
 
     fn filter(&self, batch: &mut Batch) {
         let now = self.collector.clock.now();
+        let kept = |width| self.collector.intake.accepts(now, width);
         let mut state = self.live.state();
         let (plan, workspace) = (&self.plan, &self.live.workspace);
         let uid = |name: &str| plan.uid(workspace, name);
         let is_wanted = |name: &str| plan.is_wanted(workspace, &state.facts, name);
-        let left_out = admit::filter(batch, now, uid, is_wanted);
+        let left_out = admit::filter(batch, now, kept, uid, is_wanted);
         for monitor in left_out.monitors {
             metrics::counter!("nightjar_collector_left_out_total", "reason" => "no_such_monitor").increment(1);
             if state.leave_out(&monitor) {
                 tracing::warn!(monitor, "figures of a monitor that is not there are left out");
             }
         }
-        if left_out.ahead > 0 {
-            metrics::counter!("nightjar_collector_left_out_total", "reason" => "ahead").increment(left_out.ahead);
-            tracing::warn!(windows = left_out.ahead, "windows of more than a day ahead are left out");
+        let not_kept: u64 = left_out.not_kept.values().sum();
+        if not_kept > 0 {
+            metrics::counter!("nightjar_collector_left_out_total", "reason" => "not_kept").increment(not_kept);
+            let counts = left_out.not_kept.into_iter().map(|(monitor, lines)| (monitor, FaultReason::NotKept, lines));
+            batch.deltas.extend(admit::faults(workspace, &state.facts.hostname, now, counts));
         }
     }
 }

@@ -12,7 +12,8 @@ use nightjar_model::delta::{Batch, LINES_FIELD, MonitorDelta, Partial, Watermark
 use nightjar_model::identity::{Actor, AuditEntry, EnrolmentToken, NewEnrolmentToken};
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::{
-    AgentRegistry, Applied, ChangeListener, Expectation, Intake, ListQuery, Page, ResourceStore, Taken, WriteOptions,
+    AgentGap, AgentRegistry, Applied, ChangeListener, Expectation, Intake, LastTaken, ListQuery, Page, ResourceStore,
+    Taken, WriteOptions,
 };
 use nightjar_model::protocol::wire::agents_client::AgentsClient;
 use nightjar_model::protocol::wire::{from_agent, to_agent};
@@ -147,6 +148,7 @@ impl AgentRegistry for Registry {
             facts: facts.clone(),
             enrolled_at: Timestamp(START),
             last_seen_at: None,
+            left_at: None,
         });
         Ok(Enrolled { key: Secret::new(format!("key-of-{id}")), id, workspace: workspace.to_owned() })
     }
@@ -159,8 +161,14 @@ impl AgentRegistry for Registry {
         self.seen.lock().unwrap().push((id.clone(), at));
         let mut agents = self.agents.lock().unwrap();
         if let Some(agent) = agents.iter_mut().find(|agent| agent.id == *id) {
-            (agent.facts, agent.last_seen_at) = (facts.clone(), Some(at));
+            (agent.facts, agent.last_seen_at, agent.left_at) = (facts.clone(), Some(at), None);
         }
+        Ok(())
+    }
+    async fn left(&self, id: &AgentId, at: Timestamp) -> Result<()> {
+        let mut agents = self.agents.lock().unwrap();
+        let agent = agents.iter_mut().find(|agent| agent.id == *id);
+        (agent.expect("enrolled").left_at) = Some(at);
         Ok(())
     }
     async fn agents(&self, workspace: Option<&str>) -> Result<Vec<AgentRecord>> {
@@ -178,6 +186,7 @@ impl AgentRegistry for Registry {
 pub(crate) struct Taker {
     pub(crate) batches: Mutex<Vec<Batch>>,
     pub(crate) expected: Mutex<Vec<Expectation>>,
+    pub(crate) gaps: Mutex<Vec<AgentGap>>,
     pub(crate) full: AtomicBool,
     pub(crate) arrived: AtomicI64,
     /// While set, `take` does not return.
@@ -200,10 +209,19 @@ impl Intake for Taker {
         self.batches.lock().unwrap().push(batch);
         Ok(Taken::New)
     }
-    async fn last_sequence(&self, agent: &AgentId, incarnation: u64) -> Result<u64> {
+    async fn last_taken(&self, agent: &AgentId, incarnation: u64) -> Result<LastTaken> {
         let batches = self.batches.lock().unwrap();
-        let own = batches.iter().filter(|batch| batch.agent == *agent && batch.incarnation == incarnation);
-        Ok(own.map(|batch| batch.sequence).max().unwrap_or(0))
+        let own = || batches.iter().filter(|batch| batch.agent == *agent);
+        let last = own().filter(|batch| batch.incarnation == incarnation).max_by_key(|batch| batch.sequence);
+        let (sequence, digest) = last.map(|batch| (batch.sequence, batch.digest)).unwrap_or_default();
+        Ok(LastTaken { sequence, digest, known: own().next().is_some() })
+    }
+    fn accepts(&self, now: Timestamp, _width: Duration) -> std::ops::Range<Timestamp> {
+        now.saturating_sub(Duration::from_secs(86_400))..now.saturating_add(Duration::from_secs(86_400))
+    }
+    async fn note_gap(&self, gap: AgentGap) -> Result<()> {
+        self.gaps.lock().unwrap().push(gap);
+        Ok(())
     }
     async fn expect(&self, expected: Vec<Expectation>) -> Result<()> {
         *self.expected.lock().unwrap() = expected;

@@ -10,9 +10,10 @@ use fakes::*;
 use nightjar_collector::CollectorConfig;
 use nightjar_model::agents::{AgentHealth, AgentTask, AgentTaskResult, FileListing};
 use nightjar_model::names::AgentId;
-use nightjar_model::ports::{AgentRegistry, Fleet};
+use nightjar_model::ports::{AgentGap, AgentRegistry, Fleet};
 use nightjar_model::protocol::wire;
 use nightjar_model::protocol::wire::{from_agent, to_agent};
+use nightjar_model::query::IncompleteReason;
 use nightjar_model::time::Timestamp;
 use nightjar_model::{ErrorKind, ResourceKey, Span};
 use serde_json::json;
@@ -81,6 +82,126 @@ async fn records_are_acknowledged_in_order_once_taken() {
     drop(agent);
     let mut again = house.connect(&id, wire::Hello { last_sequence: 5, ..hello("trade") }).await;
     assert_eq!(again.welcomed().await.taken_sequence, 3);
+}
+
+/// Who is waited for by a monitor, and who is away since when.
+fn waited(house: &House, monitor: &str) -> (Vec<String>, Vec<(String, Option<Timestamp>)>) {
+    let expected = house.taker.expected.lock().unwrap();
+    let one = expected.iter().find(|one| one.monitor.name == monitor).expect("expected");
+    let there = one.agents.iter().map(|agent| agent.id.0.clone()).collect();
+    (there, one.away.iter().map(|away| (away.id.0.clone(), away.left_at)).collect())
+}
+
+#[tokio::test]
+async fn one_that_signs_off_is_waited_for_until_it_is_clear_that_it_was_no_restart() {
+    let (house, id, mut agent) = house_with_agent().await;
+    agent.say(from_agent::Body::Leave(wire::Leave { for_good: false })).await;
+    assert!(matches!(agent.inbox.message().await, Ok(None)), "the session ends");
+    let registered = || house.registry.agents.lock().unwrap()[0].clone();
+    let noted = async || holds(registered().left_at == Some(Timestamp(START)));
+    until("its leaving is noted", noted).await;
+    let health = async || house.collector.agent("default", &AgentId(id.clone())).await.unwrap().health;
+    until("its session has ended", async || holds(health().await == AgentHealth::Left)).await;
+    house.reconcile().await;
+    assert_eq!(waited(&house, "every"), (vec![id.clone()], vec![]));
+    house.clock.advance(Duration::from_secs(30));
+    house.reconcile().await;
+    assert_eq!(waited(&house, "every"), (vec![], vec![(id.clone(), Some(Timestamp(START)))]));
+    // It is back.
+    let now_ms = START + 30_000;
+    let mut agent = house.connect(&id, wire::Hello { now_ms, ..hello("trade") }).await;
+    agent.welcomed().await;
+    assert_eq!(waited(&house, "every"), (vec![id.clone()], vec![]));
+    assert_eq!((registered().left_at, health().await), (None, AgentHealth::Healthy));
+}
+
+#[tokio::test]
+async fn one_that_leaves_for_good_is_removed_at_once() {
+    let (house, id, agent) = house_with_agent().await;
+    agent.say(from_agent::Body::Leave(wire::Leave { for_good: true })).await;
+    until("it is removed", async || holds(house.registry.agents.lock().unwrap().is_empty())).await;
+    // What it had passed is told before it is gone.
+    assert_eq!(waited(&house, "every"), (vec![], vec![(id, Some(Timestamp(START)))]));
+    house.reconcile().await;
+    assert_eq!(waited(&house, "every"), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn one_that_vanishes_is_waited_for_until_it_expires() {
+    let (house, id, agent) = house_with_agent().await;
+    drop(agent);
+    let health = async || house.collector.agent("default", &AgentId(id.clone())).await.unwrap().health;
+    until("its session has ended", async || holds(health().await == AgentHealth::Abnormal)).await;
+    house.clock.advance(Duration::from_secs(599));
+    house.reconcile().await;
+    assert_eq!(waited(&house, "every"), (vec![id.clone()], vec![]));
+    house.clock.advance(Duration::from_secs(1));
+    house.reconcile().await;
+    assert_eq!(waited(&house, "every"), (vec![], vec![(id.clone(), None)]));
+    let mut agent = house.connect(&id, hello("trade")).await;
+    agent.welcomed().await;
+    assert_eq!(waited(&house, "every"), (vec![id], vec![]));
+}
+
+#[tokio::test]
+async fn what_an_agent_says_was_lost_is_noted_before_it_is_welcome() {
+    let (house, id, mut agent) = house_with_agent().await;
+    agent.send(1, "trade").await;
+    agent.acked().await;
+    let gaps = || house.taker.gaps.lock().unwrap().clone();
+    let hello = |incarnation, gap: Option<(i64, i64)>, protocol| wire::Hello {
+        incarnation,
+        protocol,
+        gap: gap.map(|(from_ms, until_ms)| wire::Gap { from_ms, until_ms }),
+        ..hello("trade")
+    };
+    // The same incarnation again, with nothing to tell.
+    let welcome = house.connect(&id, hello(1, None, 1)).await.welcomed().await;
+    assert_eq!((welcome.taken_sequence, welcome.taken_digest != 0, welcome.protocol), (1, true, 1));
+    assert_eq!(gaps(), []);
+    // No further than to the server's now.
+    house.connect(&id, hello(2, Some((0, START + 999_999)), 1)).await.welcomed().await;
+    house.connect(&id, hello(2, Some((7, START - 5)), 1)).await.welcomed().await;
+    let gap = |from: Option<i64>, until| AgentGap {
+        agent: AgentId(id.clone()),
+        from: from.map(Timestamp),
+        until: Timestamp(until),
+        reason: IncompleteReason::RolledBack,
+    };
+    assert_eq!(gaps(), [gap(None, START), gap(Some(7), START - 5)]);
+    let view = house.collector.agent("default", &AgentId(id.clone())).await.unwrap();
+    assert!(view.reasons.iter().any(|reason| reason.contains("different pasts")), "{view:?}");
+    // One from before gaps were told begins another incarnation: that is all it says.
+    house.connect(&id, hello(3, None, 0)).await.welcomed().await;
+    assert_eq!(gaps().last(), Some(&gap(None, START)));
+    assert_eq!(gaps().len(), 3);
+}
+
+#[tokio::test]
+async fn a_copy_of_an_agent_that_is_running_is_refused() {
+    let (house, id, _) = house_with_agent().await;
+    let of = |run| wire::Hello { run, ..hello("trade") };
+    let mut original = house.connect(&id, of(1)).await;
+    original.welcomed().await;
+    let copy = house.connect(&id, of(2));
+    let (mut copy, ()) = tokio::join!(copy, async {
+        // It is heard of while the copy waits.
+        for _ in 0..20 {
+            original.say(from_agent::Body::Heartbeat(wire::Heartbeat::default())).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let status = copy.ended().await;
+    assert_eq!(status.code(), Code::AlreadyExists, "{status}");
+    assert!(status.message().contains("trade-host") && status.message().contains("enrol it anew"), "{status}");
+    let view = house.collector.agent("default", &AgentId(id.clone())).await.unwrap();
+    assert!(view.reasons.iter().any(|reason| reason.contains("came with its identity")), "{view:?}");
+    // The same process that lost its connection, and another once the first is gone, are not.
+    let mut again = house.connect(&id, of(1)).await;
+    again.welcomed().await;
+    drop((original, again));
+    let mut restarted = house.connect(&id, of(3)).await;
+    restarted.welcomed().await;
 }
 
 #[tokio::test]

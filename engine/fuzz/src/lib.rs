@@ -30,6 +30,7 @@ use engine::{block, completeness, error, manifest, ranges, sequences, series, st
 
 pub mod damage;
 pub mod stored_block;
+pub mod stored_checkpoint;
 pub mod stored_log;
 pub mod stored_manifest;
 pub mod stored_series;

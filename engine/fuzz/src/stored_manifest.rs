@@ -3,11 +3,9 @@
 
 use std::fs;
 use std::sync::LazyLock;
-use std::time::Duration;
 
-use nightjar_model::Timestamp;
-use nightjar_model::names::{AgentId, MonitorKey};
-use nightjar_model::ports::Expectation;
+use nightjar_model::names::MonitorKey;
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::block::BlockMeta;
@@ -17,8 +15,8 @@ use crate::tier::Tier;
 
 static DIR: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a directory"));
 
+/// As it was before there were checkpoints, so that what it held then is read, too.
 static BODY: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let (monitor, agent) = (MonitorKey::new("w", "m"), AgentId("a".into()));
     let mut manifest = Manifest::default();
     manifest.blocks.push(BlockMeta {
         id: 1,
@@ -33,10 +31,14 @@ static BODY: LazyLock<Vec<u8>> = LazyLock::new(|| {
         highest_series: Some(7),
         quarantined: false,
     });
-    manifest.sequences.take(&agent, 1, 2, Timestamp(3));
-    let expected = Expectation::new(monitor, Duration::from_secs(60), [agent]);
-    manifest.completeness.expect(Timestamp(60_000), &[expected]);
-    serde_json::to_vec(&manifest).expect("JSON")
+    let mut value = serde_json::to_value(&manifest).expect("JSON");
+    value["sequences"] = json!({ "a": { "seen": 3, "incarnations": [[1, 2]] } });
+    let track = json!({
+        "width": 60_000, "agents": { "a": { "since": 60_000, "through": null } }, "settled": 60_000,
+        "complete": [[0, 60_000]], "revised": [], "abandoned": [{ "from": 0, "until": 60_000, "agent": "b" }],
+    });
+    value["completeness"] = json!([[MonitorKey::new("w", "m"), track]]);
+    serde_json::to_vec(&value).expect("JSON")
 });
 
 /// The checksum is set right, for else nothing comes past it.
@@ -54,5 +56,6 @@ fn load(text: &[u8]) {
     if let Ok(manifest) = Manifest::load(DIR.path()) {
         manifest.store(DIR.path()).expect("stored");
         assert_eq!(Manifest::load(DIR.path()).expect("own writing"), manifest);
+        drop(manifest.marks(DIR.path()));
     }
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use proptest::prelude::*;
+use nightjar_model::ports::AwayAgent;
 
 use super::*;
 
@@ -20,14 +20,20 @@ fn named(agents: &[&str]) -> Expectation {
 
 fn expect(tracker: &mut Tracker, at: i64, agents: &[&str]) -> Vec<Closed> {
     let expectation = named(agents);
-    let closed = tracker.expect(Timestamp(at), &[expectation]);
+    let closed = only(tracker, at, &[expectation]);
     // Those that are new begin at once.
     for name in agents {
-        if tracker.track(&key()).is_some_and(|track| track.agents[&agent(name)].through.is_none()) {
+        if tracker.track(&key()).is_some_and(|track| track.members[&agent(name)].through.is_none()) {
             pass(tracker, name, at.max(1));
         }
     }
     closed
+}
+
+/// From now on these are expected.
+fn only(tracker: &mut Tracker, at: i64, expected: &[Expectation]) -> Vec<Closed> {
+    let changes = tracker.changes(expected);
+    tracker.apply(Timestamp(at), &changes)
 }
 
 fn pass(tracker: &mut Tracker, name: &str, through: i64) -> Option<i64> {
@@ -37,7 +43,8 @@ fn pass(tracker: &mut Tracker, name: &str, through: i64) -> Option<i64> {
 /// Tells a gap, and no watermark.
 fn gap(tracker: &mut Tracker, name: &str, until: i64) {
     let gap = Watermark { gap: Some(Timestamp(until)), ..Watermark::new(key(), Timestamp(0)) };
-    assert_eq!(tracker.watermark(&agent(name), &gap), None);
+    let known = tracker.track(&key()).is_some_and(|track| track.knows(&agent(name)));
+    assert_eq!(tracker.watermark(&agent(name), &gap).is_some(), known);
 }
 
 /// Late enough that nothing is in progress.
@@ -48,7 +55,7 @@ fn check(tracker: &Tracker, minutes: std::ops::Range<i64>, expected: &str) {
     let track = tracker.track(&key()).expect("tracked");
     let states: Vec<String> = minutes
         .map(|minute| {
-            let one = Marks::new(track, MINUTE, LATER).of(minute * MINUTE, (minute + 1) * MINUTE);
+            let one = Marks::new(track, LATER).of(minute * MINUTE, (minute + 1) * MINUTE);
             let missing: Vec<&str> = one.missing.iter().map(|agent| agent.0.as_str()).collect();
             match one.state {
                 CompletenessState::Complete => "C".into(),
@@ -73,11 +80,11 @@ fn what_nobody_can_read_any_more_leaves_its_windows_partial() {
     gap(&mut tracker, "a", 14 * MINUTE + 1);
     gap(&mut tracker, "nobody", 14 * MINUTE + 1);
     check(&tracker, 10..14, "C C Na Na+b");
-    assert_eq!(pass(&mut tracker, "a", 17 * MINUTE), None);
+    assert_eq!(pass(&mut tracker, "a", 17 * MINUTE), Some(17));
     assert_eq!(pass(&mut tracker, "b", 16 * MINUTE), Some(16));
     check(&tracker, 10..17, "C C Na Na Na C Pb");
     // One from an agent that has told nothing yet holds from where it was expected.
-    tracker.expect(Timestamp(17 * MINUTE - 1), &[named(&["c"])]);
+    only(&mut tracker, 17 * MINUTE - 1, &[named(&["c"])]);
     gap(&mut tracker, "c", 18 * MINUTE);
     pass(&mut tracker, "c", 16 * MINUTE);
     assert_eq!(pass(&mut tracker, "c", 20 * MINUTE), Some(20));
@@ -89,11 +96,12 @@ fn a_window_waits_for_every_agent_from_the_one_after_it_was_named() {
     let mut tracker = Tracker::default();
     assert!(expect(&mut tracker, 10 * MINUTE + 5, &["a", "b"]).is_empty());
     check(&tracker, 9..13, "N N Pa+b Pa+b");
-    assert_eq!(pass(&mut tracker, "a", 13 * MINUTE), None);
+    assert_eq!(pass(&mut tracker, "a", 13 * MINUTE), Some(13));
+    assert_eq!(pass(&mut tracker, "a", 13 * MINUTE + 1), None);
     check(&tracker, 9..14, "N N Pb Pb Pa+b");
     assert_eq!(pass(&mut tracker, "b", 12 * MINUTE + 59_999), Some(12));
     check(&tracker, 9..14, "N N C Pb Pa+b");
-    assert_eq!(tracker.track(&key()).expect("tracked").progress(0).complete_through, Some(Timestamp(12 * MINUTE)));
+    assert_eq!(tracker.track(&key()).expect("tracked").progress().complete_through, Some(Timestamp(12 * MINUTE)));
     // An earlier watermark takes nothing back; one of a stranger counts for nothing.
     assert_eq!(pass(&mut tracker, "b", MINUTE), None);
     assert_eq!(pass(&mut tracker, "x", 99 * MINUTE), None);
@@ -104,17 +112,17 @@ fn a_window_waits_for_every_agent_from_the_one_after_it_was_named() {
 fn what_passed_before_an_agent_began_to_read_is_not_complete() {
     let named = |names: &[&str]| vec![super::tests::named(names)];
     let mut tracker = Tracker::default();
-    tracker.expect(Timestamp(MINUTE / 2), &named(&["prompt", "late"]));
+    only(&mut tracker, MINUTE / 2, &named(&["prompt", "late"]));
     // It began in the minute in which it was named.
     assert_eq!(pass(&mut tracker, "prompt", MINUTE / 2), None);
-    assert_eq!(pass(&mut tracker, "prompt", 9 * MINUTE), None);
+    assert_eq!(pass(&mut tracker, "prompt", 9 * MINUTE), Some(9));
     check(&tracker, 0..3, "N Plate Plate");
     // It was away, and began within minute 3.
-    assert_eq!(pass(&mut tracker, "late", 3 * MINUTE + 7), None);
+    assert_eq!(pass(&mut tracker, "late", 3 * MINUTE + 7), Some(3));
     assert_eq!(pass(&mut tracker, "late", 6 * MINUTE), Some(6));
     check(&tracker, 0..8, "N Nlate Nlate Nlate C C Plate Plate");
     // A configuration that arrives just after the minute has begun: its first lines were not read.
-    tracker.expect(Timestamp(10 * MINUTE - 1), &named(&["prompt", "late", "newcomer"]));
+    only(&mut tracker, 10 * MINUTE - 1, &named(&["prompt", "late", "newcomer"]));
     for name in ["newcomer", "prompt", "late"] {
         pass(&mut tracker, name, 10 * MINUTE - 800);
         pass(&mut tracker, name, 12 * MINUTE);
@@ -124,7 +132,7 @@ fn what_passed_before_an_agent_began_to_read_is_not_complete() {
 
 #[test]
 fn many_that_leave_at_once_leave_no_window_complete_without_them() {
-    let names: Vec<String> = (0..ABANDONED_KEPT + 5).map(|n| format!("a{n:04}")).collect();
+    let names: Vec<String> = (0..holes::HOLES_NAMED + 5).map(|n| format!("a{n:04}")).collect();
     let all: Vec<&str> = names.iter().map(String::as_str).chain(["stays"]).collect();
     let mut tracker = Tracker::default();
     expect(&mut tracker, 0, &all);
@@ -136,7 +144,7 @@ fn many_that_leave_at_once_leave_no_window_complete_without_them() {
     expect(&mut tracker, 5 * MINUTE + 1, &["stays"]);
     assert_eq!(pass(&mut tracker, "stays", 8 * MINUTE), Some(8));
     let track = tracker.track(&key()).expect("tracked");
-    let complete: Vec<i64> = (0..8).filter(|m| track.state(m * MINUTE, LATER) == CompletenessState::Complete).collect();
+    let complete: Vec<i64> = (0..8).filter(|m| Marks::new(track, LATER).state(m * MINUTE).0.is_complete()).collect();
     assert_eq!(complete, [1, 6, 7]);
 }
 
@@ -151,8 +159,8 @@ fn a_late_delta_revises_a_complete_window_only() {
     pass(&mut tracker, "a", 4 * MINUTE);
     check(&tracker, 0..4, "N C R C");
     let track = tracker.track(&key()).expect("tracked");
-    assert_eq!(Marks::new(track, MINUTE, LATER).of(MINUTE, 4 * MINUTE).state, CompletenessState::Revised);
-    assert_eq!(Marks::new(track, MINUTE, LATER).of(MINUTE, 5 * MINUTE).state, CompletenessState::Partial);
+    assert_eq!(Marks::new(track, LATER).of(MINUTE, 4 * MINUTE).state, CompletenessState::Revised);
+    assert_eq!(Marks::new(track, LATER).of(MINUTE, 5 * MINUTE).state, CompletenessState::Partial);
 }
 
 #[test]
@@ -171,7 +179,7 @@ fn history_stays_when_the_fleet_changes() {
     // Nobody is expected for a while: nothing completes, and then it goes on.
     pass(&mut tracker, "a", 11 * MINUTE);
     pass(&mut tracker, "c", 12 * MINUTE);
-    assert!(expect(&mut tracker, 13 * MINUTE, &[]).is_empty());
+    assert_eq!(expect(&mut tracker, 13 * MINUTE, &[]), [(key(), Timestamp(14 * MINUTE))]);
     check(&tracker, 10..16, "C Na Na+c Na+c N N");
     expect(&mut tracker, 20 * MINUTE, &["a"]);
     assert_eq!(pass(&mut tracker, "a", 22 * MINUTE), Some(22));
@@ -182,40 +190,139 @@ fn history_stays_when_the_fleet_changes() {
 fn unnamed_monitors_are_expected_of_nobody_and_the_same_again_is_no_change() {
     let mut tracker = Tracker::default();
     let named = |agents: &[&str]| vec![super::tests::named(agents)];
-    assert!(!tracker.differs(&[]) && !tracker.differs(&named(&[])));
-    assert!(tracker.differs(&named(&["a"])));
-    tracker.expect(Timestamp(0), &named(&["a"]));
-    assert!(!tracker.differs(&named(&["a"])) && tracker.differs(&named(&["a", "b"])));
-    assert!(tracker.differs(&[]) && tracker.differs(&named(&[])));
-    tracker.expect(Timestamp(0), &[]);
-    assert!(tracker.track(&key()).expect("kept").agents.is_empty());
-    assert!(!tracker.differs(&[]));
+    let differs = |tracker: &Tracker, agents: Option<&[&str]>| {
+        !tracker.changes(&agents.map(named).unwrap_or_default()).is_empty()
+    };
+    assert!(!differs(&tracker, None) && !differs(&tracker, Some(&[])));
+    assert!(differs(&tracker, Some(&["a"])));
+    only(&mut tracker, 0, &named(&["a"]));
+    assert!(!differs(&tracker, Some(&["a"])) && differs(&tracker, Some(&["a", "b"])));
+    assert!(differs(&tracker, None) && differs(&tracker, Some(&[])));
+    // Of what changes no more is told than that.
+    only(&mut tracker, 0, &named(&["a", "b", "c"]));
+    let change = &tracker.changes(&named(&["a", "c", "d"]))[0];
+    let joined: Vec<&str> = change.joined.iter().map(|agent| agent.id.0.as_str()).collect();
+    assert_eq!((joined, &change.removed, &change.away), (vec!["d"], &vec![agent("b")], &vec![]));
+    only(&mut tracker, 0, &[]);
+    assert!(tracker.track(&key()).expect("kept").known().is_empty());
+    assert!(!differs(&tracker, None));
 }
 
-proptest! {
-    /// Whatever happens, a complete window never becomes partial, and the marks survive storing.
-    #[test]
-    fn complete_stays_complete(steps in proptest::collection::vec((0usize..4, 0i64..6, any::<[bool; 3]>()), 1..60)) {
-        let names = ["a", "b", "c"];
-        let (mut tracker, mut now) = (Tracker::default(), 0);
-        let mut complete = BTreeSet::new();
-        for (what, minutes, chosen) in steps {
-            now += 20_000 * minutes;
-            let agents: Vec<&str> = names.iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(name, _)| *name).collect();
-            match what {
-                0 => { expect(&mut tracker, now, &agents); }
-                1 => tracker.delta(&key(), (now - minutes * MINUTE).div_euclid(MINUTE) * MINUTE),
-                _ => for name in agents { pass(&mut tracker, name, now - 10_000); },
-            }
-            let stored = serde_json::to_string(&tracker).expect("stored");
-            prop_assert_eq!(&serde_json::from_str::<Tracker>(&stored).expect("read"), &tracker);
-            let Some(track) = tracker.track(&key()) else { continue };
-            let is_complete = |minute: i64| track.state(minute * MINUTE, LATER).is_complete();
-            prop_assert!(complete.iter().all(|minute| is_complete(*minute)));
-            complete.extend((0..now / MINUTE + 1).filter(|minute| is_complete(*minute)));
-            prop_assert!(complete.iter().all(|minute| (minute + 1) * MINUTE <= now), "nothing is complete before it ends");
-        }
+/// Those who are away, and since when they left; `None` without a word.
+fn with_away(there: &[&str], away: &[(&str, Option<i64>)]) -> Vec<Expectation> {
+    let away = away.iter().map(|(id, left)| AwayAgent { id: agent(id), left_at: left.map(Timestamp) });
+    vec![Expectation { away: away.collect(), ..named(there) }]
+}
+
+#[test]
+fn one_that_signs_off_is_waited_for_no_longer() {
+    let mut tracker = Tracker::default();
+    expect(&mut tracker, 0, &["a", "b"]);
+    pass(&mut tracker, "a", 5 * MINUTE);
+    pass(&mut tracker, "b", 5 * MINUTE + 9_000);
+    // It left in minute 5, having read everything, and is put away half a minute later.
+    only(&mut tracker, 5 * MINUTE + 40_000, &with_away(&["a"], &[("b", Some(5 * MINUTE + 10_000))]));
+    assert_eq!(pass(&mut tracker, "a", 7 * MINUTE), Some(7));
+    check(&tracker, 3..9, "C C C C Pa Pa");
+    // It comes back, and is waited for where it had left, as far as nothing is settled: minute 7.
+    only(&mut tracker, 7 * MINUTE + 1, &named_only(&["a", "b"]));
+    check(&tracker, 5..9, "C C Pa+b Pa+b");
+    pass(&mut tracker, "b", 8 * MINUTE);
+    pass(&mut tracker, "a", 8 * MINUTE);
+    check(&tracker, 5..9, "C C C Pa+b");
+}
+
+fn named_only(agents: &[&str]) -> Vec<Expectation> {
+    vec![named(agents)]
+}
+
+#[test]
+fn one_that_signs_off_without_having_read_everything_owes_it() {
+    let mut tracker = Tracker::default();
+    expect(&mut tracker, 0, &["a", "b"]);
+    pass(&mut tracker, "a", 5 * MINUTE);
+    pass(&mut tracker, "b", 3 * MINUTE);
+    only(&mut tracker, 5 * MINUTE + 40_000, &with_away(&["a"], &[("b", Some(5 * MINUTE + 10_000))]));
+    check(&tracker, 2..7, "C Pb Pb Pa+b Pa");
+}
+
+#[test]
+fn what_one_owes_that_vanished_is_complete_when_it_is_back_and_never_when_it_is_removed() {
+    let vanished = || {
+        let mut tracker = Tracker::default();
+        expect(&mut tracker, 0, &["a", "b"]);
+        pass(&mut tracker, "a", 20 * MINUTE);
+        pass(&mut tracker, "b", 5 * MINUTE);
+        // It expires: minutes to come do not wait for it.
+        only(&mut tracker, 15 * MINUTE, &with_away(&["a"], &[("b", None)]));
+        assert_eq!(pass(&mut tracker, "a", 21 * MINUTE), Some(21));
+        check(&tracker, 4..7, "C Pb Pb");
+        check(&tracker, 14..22, "Pb Pb C C C C C Pa");
+        tracker
+    };
+    let mut tracker = vanished();
+    only(&mut tracker, 22 * MINUTE, &named_only(&["a", "b"]));
+    check(&tracker, 14..23, "Pb Pb C C C C C Pa+b Pa+b");
+    assert_eq!(pass(&mut tracker, "b", 15 * MINUTE), Some(15));
+    check(&tracker, 4..6, "C C");
+    check(&tracker, 14..17, "C Pb C");
+    pass(&mut tracker, "b", 23 * MINUTE);
+    pass(&mut tracker, "a", 23 * MINUTE);
+    check(&tracker, 14..24, "C C C C C C C C C Pa+b");
+
+    let mut tracker = vanished();
+    only(&mut tracker, 22 * MINUTE, &named_only(&["a"]));
+    check(&tracker, 4..7, "C Nb Nb");
+    check(&tracker, 14..22, "Nb Nb C C C C C Pa");
+}
+
+#[test]
+fn a_lost_host_is_missed_by_its_own_keys_only() {
+    let there = |hosts: &[(&str, &str)]| Expectation {
+        columns: vec!["$host".into()],
+        agents: hosts.iter().map(|(id, host)| ExpectedAgent { id: agent(id), keys: vec![(*host).into()] }).collect(),
+        ..named(&[])
+    };
+    let mut tracker = Tracker::default();
+    let fleet = [("a", "h1"), ("b", "h2"), ("c", "h2")];
+    only(&mut tracker, MINUTE / 2, &[there(&fleet)]);
+    for (name, through) in [("a", 6), ("b", 6), ("c", 4)] {
+        pass(&mut tracker, name, MINUTE / 2);
+        pass(&mut tracker, name, through * MINUTE);
     }
+    let of = |tracker: &Tracker, host: Option<&str>| {
+        let track = Arc::clone(tracker.track(&key()).expect("tracked"));
+        let accepts = |keys: &[String]| host.is_none_or(|host| keys[0] == host);
+        let states = States::new(&track, LATER, &[], &accepts);
+        let state = |minute: i64| states.whole().state(minute * MINUTE).0.name()[..1].to_owned();
+        (1..7).map(state).collect::<String>()
+    };
+    check(&tracker, 1..7, "C C C Pc Pc Pa+b+c");
+    assert_eq!(of(&tracker, Some("h1")), "cccccp");
+    assert_eq!(of(&tracker, Some("h2")), "cccppp");
+    // Of a host that nobody is, that of the whole counts.
+    assert_eq!(of(&tracker, Some("h9")), of(&tracker, None));
+    // One leaves for good, another takes its host over: what was complete stays so.
+    only(&mut tracker, 6 * MINUTE + 1, &[there(&[("d", "h1"), ("b", "h2"), ("c", "h2")])]);
+    assert_eq!(of(&tracker, Some("h1")), "cccccn");
+    pass(&mut tracker, "c", 6 * MINUTE);
+    check(&tracker, 1..8, "C C C C C Na+b+c Pb+c+d");
+}
+
+#[test]
+fn what_a_manifest_of_before_says_is_understood() {
+    let text = r#"[["w/m", {"width":60000,"agents":{"a":{"since":60000,"through":240001},"b":{"since":120000,"through":null}},
+        "settled":120000,"complete":[[60000,120000]],"revised":[[60000,120000]],
+        "abandoned":[{"from":0,"until":60000,"agent":"x"}],"nameless":[[-60000,0]]}]]"#;
+    let key_text = serde_json::to_value(key()).expect("a key");
+    let mut value: serde_json::Value = serde_json::from_str(text).expect("JSON");
+    value[0][0] = key_text;
+    let stored: Stored = serde_json::from_value(value).expect("as it was stored");
+    let tracker = Tracker::from(stored);
+    check(&tracker, -2..4, "N N Nx R Pb Pb");
+    let mut tracker = tracker;
+    assert_eq!(pass(&mut tracker, "b", 200_000), Some(3));
+    check(&tracker, 0..4, "Nx R Nb Nb");
 }
 
 #[test]
@@ -228,7 +335,7 @@ fn a_window_names_some_of_many_and_counts_all() {
         pass(&mut tracker, name, 20 * MINUTE);
     }
     let track = tracker.track(&key()).expect("tracked");
-    let marks = Marks::new(track, MINUTE, LATER);
+    let marks = Marks::new(track, LATER);
     let one = marks.of(15 * MINUTE, 16 * MINUTE);
     assert_eq!((one.missing.len(), one.missing_count), (20, 4900));
     assert_eq!(marks.of(0, 11 * MINUTE).missing_count, 0);

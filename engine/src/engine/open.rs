@@ -13,6 +13,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use super::{QUEUE_KIB, Shared};
 use crate::block::{Block, read};
 use crate::committer;
+use crate::completeness::checkpoint;
 use crate::config::EngineConfig;
 use crate::error::{EngineError, Result};
 use crate::manifest::Manifest;
@@ -40,9 +41,10 @@ pub(super) fn open(
     let storage = Arc::new(Storage::local(&dir.join("blocks"))?);
     storage.reconcile(&manifest.blocks)?;
     series::file::delete_others(&dir, manifest.series_file)?;
+    checkpoint::delete_others(&dir, manifest.checkpoint)?;
     let index = series::file::load(&dir, manifest.series_file, manifest.series_stored, config.max_series)?;
-    let mut state =
-        State::new(index, manifest.sequences.clone(), manifest.completeness.clone(), Retention::new(&config));
+    let (sequences, tracker) = manifest.marks(&dir)?;
+    let mut state = State::new(index, sequences, tracker, Retention::new(&config));
     state.blocks = Arc::new(sound(&storage, &state, &mut manifest)?);
     let recovered = wal::recover(&dir.join("wal"), manifest.wal, |record| drop(state.apply(&record)))?;
     let wal = Wal::create(&dir.join("wal"), recovered.next, recovered.bytes)?;
@@ -72,6 +74,7 @@ pub(super) fn open(
         manifest: Mutex::new(manifest),
         leaving: Mutex::default(),
         turn: Semaphore::new(1),
+        expecting: tokio::sync::Mutex::default(),
         statements,
         flush_wanted: Notify::new(),
         compact_wanted: Notify::new(),

@@ -10,6 +10,7 @@ use super::blocking;
 use crate::block::write::BlockWriter;
 use crate::block::{BlockMeta, Row};
 use crate::committer::Request;
+use crate::completeness::checkpoint;
 use crate::engine::Shared;
 use crate::error::EngineError;
 use crate::series::file;
@@ -38,6 +39,7 @@ pub(crate) async fn flush(shared: &Arc<Shared>) -> Result<()> {
     }
     let written = blocks.clone();
     let (state, of_commit) = (Arc::clone(&frozen), Arc::clone(shared));
+    let checkpoint_before = shared.manifest.lock().unwrap_or_else(PoisonError::into_inner).checkpoint;
     let committed = shared
         .commit(move |manifest| {
             let (bytes, extent) = {
@@ -47,8 +49,9 @@ pub(crate) async fn flush(shared: &Arc<Shared>) -> Result<()> {
             manifest.series_file = file::append(&of_commit.dir, manifest.series_file, &bytes)?;
             manifest.series_stored = extent;
             manifest.wal = state.wal;
-            manifest.sequences = state.sequences.clone();
-            manifest.completeness = state.tracker.clone();
+            let number = manifest.checkpoint.unwrap_or(0) + 1;
+            checkpoint::store(&of_commit.dir, number, &state.sequences, &state.tracker)?;
+            manifest.set_checkpoint(number);
             manifest.blocks.extend(written);
             Ok(())
         })
@@ -65,6 +68,10 @@ pub(crate) async fn flush(shared: &Arc<Shared>) -> Result<()> {
     shared.replace_blocks(&[], blocks, |state| state.frozen = None);
     if let Some(error) = not_lasting {
         return Err(error.into());
+    }
+    if let Some(number) = checkpoint_before {
+        let dir = shared.dir.clone();
+        blocking(move || checkpoint::delete(&dir, number)).await?;
     }
     let dropped = ask(shared, |done| Request::DropBefore(frozen.wal.segment, done)).await?;
     shared.compact_wanted.notify_one();

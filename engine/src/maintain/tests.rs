@@ -41,8 +41,14 @@ async fn engine(dir: &Path, sequences: std::ops::RangeInclusive<u64>) -> Arc<Eng
             fields: vec!["*".into()],
             windows: vec![window],
         };
-        let batch =
-            Batch { agent: AgentId("a".into()), incarnation: 1, sequence, deltas: vec![delta], watermarks: Vec::new() };
+        let batch = Batch {
+            agent: AgentId("a".into()),
+            incarnation: 1,
+            sequence,
+            digest: 0,
+            deltas: vec![delta],
+            watermarks: Vec::new(),
+        };
         engine.take(batch).await.expect("taken");
         engine.flush().await.expect("flushed");
     }
@@ -72,8 +78,14 @@ async fn a_block_that_is_read_stays_until_its_reader_is_done() {
 async fn a_flush_that_fails_leaves_nothing_behind_and_is_tried_again() {
     let dir = tempfile::tempdir().expect("tempdir");
     let engine = engine(dir.path(), 1..=1).await;
-    let taken =
-        Batch { agent: AgentId("a".into()), incarnation: 1, sequence: 2, deltas: Vec::new(), watermarks: Vec::new() };
+    let taken = Batch {
+        agent: AgentId("a".into()),
+        incarnation: 1,
+        sequence: 2,
+        digest: 0,
+        deltas: Vec::new(),
+        watermarks: Vec::new(),
+    };
     engine.take(taken.clone()).await.expect("taken");
     // The manifest cannot be written where a directory is in its way.
     let obstacle = dir.path().join("manifest.new");

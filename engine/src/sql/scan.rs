@@ -28,7 +28,7 @@ use super::pushdown::TimeRange;
 use crate::block::merge::{Cursor, Merge};
 use crate::block::read::{BlockRows, Wanted};
 use crate::block::{Block, Row};
-use crate::completeness::{Track, nobody};
+use crate::completeness::StateSteps;
 use crate::engine::Shared;
 use crate::memtable::Window;
 use crate::series::Series;
@@ -63,10 +63,9 @@ struct Inner {
     places: Vec<Option<usize>>,
     field_count: usize,
     figures: bool,
-    track: Option<Arc<Track>>,
-    /// When the scan was planned, for windows that are in progress then.
-    now: i64,
-    width: i64,
+    states: StateSteps,
+    /// Where the states of each series are; the first where it is not named.
+    of_series: HashMap<u32, usize>,
     limit: Option<usize>,
     tables: Vec<u32>,
     partitions: Vec<Vec<Group>>,
@@ -116,7 +115,11 @@ impl WindowScan {
             |(place, (name, kind)): (usize, &(&str, PartialKind))| Some((state.index.field(name, *kind)?, place));
         let fields = names.iter().enumerate().filter_map(field).collect();
         let mut series = HashMap::new();
-        if outputs.iter().any(|output| matches!(output, Output::Key(_))) {
+        let width = snapshot.tables.first().map_or(1, |(_, width)| (*width).max(1));
+        let asked = outputs.iter().any(|output| matches!(output, Output::Completeness));
+        let track = snapshot.track.as_deref().filter(|_| asked);
+        let states = StateSteps::new(track, width, shared.clock.now().0);
+        if states.is_by_key() || outputs.iter().any(|output| matches!(output, Output::Key(_))) {
             for (table, _) in &snapshot.tables {
                 let of_table = state.index.select(*table, "", |_| true);
                 let shown = wanted.as_ref().map_or_else(|| of_table.clone(), |wanted| &of_table & wanted);
@@ -124,6 +127,8 @@ impl WindowScan {
             }
         }
         drop(state);
+        let place = |(id, series): (&u32, &Arc<Series>)| (*id, states.of(|column| series.value(column).map(|v| &**v)));
+        let of_series = if states.is_by_key() { series.iter().map(place).collect() } else { HashMap::new() };
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
             Partitioning::UnknownPartitioning(count),
@@ -138,9 +143,8 @@ impl WindowScan {
             field_count: names.len(),
             places,
             fields,
-            track: snapshot.track.clone(),
-            now: shared.clock.now().0,
-            width: snapshot.tables.first().map_or(0, |(_, width)| *width),
+            states,
+            of_series,
             tables: snapshot.tables.iter().map(|(table, _)| *table).collect(),
             schema,
             wanted,
@@ -316,12 +320,10 @@ impl Reader {
                 stat_column(stat, partials)
             }
             Output::Completeness => {
-                let now = self.inner.now;
-                let nobody = |time: &i64| nobody(*time, self.inner.width, now).0;
-                let track = self.inner.track.as_ref();
-                let state =
-                    |time: &i64| Some(track.map_or_else(|| nobody(time), |track| track.state(*time, now)).name());
-                Arc::new(windows.time.iter().map(state).collect::<StringArray>())
+                let states = &self.inner.states;
+                let of = |series: &u32| self.inner.of_series.get(series).copied().unwrap_or(0);
+                let state = |(time, series): (&i64, &u32)| Some(states.state(of(series), *time).name());
+                Arc::new(windows.time.iter().zip(&windows.series).map(state).collect::<StringArray>())
             }
         });
         let options = RecordBatchOptions::new().with_row_count(Some(whole));

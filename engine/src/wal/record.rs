@@ -1,4 +1,5 @@
-//! What a record of the log says: a batch, who is expected to contribute, or whose older windows are.
+//! What a record of the log says: a batch, who is expected to contribute, whose older windows are, or what can
+//! never be complete.
 //!
 //! The completeness of windows follows from these alone, so replaying them gives the same marks again.
 //! A record's first byte is its kind, the rest is protobuf.
@@ -8,14 +9,20 @@ use std::time::Duration;
 
 use nightjar_model::delta::{Batch, MonitorDelta, Watermark};
 use nightjar_model::names::{AgentId, MonitorKey};
-use nightjar_model::ports::Expectation;
+use nightjar_model::ports::{AgentGap, AwayAgent, Expectation, ExpectedAgent};
 use nightjar_model::protocol::{MAX_KEY_BYTES, MAX_UID_BYTES, decode_gathered, encode_gathered};
 use nightjar_model::{Error, Timestamp};
 use prost::Message;
 
+use crate::completeness::Change;
+use crate::completeness::checkpoint::{Strings, reason_number, reason_of};
+
 const BATCH: u8 = 1;
+/// Who is expected of all monitors: written before changes were.
 const EXPECT: u8 = 2;
 const CLAIM: u8 = 3;
+const CHANGE: u8 = 4;
+const GAP: u8 = 5;
 
 /// A record of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +37,8 @@ pub(crate) enum Body {
     Batch(Batch),
     Expect(Vec<Expectation>),
     Claim(Claim),
+    Change(Vec<Change>),
+    Gap(AgentGap),
 }
 
 /// What was stored under a monitor's name before windows had a uid is of this one.
@@ -63,6 +72,8 @@ struct BatchMessage {
     sequence: u64,
     #[prost(message, repeated, tag = "5")]
     parts: Vec<PartMessage>,
+    #[prost(fixed32, tag = "6")]
+    digest: u32,
 }
 
 /// What the batch has for one workspace: the protocol's `Gathered`.
@@ -94,6 +105,55 @@ struct ExpectedMessage {
     agents: Vec<String>,
 }
 
+#[derive(Clone, PartialEq, Message)]
+struct ChangesMessage {
+    #[prost(int64, tag = "1")]
+    at_ms: i64,
+    /// Agents, workspaces, columns and keys: one agent changes in many monitors.
+    #[prost(string, repeated, tag = "2")]
+    strings: Vec<String>,
+    #[prost(message, repeated, tag = "3")]
+    monitors: Vec<ChangeMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ChangeMessage {
+    #[prost(uint32, tag = "1")]
+    workspace: u32,
+    #[prost(string, tag = "2")]
+    monitor: String,
+    #[prost(uint64, tag = "3")]
+    width_ms: u64,
+    #[prost(uint32, repeated, tag = "4")]
+    columns: Vec<u32>,
+    #[prost(uint32, repeated, tag = "5")]
+    joined: Vec<u32>,
+    /// As many for each that joined as there are columns.
+    #[prost(uint32, repeated, tag = "6")]
+    keys: Vec<u32>,
+    #[prost(uint32, repeated, tag = "7")]
+    away: Vec<u32>,
+    /// For each that is away; 0 for one that went without a word.
+    #[prost(int64, repeated, tag = "8")]
+    left_ms: Vec<i64>,
+    #[prost(uint32, repeated, tag = "9")]
+    removed: Vec<u32>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct GapMessage {
+    #[prost(int64, tag = "1")]
+    at_ms: i64,
+    #[prost(string, tag = "2")]
+    agent: String,
+    #[prost(int64, optional, tag = "3")]
+    from_ms: Option<i64>,
+    #[prost(int64, tag = "4")]
+    until_ms: i64,
+    #[prost(uint32, tag = "5")]
+    reason: u32,
+}
+
 impl Record {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -122,6 +182,21 @@ impl Record {
                 };
                 message.encode_raw(&mut bytes);
             }
+            Body::Change(changes) => {
+                bytes.push(CHANGE);
+                changes_message(self.at, changes).encode_raw(&mut bytes);
+            }
+            Body::Gap(gap) => {
+                bytes.push(GAP);
+                let message = GapMessage {
+                    at_ms: self.at.0,
+                    agent: gap.agent.0.clone(),
+                    from_ms: gap.from.map(Timestamp::millis),
+                    until_ms: gap.until.0,
+                    reason: reason_number(gap.reason),
+                };
+                message.encode_raw(&mut bytes);
+            }
         }
         bytes
     }
@@ -143,6 +218,7 @@ impl Record {
                     agent: AgentId(message.agent),
                     incarnation: message.incarnation,
                     sequence: message.sequence,
+                    digest: message.digest,
                     deltas,
                     watermarks,
                 };
@@ -165,6 +241,22 @@ impl Record {
                 let message = ClaimMessage::decode(rest).map_err(|error| error.to_string())?;
                 let claim = Claim { monitor: MonitorKey::new(message.workspace, message.monitor), uid: message.uid };
                 Ok(Self { at: Timestamp(message.at_ms), body: Body::Claim(claim) })
+            }
+            CHANGE => {
+                let message = ChangesMessage::decode(rest).map_err(|error| error.to_string())?;
+                let changes = message.monitors.iter().map(|one| change_from(one, &message.strings));
+                let changes = changes.collect::<Option<_>>().ok_or("a change refers to what is not in it")?;
+                Ok(Self { at: Timestamp(message.at_ms), body: Body::Change(changes) })
+            }
+            GAP => {
+                let message = GapMessage::decode(rest).map_err(|error| error.to_string())?;
+                let gap = AgentGap {
+                    agent: AgentId(message.agent),
+                    from: message.from_ms.map(Timestamp),
+                    until: Timestamp(message.until_ms),
+                    reason: reason_of(message.reason).ok_or("a gap for an unknown reason")?,
+                };
+                Ok(Self { at: Timestamp(message.at_ms), body: Body::Gap(gap) })
             }
             other => Err(format!("a record of unknown kind {other}")),
         }
@@ -205,7 +297,59 @@ fn batch_message(at: Timestamp, batch: &Batch) -> BatchMessage {
         incarnation: batch.incarnation,
         sequence: batch.sequence,
         parts: encoded,
+        digest: batch.digest,
     }
+}
+
+fn changes_message(at: Timestamp, changes: &[Change]) -> ChangesMessage {
+    let mut strings = Strings::default();
+    let monitors = changes.iter().map(|change| {
+        let mut keys = Vec::new();
+        for agent in &change.joined {
+            // One key for each column, whatever came: it is read back by place.
+            let padded = (0..change.columns.len()).map(|place| agent.keys.get(place).map_or("", String::as_str));
+            keys.extend(padded.map(|key| strings.add(key)));
+        }
+        ChangeMessage {
+            workspace: strings.add(&change.monitor.workspace),
+            monitor: change.monitor.name.clone(),
+            width_ms: change.width.cast_unsigned(),
+            columns: change.columns.iter().map(|column| strings.add(column)).collect(),
+            joined: change.joined.iter().map(|agent| strings.add(&agent.id.0)).collect(),
+            keys,
+            away: change.away.iter().map(|away| strings.add(&away.id.0)).collect(),
+            left_ms: change.away.iter().map(|away| away.left_at.map_or(0, Timestamp::millis)).collect(),
+            removed: change.removed.iter().map(|agent| strings.add(&agent.0)).collect(),
+        }
+    });
+    let monitors = monitors.collect();
+    ChangesMessage { at_ms: at.0, strings: strings.into_listed(), monitors }
+}
+
+/// `None` for a reference to what is not there, or a width that no window has.
+fn change_from(message: &ChangeMessage, strings: &[String]) -> Option<Change> {
+    let text = |place: u32| strings.get(place as usize).cloned();
+    let agent = |place: u32| text(place).map(AgentId);
+    let width = i64::try_from(message.width_ms).ok().filter(|width| (1..=i64::from(u32::MAX)).contains(width))?;
+    let columns: Vec<String> = message.columns.iter().map(|place| text(*place)).collect::<Option<_>>()?;
+    let joined = message.joined.iter().enumerate().map(|(at, place)| {
+        let keys = message.keys.get(at * columns.len()..(at + 1) * columns.len())?;
+        let keys = keys.iter().map(|place| text(*place)).collect::<Option<_>>()?;
+        Some(ExpectedAgent { id: agent(*place)?, keys })
+    });
+    let joined = joined.collect::<Option<_>>()?;
+    let away = message.away.iter().enumerate().map(|(at, place)| {
+        let left = *message.left_ms.get(at)?;
+        Some(AwayAgent { id: agent(*place)?, left_at: (left != 0).then_some(Timestamp(left)) })
+    });
+    Some(Change {
+        monitor: MonitorKey::new(text(message.workspace)?, message.monitor.clone()),
+        width,
+        joined,
+        away: away.collect::<Option<_>>()?,
+        removed: message.removed.iter().map(|place| agent(*place)).collect::<Option<_>>()?,
+        columns,
+    })
 }
 
 /// Refuses what [`Record::decode`] would refuse: a record that cannot be read back must not be written.
@@ -242,6 +386,7 @@ mod tests {
     use nightjar_model::Decimal;
     use nightjar_model::delta::{Number, Partial, WindowDelta};
     use nightjar_model::partial::{TopRank, TopState};
+    use nightjar_model::query::IncompleteReason;
     use proptest::prelude::*;
 
     use super::*;
@@ -272,14 +417,14 @@ mod tests {
             let mut deltas = vec![delta("a", &a)];
             deltas.extend(two.then(|| delta("b", &b)));
             let watermarks = vec![Watermark { gap: Some(Timestamp(8)), ..Watermark::new(MonitorKey::new("a", "m"), Timestamp(7)) }];
-            let batch = Batch { agent: AgentId("x".into()), incarnation: 3, sequence, deltas, watermarks };
+            let batch = Batch { agent: AgentId("x".into()), incarnation: 3, sequence, digest: 9, deltas, watermarks };
             prop_assert!(check_batch(&batch).is_ok());
             let record = Record { at: Timestamp(5), body: Body::Batch(batch) };
             prop_assert_eq!(Record::decode(&record.encode()), Ok(record));
         }
 
         #[test]
-        fn garbage_is_an_error_not_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0u8..4) {
+        fn garbage_is_an_error_not_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0u8..6) {
             let _outcome = Record::decode(&bytes);
             let mut bytes = bytes;
             bytes.insert(0, kind);
@@ -300,6 +445,26 @@ mod tests {
         let expected = Expectation::new(MonitorKey::new("w", "m"), Duration::from_secs(60), agents);
         let record = Record { at: Timestamp(1), body: Body::Expect(vec![expected]) };
         assert_eq!(Record::decode(&record.encode()), Ok(record));
+        let change = |monitor: &str| Change {
+            monitor: MonitorKey::new("w", monitor),
+            width: 60_000,
+            columns: vec!["$host".into(), "$idc".into()],
+            joined: vec![ExpectedAgent { id: AgentId("a".into()), keys: vec!["h".into(), String::new()] }],
+            away: [None, Some(Timestamp(7))].map(|left_at| AwayAgent { id: AgentId("b".into()), left_at }).to_vec(),
+            removed: vec![AgentId("c".into())],
+        };
+        let record = Record { at: Timestamp(1), body: Body::Change(vec![change("m"), change("n")]) };
+        assert_eq!(Record::decode(&record.encode()), Ok(record));
+        let gap = AgentGap {
+            agent: AgentId("a".into()),
+            from: Some(Timestamp(0)),
+            until: Timestamp(9),
+            reason: IncompleteReason::RolledBack,
+        };
+        for gap in [gap.clone(), AgentGap { from: None, ..gap }] {
+            let record = Record { at: Timestamp(1), body: Body::Gap(gap) };
+            assert_eq!(Record::decode(&record.encode()), Ok(record));
+        }
     }
 
     #[test]
@@ -311,6 +476,7 @@ mod tests {
                 agent: AgentId("x".into()),
                 incarnation: 1,
                 sequence: 1,
+                digest: 0,
                 deltas: vec![delta],
                 watermarks: vec![],
             };

@@ -172,7 +172,8 @@ impl Fixture {
         let begun = self.engine().last_sequence(&id, BEGINNINGS).await.expect("known");
         let through = self.clock.now();
         let watermarks = monitors.iter().map(|m| Watermark::new((*m).clone(), through)).collect();
-        let batch = Batch { agent: id, incarnation: BEGINNINGS, sequence: begun + 1, deltas: vec![], watermarks };
+        let batch =
+            Batch { agent: id, incarnation: BEGINNINGS, sequence: begun + 1, digest: 0, deltas: vec![], watermarks };
         self.take(batch).await.expect("begun");
     }
 
@@ -231,7 +232,7 @@ pub(crate) fn lines(entries: &[(i64, &str, i64)]) -> MonitorDelta {
 }
 
 pub(crate) fn batch(agent: &str, sequence: u64, deltas: Vec<MonitorDelta>) -> Batch {
-    Batch { agent: AgentId(agent.into()), incarnation: 1, sequence, deltas, watermarks: Vec::new() }
+    Batch { agent: AgentId(agent.into()), incarnation: 1, sequence, digest: 0, deltas, watermarks: Vec::new() }
 }
 
 /// Read everything up to so many milliseconds after the epoch.

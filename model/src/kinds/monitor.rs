@@ -19,6 +19,7 @@ use crate::decimal::Decimal;
 use crate::delta::{LINES_FIELD, Number, Partial, PartialKind};
 use crate::names::column_name_problem;
 use crate::problem::Problems;
+use crate::protocol::capability;
 
 pub use service::{SUCCESS_FIELD, ServiceSpec};
 pub use strftime::{Field as StrftimeField, Item as StrftimeItem, Strftime};
@@ -304,6 +305,16 @@ impl MonitorSpec {
             }
         }
         fields
+    }
+
+    /// What an agent must be able to do to collect it, beyond the protocol's version 0
+    /// ([`capability`]).
+    pub fn needs(&self) -> Vec<&'static str> {
+        match self.kind {
+            MonitorType::Minute | MonitorType::MinuteMultiKey => Vec::new(),
+            MonitorType::Second | MonitorType::SecondMultiKey => vec![capability::SECOND],
+            MonitorType::ServiceMetrics => vec![capability::SERVICE_METRICS],
+        }
     }
 
     /// The columns it groups by that are fixed for an agent, such as `$host`.

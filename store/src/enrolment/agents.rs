@@ -45,6 +45,7 @@ pub(super) async fn enrol(
             facts: facts_text.clone(),
             enrolled_at: now.millis(),
             last_seen_at: None,
+            left_at: None,
         };
         agents::Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
         let actor = Actor { name: format!("agent:{id}"), address: address.map(str::to_owned) };
@@ -72,13 +73,26 @@ pub(super) async fn seen(shared: &Shared, id: &AgentId, facts: &AgentFacts, at: 
     let facts = write_facts(facts)?;
     let row = agents::Entity::find_by_id(&id.0).one(shared.database.read()).await?.ok_or_else(unknown)?;
     let lately = row.last_seen_at.is_some_and(|last| at.since(Timestamp(last)) < SIGHT_NOTED);
-    if lately && row.facts == facts {
+    if lately && row.facts == facts && row.left_at.is_none() {
         return Ok(());
     }
     transaction!(shared.database, "agent-seen", |tx| {
         let noted = agents::Entity::update_many()
             .col_expr(Column::Facts, Expr::value(facts.clone()))
             .col_expr(Column::LastSeenAt, Expr::value(at.millis()))
+            .col_expr(Column::LeftAt, Expr::value(None::<i64>))
+            .filter(Column::Id.eq(&id.0))
+            .exec(tx)
+            .await?;
+        if noted.rows_affected == 1 { Ok(()) } else { Err(unknown()) }
+    })
+}
+
+pub(super) async fn left(shared: &Shared, id: &AgentId, at: Timestamp) -> Result<()> {
+    transaction!(shared.database, "agent-left", |tx| {
+        let noted = agents::Entity::update_many()
+            .col_expr(Column::LastSeenAt, Expr::value(at.millis()))
+            .col_expr(Column::LeftAt, Expr::value(at.millis()))
             .filter(Column::Id.eq(&id.0))
             .exec(tx)
             .await?;
@@ -116,6 +130,7 @@ fn record(row: Model) -> Result<AgentRecord> {
         workspace: row.workspace,
         enrolled_at: Timestamp(row.enrolled_at),
         last_seen_at: row.last_seen_at.map(Timestamp),
+        left_at: row.left_at.map(Timestamp),
     })
 }
 

@@ -13,6 +13,7 @@ pub struct Model {
     pub facts: String,
     pub enrolled_at: i64,
     pub last_seen_at: Option<i64>,
+    pub left_at: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -66,6 +66,8 @@ pub(crate) struct AgentCounts {
     abnormal: u32,
     clock_skew: u32,
     lost: u32,
+    /// They signed off: nobody waits for them.
+    left: u32,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -101,6 +103,7 @@ async fn overview(State(shared): State<Arc<Shared>>, Path(ws): Path<String>) -> 
             AgentHealth::Abnormal => agents.abnormal += 1,
             AgentHealth::ClockSkew => agents.clock_skew += 1,
             AgentHealth::Lost => agents.lost += 1,
+            AgentHealth::Left => agents.left += 1,
         }
     }
     let firing_now = alerts(

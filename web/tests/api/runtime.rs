@@ -32,7 +32,8 @@ async fn a_workspace_at_a_glance() {
             "healthy": 0,
             "abnormal": 0,
             "clock_skew": 0,
-            "lost": 1
+            "lost": 1,
+            "left": 0
           },
           "firing": {
             "P0": 1,

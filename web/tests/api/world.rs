@@ -306,6 +306,10 @@ impl AgentRegistry for World {
         Err(Error::internal("agents do not connect over HTTP"))
     }
 
+    async fn left(&self, _id: &AgentId, _at: Timestamp) -> Result<()> {
+        unreachable!("the API says nothing of this")
+    }
+
     async fn seen(&self, _id: &AgentId, _facts: &AgentFacts, _at: Timestamp) -> Result<()> {
         Ok(())
     }
@@ -520,6 +524,7 @@ impl Fleet for World {
             reasons: Vec::new(),
             enrolled_at: NOW,
             last_seen_at: None,
+            left_at: None,
             clock_skew_ms: 0,
             config_applied: None,
             config_wanted: "1".into(),

@@ -1502,6 +1502,11 @@ export interface components {
             clock_skew: number;
             /** Format: int32 */
             lost: number;
+            /**
+             * Format: int32
+             * @description They signed off: nobody waits for them.
+             */
+            left: number;
         };
         /** @description What an agent says of itself. */
         AgentFacts: {
@@ -1531,7 +1536,7 @@ export interface components {
             };
         };
         /** @enum {string} */
-        AgentHealth: "healthy" | "abnormal" | "clock_skew" | "lost";
+        AgentHealth: "healthy" | "abnormal" | "clock_skew" | "lost" | "left";
         /** @description An enrolled agent; the server gives it at enrolment. */
         AgentId: string;
         /** @description An agent's self-metrics. */
@@ -1609,6 +1614,7 @@ export interface components {
             reasons: string[];
             enrolledAt: components["schemas"]["Timestamp"];
             lastSeenAt?: null | components["schemas"]["Timestamp"];
+            leftAt?: null | components["schemas"]["Timestamp"];
             /** Format: int64 */
             clockSkewMs: number;
             /** @description Configuration in force on the agent, and the one it should have. */
@@ -2036,6 +2042,7 @@ export interface components {
                 reasons: string[];
                 enrolledAt: components["schemas"]["Timestamp"];
                 lastSeenAt?: null | components["schemas"]["Timestamp"];
+                leftAt?: null | components["schemas"]["Timestamp"];
                 /** Format: int64 */
                 clockSkewMs: number;
                 /** @description Configuration in force on the agent, and the one it should have. */

@@ -76,7 +76,7 @@ export type Selection = Schemas['Selection'];
 export type PickSuggestion = Schemas['PickSuggestion'];
 
 export type AgentHealth = Schemas['AgentHealth'];
-export const HEALTHS: readonly AgentHealth[] = ['healthy', 'abnormal', 'clock_skew', 'lost'];
+export const HEALTHS: readonly AgentHealth[] = ['healthy', 'abnormal', 'clock_skew', 'lost', 'left'];
 export type AgentView = Schemas['AgentView'];
 export type AgentTask = Exclude<Schemas['AgentTask'], { try_monitor: unknown }>;
 

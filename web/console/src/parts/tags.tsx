@@ -12,7 +12,7 @@ export function LevelTag({ level }: { level: Level }) {
   return <Tag color={LEVEL_COLOURS[level]}>{level}</Tag>;
 }
 
-export const HEALTH_COLOURS: Record<AgentHealth, string> = { healthy: 'green', abnormal: 'red', clock_skew: 'orange', lost: 'default' };
+export const HEALTH_COLOURS: Record<AgentHealth, string> = { healthy: 'green', abnormal: 'red', clock_skew: 'orange', lost: 'default', left: 'default' };
 
 export function HealthTag({ health, reasons = [] }: { health: AgentHealth; reasons?: string[] }) {
   const { t } = useTranslation();

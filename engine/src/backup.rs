@@ -1,0 +1,133 @@
+//! Copying an engine's directory while an engine uses it.
+//!
+//! Nothing that a manifest names is changed or deleted before another manifest took its place. So what was
+//! copied between two looks at one manifest belongs together: a copy that another manifest came into is begun
+//! again, and takes over what it has of files that never change.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nightjar_model::{Error, Result};
+
+use crate::error::EngineError;
+use crate::manifest;
+
+/// With what is copied already taken over, each attempt is shorter than the one before.
+const ATTEMPTS: u32 = 100;
+const BLOCKS: &str = "blocks";
+const LOG: &str = "wal";
+
+/// Copies the engine's directory `from` into `into`, which is made. The copy is as after a crash at some moment
+/// while this ran: what was acknowledged before is in it.
+///
+/// # Errors
+/// What cannot be read or written; `Unavailable` if the directory never stood still.
+pub fn copy(from: &Path, into: &Path) -> Result<()> {
+    for folder in [into.to_owned(), into.join(BLOCKS), into.join(LOG)] {
+        fs::create_dir_all(&folder).map_err(EngineError::io("make", folder))?;
+    }
+    for _ in 0..ATTEMPTS {
+        let before = read_manifest(from)?;
+        copy_all(from, into)?;
+        if read_manifest(from)? != before {
+            continue;
+        }
+        let path = into.join(manifest::NAME);
+        match before {
+            Some(bytes) => write(&path, &bytes)?,
+            // Nothing was ever flushed: everything is in the log.
+            None => drop(fs::remove_file(&path)),
+        }
+        for folder in [into.join(BLOCKS), into.join(LOG), into.to_owned()] {
+            File::open(&folder).and_then(|dir| dir.sync_all()).map_err(EngineError::io("sync", folder))?;
+        }
+        return Ok(());
+    }
+    Err(Error::unavailable(format!("{} changes faster than it can be copied", from.display())))
+}
+
+fn read_manifest(dir: &Path) -> Result<Option<Vec<u8>>, EngineError> {
+    let path = dir.join(manifest::NAME);
+    match fs::read(&path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(EngineError::Io { what: "read", path, source }),
+    }
+}
+
+fn copy_all(from: &Path, into: &Path) -> Result<(), EngineError> {
+    // Blocks never change: one of the same length is the same.
+    let blocks = list(&from.join(BLOCKS))?;
+    remove_others(&into.join(BLOCKS), &blocks)?;
+    for path in &blocks {
+        let copied = into.join(BLOCKS).join(name(path));
+        let length = |path: &Path| fs::metadata(path).ok().map(|meta| meta.len());
+        if length(&copied).is_none() || length(&copied) != length(path) {
+            copy_file(path, &copied)?;
+        }
+    }
+    // The newest segment of the log first: when an older one is copied, it is not written to any more.
+    let log = list(&from.join(LOG))?;
+    remove_others(&into.join(LOG), &log)?;
+    for path in log.iter().rev() {
+        copy_file(path, &into.join(LOG).join(name(path)))?;
+    }
+    let others: Vec<PathBuf> = list(from)?.into_iter().filter(|path| is_kept(&name(path))).collect();
+    for path in &others {
+        copy_file(path, &into.join(name(path)))?;
+    }
+    let copied = list(into)?.into_iter().filter(|path| is_kept(&name(path)));
+    for stale in copied.filter(|path| !others.iter().any(|other| name(other) == name(path))) {
+        fs::remove_file(&stale).map_err(EngineError::io("delete", stale))?;
+    }
+    Ok(())
+}
+
+/// The manifest comes last, a lock is of a process, and what ends so is not finished.
+fn is_kept(name: &str) -> bool {
+    name != manifest::NAME && name != "lock" && !name.ends_with(".new")
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Its files, by name; none if it is not there.
+fn list(dir: &Path) -> Result<Vec<PathBuf>, EngineError> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(EngineError::Io { what: "list", path: dir.to_owned(), source }),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(EngineError::io("list", dir))?.path();
+        // One that is gone by now is in no manifest.
+        if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file()) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn remove_others(dir: &Path, kept: &[PathBuf]) -> Result<(), EngineError> {
+    for path in list(dir)?.into_iter().filter(|path| !kept.iter().any(|other| name(other) == name(path))) {
+        fs::remove_file(&path).map_err(EngineError::io("delete", path))?;
+    }
+    Ok(())
+}
+
+fn copy_file(from: &Path, to: &Path) -> Result<(), EngineError> {
+    match fs::copy(from, to) {
+        Ok(_) => File::open(to).and_then(|file| file.sync_all()).map_err(EngineError::io("sync", to)),
+        // Deleted since it was listed: the manifest is another one by now, or it was in none.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(EngineError::Io { what: "copy", path: from.to_owned(), source }),
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), EngineError> {
+    fs::write(path, bytes).and_then(|()| File::open(path)?.sync_all()).map_err(EngineError::io("write", path))
+}
