@@ -12,9 +12,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use nightjar_engine::{Engine, EngineConfig};
 use nightjar_model::delta::{Batch, Watermark};
-use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::{AgentId, MonitorKey};
-use nightjar_model::ports::{Expectation, ExpectedAgent, Intake, MonitorCatalog, WindowReader};
+use nightjar_model::ports::{DefinedMonitor, Expectation, ExpectedAgent, Intake, MonitorCatalog, WindowReader};
 use nightjar_model::{Clock, Result, Timestamp};
 
 const EPOCH: i64 = 1_769_846_400_000;
@@ -33,7 +32,7 @@ struct Nothing;
 
 #[async_trait]
 impl MonitorCatalog for Nothing {
-    async fn monitors(&self, _: &str) -> Result<Vec<(String, Arc<MonitorSpec>)>> {
+    async fn monitors(&self, _: &str) -> Result<Vec<DefinedMonitor>> {
         Ok(Vec::new())
     }
 }
@@ -86,7 +85,9 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     engine.expect(expectations(&monitors, 0..agents)).await?;
     println!(
         "expect {agents} agents × {} monitors: {:.0} ms, {} bytes of log",
-        monitors.len(), started.elapsed().as_secs_f64() * 1e3, log() - before
+        monitors.len(),
+        started.elapsed().as_secs_f64() * 1e3,
+        log() - before
     );
 
     let mut sequences = vec![0_u64; agents];
@@ -120,7 +121,8 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let progress = engine.progress(&monitors[0]).await?;
     assert_eq!(progress.expected, agents);
 
-    for (what, fleet) in [("one comes", 0..agents + 1), ("one goes", 1..agents + 1), ("the same again", 1..agents + 1)] {
+    for (what, fleet) in [("one comes", 0..agents + 1), ("one goes", 1..agents + 1), ("the same again", 1..agents + 1)]
+    {
         let before = log();
         let started = Instant::now();
         engine.expect(expectations(&monitors, fleet)).await?;
