@@ -39,6 +39,8 @@ const BUDGET_BYTES: usize = 8 << 20;
 const MAX_PENDING_KEYS: usize = 20_000;
 /// With so many records waiting for the server, flushes are made rarer: fewer records of the same windows.
 const MANY_UNACKED: u64 = 256;
+/// So many files of each monitor are told by device and inode.
+const FILES_TOLD: usize = 16;
 const SLOW_FLUSH: Duration = Duration::from_secs(15);
 const MINUTE: Duration = Duration::from_secs(60);
 /// Between two flushes of an agent that has just begun or is behind, at least.
@@ -257,8 +259,10 @@ impl Gatherer {
         let mut monitors: Vec<_> =
             self.monitors.iter().flatten().map(|m| m.report(self.tailer.files_of(&m.name))).collect();
         monitors.extend(self.refused.iter().map(|(name, (count, why))| monitors::refused_report(name, *count, why)));
-        let paused = self.paused;
-        self.shared.report(Reports { monitors, paused });
+        let on_disk =
+            self.monitors.iter().flatten().map(|m| (m.name.clone(), self.tailer.on_disk(&m.name, FILES_TOLD)));
+        let (on_disk, paused) = (on_disk.collect(), self.paused);
+        self.shared.report(Reports { monitors, on_disk, paused });
     }
 }
 

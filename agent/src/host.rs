@@ -47,6 +47,11 @@ fn address_towards(server: SocketAddr) -> Option<String> {
     Some(socket.local_addr().ok()?.ip().to_string())
 }
 
+/// Of the kernel's start; the same for all containers of a host. Empty where it cannot be read.
+pub(crate) fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+}
+
 fn os_name() -> Option<String> {
     let text = fs::read_to_string("/etc/os-release").ok()?;
     let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;

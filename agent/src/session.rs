@@ -9,12 +9,13 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nightjar_model::Secret;
-use nightjar_model::agents::AgentFacts;
+use nightjar_model::agents::{AgentFacts, MonitorReport};
 use nightjar_model::names::AgentId;
 use nightjar_model::protocol::wire::agents_client::AgentsClient;
 use nightjar_model::protocol::wire::{self, from_agent, to_agent};
@@ -32,7 +33,7 @@ use self::outbox::Outbox;
 pub(crate) use self::tasks::TaskRunner;
 use crate::durable::write_whole;
 use crate::error::AgentError;
-use crate::host::{put_zone, self_report};
+use crate::host::{boot_id, put_zone, self_report};
 use crate::identity::Identity;
 use crate::journal::{JournalError, Remembered, Resume};
 use crate::shared::{Applied, Configuration, Shared};
@@ -297,6 +298,7 @@ impl Session {
             capabilities: capability::ALL.map(str::to_owned).to_vec(),
             gap: gap.map(|(from_ms, until_ms)| wire::Gap { from_ms, until_ms }),
             run: self.run,
+            boot_id: boot_id(),
         }
     }
 
@@ -312,6 +314,12 @@ impl Session {
         }
         self.shared.configure(configuration);
     }
+}
+
+fn wire_report(report: &MonitorReport, on_disk: &BTreeMap<String, Vec<(u64, u64)>>) -> wire::MonitorReport {
+    let files = on_disk.get(&report.monitor).into_iter().flatten();
+    let on_disk = files.map(|(device, inode)| wire::FileOnDisk { device: *device, inode: *inode }).collect();
+    wire::MonitorReport { on_disk, ..report.into() }
 }
 
 /// Sends unless the outgoing queue is full or closed.
@@ -445,7 +453,7 @@ impl Conversation<'_> {
         let stats = shared.journal().stats();
         let heartbeat = wire::Heartbeat {
             now_ms: shared.clock.now().millis(),
-            monitors: reports.monitors.iter().map(Into::into).collect(),
+            monitors: reports.monitors.iter().map(|report| wire_report(report, &reports.on_disk)).collect(),
             process: Some((&self_report(stats, reports.paused)).into()),
         };
         send(&self.out, from_agent::Body::Heartbeat(heartbeat));

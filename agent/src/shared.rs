@@ -51,6 +51,8 @@ pub(crate) struct Refusal {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reports {
     pub(crate) monitors: Vec<MonitorReport>,
+    /// Device and inode of some of the files that each monitor reads.
+    pub(crate) on_disk: BTreeMap<String, Vec<(u64, u64)>>,
     pub(crate) paused: bool,
 }
 

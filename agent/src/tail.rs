@@ -294,6 +294,17 @@ impl Tailer {
         self.files.values().filter(|file| file.has(monitor) && !matches!(file.place, Place::Missing(_))).count() as u32
     }
 
+    /// Device and inode of files that this monitor reads, at most `limit`: those that sort first.
+    pub fn on_disk(&self, monitor: &str, limit: usize) -> Vec<(u64, u64)> {
+        let reads = |file: &&TailFile| file.has(monitor) && !matches!(file.place, Place::Missing(_));
+        let mut found: Vec<(u64, u64)> =
+            self.files.values().filter(reads).map(|file| (file.id.device, file.id.inode)).collect();
+        found.sort_unstable();
+        found.dedup();
+        found.truncate(limit);
+        found
+    }
+
     /// What changed since it was last asked, to be journalled with what was counted meanwhile.
     pub fn take_changes(&mut self) -> PositionChanges {
         let changed = std::mem::take(&mut self.changed);

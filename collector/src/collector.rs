@@ -158,7 +158,7 @@ impl Collector {
         }
     }
 
-    fn live_agents(&self) -> MutexGuard<'_, HashMap<AgentId, Arc<Live>>> {
+    pub(crate) fn live_agents(&self) -> MutexGuard<'_, HashMap<AgentId, Arc<Live>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -71,7 +71,7 @@ impl Collector {
         };
         let config_wanted = match &state.config_sent {
             // Without what it cannot collect.
-            Some((version, _)) if !state.beyond.is_empty() => version.clone(),
+            Some((version, _)) if !state.beyond.is_empty() || !state.excluded.is_empty() => version.clone(),
             _ => self.plan.borrow().config_of(&record.id, &record.workspace, &state.facts).version.clone(),
         };
         let left_at = state.left.map(|left| left.at).or(record.left_at).filter(|_| !connected);
@@ -161,6 +161,13 @@ fn judge(state: &State, connected: bool, config_wanted: &str, now: Timestamp) ->
     }
     for monitor in &state.beyond {
         reasons.push(format!("its version cannot collect monitor `{monitor}`: upgrade it"));
+    }
+    for (monitor, excluded) in &state.excluded {
+        reasons.push(format!(
+            "agent {} on {} reads the same files of monitor `{monitor}` on the same machine and counts them; this one \
+             does not. Stop one of them",
+            excluded.by, excluded.host
+        ));
     }
     if let Some((at, host)) = &state.copied
         && now.since(*at) < TOLD_FOR

@@ -153,7 +153,12 @@ impl Plan {
     }
 
     /// Enabled monitors and the agents that contribute to each, or would if they were there.
-    pub(crate) fn expectations(&self, agents: &[(AgentRecord, Presence)]) -> Vec<Expectation> {
+    /// `is_off` says which of them is taken off a monitor for another agent.
+    pub(crate) fn expectations(
+        &self,
+        agents: &[(AgentRecord, Presence)],
+        is_off: impl Fn(&AgentId, &str) -> bool,
+    ) -> Vec<Expectation> {
         let mut of_workspace: HashMap<&str, Vec<&(AgentRecord, Presence)>> = HashMap::new();
         for agent in agents {
             of_workspace.entry(agent.0.workspace.as_str()).or_default().push(agent);
@@ -173,7 +178,7 @@ impl Plan {
                 let mut one = Expectation::new(MonitorKey::new(workspace.clone(), name.clone()), spec.width(), []);
                 for (agent, presence) in fleet {
                     let AgentFacts { labels, hostname, ip, .. } = &agent.facts;
-                    if !spec.wants(labels, hostname) {
+                    if !spec.wants(labels, hostname) || is_off(&agent.id, name) {
                         continue;
                     }
                     expect(&mut one, agent, presence, || {
@@ -280,7 +285,15 @@ impl Collector {
         let now = self.clock.now();
         let agents: Vec<(AgentRecord, Presence)> =
             agents.into_iter().map(|agent| (self.presence(&agent, now), agent)).map(|(p, agent)| (agent, p)).collect();
-        self.intake.expect(plan.expectations(&agents)).await?;
+        let presence: HashMap<&AgentId, Presence> = agents.iter().map(|(agent, here)| (&agent.id, *here)).collect();
+        let off: HashMap<&AgentId, BTreeSet<String>> = (agents.iter())
+            .map(|(agent, _)| (&agent.id, self.still_excluded(&agent.id, |other| presence.get(other).copied())))
+            .filter(|(_, monitors)| !monitors.is_empty())
+            .collect();
+        let is_off = |agent: &AgentId, monitor: &str| off.get(agent).is_some_and(|off| off.contains(monitor));
+        let expected = plan.expectations(&agents, is_off);
+        drop((presence, off));
+        self.intake.expect(expected).await?;
         let there = agents.into_iter().filter(|(_, presence)| *presence == Presence::There);
         let fleet = there.map(|(agent, _)| {
             let config = plan.config(&agent.workspace, &agent.facts);
@@ -384,7 +397,7 @@ mod tests {
             (agent("4", "default", "trade"), Presence::Left(Timestamp(7))),
             (agent("5", "default", "trade"), Presence::Expired),
         ];
-        let expected = plan.expectations(&agents);
+        let expected = plan.expectations(&agents, |_, _| false);
         let names: Vec<&str> = expected.iter().map(|expectation| expectation.monitor.name.as_str()).collect();
         let one = ExpectedAgent { id: AgentId("1".to_owned()), keys: vec![] };
         // Who has something to collect also says what it read, and what it could not use.

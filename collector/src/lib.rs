@@ -17,6 +17,7 @@
 mod admit;
 mod collector;
 mod config;
+mod doubles;
 mod fleet;
 mod hand_out;
 mod incoming;

@@ -2,6 +2,7 @@
 //! it last said.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nightjar_model::agents::{AgentFacts, AgentRecord, AgentSelf, MonitorReport};
@@ -13,6 +14,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use crate::doubles::Excluded;
 use crate::refusal::Refusal;
 
 /// Monitors of which it is kept that an agent sends them without being asked.
@@ -31,6 +33,13 @@ pub(crate) struct Live {
     pub(crate) run: u64,
     /// What it can do beyond the protocol's version 0.
     pub(crate) capabilities: BTreeSet<String>,
+    pub(crate) boot_id: String,
+    pub(crate) enrolled_at: Timestamp,
+    pub(crate) connected_at: Timestamp,
+    /// Whether another agent of its workspace was ever seen on its host.
+    pub(crate) has_neighbours: AtomicBool,
+    /// Its configuration is to be another one though the plan is the same.
+    pub(crate) reconfigure: Notify,
     /// Told whenever something is heard of it.
     pub(crate) heard: Notify,
     /// Cancelled once the session has touched the intake for the last time.
@@ -55,6 +64,12 @@ pub(crate) struct State {
     pub(crate) why_ended: Option<Refusal>,
     pub(crate) seen_stored_at: Option<Timestamp>,
     pub(crate) left: Option<SignedOff>,
+    /// Device and inode of files that it reads, by monitor.
+    pub(crate) reads: BTreeMap<String, Vec<(u64, u64)>>,
+    /// The earliest window of each monitor that it sent since it connected.
+    pub(crate) earliest: BTreeMap<String, Timestamp>,
+    /// Monitors that it is taken off, as another agent on its host reads the same.
+    pub(crate) excluded: BTreeMap<String, Excluded>,
     /// Another agent came with its identity: when, and from which host.
     pub(crate) copied: Option<(Timestamp, String)>,
     /// Monitors that want it and that it cannot collect.
@@ -103,6 +118,11 @@ impl Live {
             outbox,
             run: hello.run,
             capabilities: hello.capabilities.iter().take(MAX_CAPABILITIES).cloned().collect(),
+            boot_id: hello.boot_id.clone(),
+            enrolled_at: agent.enrolled_at,
+            connected_at: now,
+            has_neighbours: AtomicBool::new(false),
+            reconfigure: Notify::new(),
             heard: Notify::new(),
             cancel: CancellationToken::new(),
             ended: CancellationToken::new(),

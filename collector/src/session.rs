@@ -38,6 +38,8 @@ const REPLACE_WITHIN: Duration = Duration::from_secs(30);
 const SEEN_EVERY: Duration = Duration::from_secs(30);
 /// Monitors that one heartbeat reports on at most.
 const MAX_REPORTS: usize = 10_000;
+/// Files of a monitor that it tells at most.
+const MAX_FILES: usize = 16;
 
 pub(crate) struct Session {
     collector: Arc<Collector>,
@@ -120,7 +122,9 @@ impl Session {
         if !hello.config_version.is_empty() {
             live.state().config_applied = Some(hello.config_version.clone());
         }
-        if let Some(older) = self.collector.install(&live) {
+        let before = self.collector.install(&live);
+        self.collector.settle_doubles(&live, before.as_deref());
+        if let Some(older) = before {
             older.end_with(Refusal::Replaced);
             // Until it has let go of the intake, what it has taken is not settled.
             if timeout(REPLACE_WITHIN, older.ended.cancelled()).await.is_err() {
@@ -180,7 +184,7 @@ impl Session {
             // There is nothing that could have been lost.
             return Ok(());
         }
-        let gap = AgentGap { agent: live.id.clone(), from, until, reason: IncompleteReason::RolledBack };
+        let gap = AgentGap { agent: live.id.clone(), monitor: None, from, until, reason: IncompleteReason::RolledBack };
         self.collector.intake.note_gap(gap).await?;
         metrics::counter!("nightjar_collector_rolled_back_total").increment(1);
         tracing::warn!(
@@ -231,6 +235,7 @@ impl Session {
                     open.plan = plans.borrow_and_update().clone();
                     open.push_config().await?;
                 }
+                () = live.reconfigure.notified() => open.push_config().await?,
                 message = timeout(SILENCE, self.inbound.message()) => {
                     let message = message.map_err(|_elapsed| Refusal::Silent(SILENCE.as_secs()))?;
                     match message.map_err(broken)? {
@@ -259,7 +264,10 @@ impl Open {
         self.live.heard.notify_waiters();
         match message.body {
             Some(from_agent::Body::Record(record)) => self.take(record).await?,
-            Some(from_agent::Body::Heartbeat(heartbeat)) => self.heartbeat(heartbeat, now),
+            Some(from_agent::Body::Heartbeat(heartbeat)) => {
+                self.heartbeat(heartbeat, now);
+                self.collector.part_doubles(&self.live).await?;
+            }
             Some(from_agent::Body::ConfigAck(ack)) => self.config_acknowledged(ack),
             Some(from_agent::Body::TaskAnswer(answer)) => self.answered(answer),
             Some(from_agent::Body::Hello(_)) => return Err(Refusal::Malformed("a second hello".to_owned())),
@@ -277,6 +285,11 @@ impl Open {
     fn heartbeat(&self, heartbeat: wire::Heartbeat, now: Timestamp) {
         let mut state = self.live.state();
         state.skew_ms = heartbeat.now_ms.saturating_sub(now.0);
+        let reads = heartbeat.monitors.iter().take(MAX_REPORTS).map(|report| {
+            let files = report.on_disk.iter().take(MAX_FILES).map(|file| (file.device, file.inode));
+            (report.monitor.clone(), files.collect())
+        });
+        state.reads = reads.collect();
         state.monitors = heartbeat.monitors.into_iter().take(MAX_REPORTS).map(MonitorReport::from).collect();
         state.process = heartbeat.process.unwrap_or_default().into();
     }
@@ -333,10 +346,9 @@ impl Open {
         let (config, known) = {
             let mut state = self.live.state();
             let planned = self.plan.config_of(&self.live.id, &self.live.workspace, &state.facts);
-            let (config, beyond) = within(planned, |monitor| {
-                self.plan.can_collect(&self.live.workspace, monitor, &self.live.capabilities)
-            });
-            state.beyond = beyond;
+            let can = |monitor: &str| self.plan.can_collect(&self.live.workspace, monitor, &self.live.capabilities);
+            state.beyond = planned.monitors.iter().map(|m| &m.name).filter(|name| !can(name)).cloned().collect();
+            let config = without(planned, |monitor| !can(monitor) || state.excluded.contains_key(monitor));
             let known = match &state.config_sent {
                 Some((version, _)) => *version == config.version,
                 None => state.config_applied.as_ref() == Some(&config.version),
@@ -361,17 +373,17 @@ impl Open {
     }
 }
 
-/// The configuration without the monitors that the agent cannot collect, and which those are.
-fn within(planned: Arc<wire::Config>, can: impl Fn(&str) -> bool) -> (Arc<wire::Config>, Vec<String>) {
-    let beyond: Vec<String> =
-        planned.monitors.iter().map(|monitor| &monitor.name).filter(|name| !can(name)).cloned().collect();
-    if beyond.is_empty() {
-        return (planned, beyond);
+/// The configuration without some of its monitors.
+fn without(planned: Arc<wire::Config>, leave_out: impl Fn(&str) -> bool) -> Arc<wire::Config> {
+    let (left_out, monitors): (Vec<_>, Vec<_>) = planned.monitors.iter().partition(|monitor| leave_out(&monitor.name));
+    if left_out.is_empty() {
+        return planned;
     }
-    let monitors = planned.monitors.iter().filter(|monitor| can(&monitor.name)).cloned().collect();
-    // Another version than that of the whole: once it can collect all, it is sent all.
-    let version = format!("{}-{}", planned.version, beyond.len());
-    (Arc::new(wire::Config { version, monitors }), beyond)
+    // Another version than that of the whole: once it is to collect all, it is sent all.
+    let mut names = crc32fast::Hasher::new();
+    left_out.iter().for_each(|monitor| names.update(format!("{}\n", monitor.name).as_bytes()));
+    let version = format!("{}-{:08x}", planned.version, names.finalize());
+    Arc::new(wire::Config { version, monitors: monitors.into_iter().cloned().collect() })
 }
 
 /// Says goodbye, with the reason where there is one.

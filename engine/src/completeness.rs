@@ -144,10 +144,11 @@ impl Tracker {
         Arc::make_mut(track).watermark(agent, told).map(Timestamp)
     }
 
-    /// Notes that windows of an agent are lost, of every monitor that it contributes to.
+    /// Notes that windows of an agent are lost, of one monitor or of every one that it contributes to.
     pub(crate) fn gap(&mut self, gap: &AgentGap) -> Vec<Closed> {
         let of_agent = |(monitor, track): (&MonitorKey, &mut Arc<Track>)| {
-            if !track.knows(&gap.agent) {
+            let meant = gap.monitor.as_ref().is_none_or(|meant| meant == monitor);
+            if !meant || !track.knows(&gap.agent) {
                 return None;
             }
             let until = Arc::make_mut(track).gap(gap)?;

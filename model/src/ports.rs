@@ -246,6 +246,8 @@ pub struct AwayAgent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentGap {
     pub agent: AgentId,
+    /// Every monitor that it contributes to without one.
+    pub monitor: Option<MonitorKey>,
     /// `None` for the last watermark that is known of it.
     pub from: Option<Timestamp>,
     pub until: Timestamp,

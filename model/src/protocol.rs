@@ -238,6 +238,7 @@ impl From<&MonitorReport> for wire::MonitorReport {
             faults: report.faults.clone().into_iter().collect(),
             examples: report.examples.clone().into_iter().collect(),
             watermark_ms: report.watermark.map_or(0, Timestamp::millis),
+            on_disk: Vec::new(),
         }
     }
 }

@@ -80,6 +80,8 @@ pub enum IncompleteReason {
     /// What an agent had sent, and the server had acknowledged, is gone: the server or the agent went back
     /// in time, as from a backup or an image.
     RolledBack,
+    /// Two agents on one host read the same files: their lines may be counted twice.
+    CountedTwice,
 }
 
 /// The completeness of one window of a monitor.

@@ -175,3 +175,23 @@ async fn a_copy_beside_the_original_is_refused_and_told_what_to_do() {
     wait_for_lines(&stand, begun, 6).await;
     assert_eq!(lines_since(&stand, begun).await, 6, "the copy counts nothing");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_agents_on_one_host_count_once() {
+    let (mut stand, log) = stand_with_agent().await;
+    write_lines(&log, 1);
+    let begun = now().floor(MINUTE);
+    wait_for_lines(&stand, begun, 1).await;
+    stand.start_agent("second", &[]).await;
+    wait_for("the second to be taken off", Duration::from_secs(40), async || {
+        let agents = stand.get("workspaces/default/agents").await;
+        if agents.to_string().contains("reads the same files") { Ok(()) } else { Err(agents.to_string()) }
+    })
+    .await;
+    let doubled = now().floor(MINUTE);
+    let next = early_in_a_minute(doubled).await;
+    write_lines(&log, 5);
+    wait_for_state(&stand, next, "complete").await;
+    assert_eq!(minute(&stand, next).await.1, 5, "each line once");
+    assert_eq!(minute(&stand, doubled).await.0["state"], "never");
+}

@@ -123,11 +123,20 @@ impl Open {
         let (plan, workspace) = (&self.plan, &self.live.workspace);
         let uid = |name: &str| plan.uid(workspace, name);
         let is_wanted = |name: &str| plan.is_wanted(workspace, &state.facts, name);
+        // What it read while it was not known that another reads the same.
+        batch.deltas.retain(|delta| !state.excluded.contains_key(&delta.monitor.name));
         let left_out = admit::filter(batch, now, kept, uid, is_wanted);
         for monitor in left_out.monitors {
             metrics::counter!("nightjar_collector_left_out_total", "reason" => "no_such_monitor").increment(1);
             if state.leave_out(&monitor) {
                 tracing::warn!(monitor, "figures of a monitor that is not there are left out");
+            }
+        }
+        for delta in &batch.deltas {
+            let Some(first) = delta.windows.iter().map(|window| window.start).min() else { continue };
+            match state.earliest.get_mut(&delta.monitor.name) {
+                Some(earliest) => *earliest = first.min(*earliest),
+                None => drop(state.earliest.insert(delta.monitor.name.clone(), first)),
             }
         }
         let not_kept: u64 = left_out.not_kept.values().sum();

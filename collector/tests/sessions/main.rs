@@ -164,6 +164,7 @@ async fn what_an_agent_says_was_lost_is_noted_before_it_is_welcome() {
     house.connect(&id, hello(2, Some((7, START - 5)), 1)).await.welcomed().await;
     let gap = |from: Option<i64>, until| AgentGap {
         agent: AgentId(id.clone()),
+        monitor: None,
         from: from.map(Timestamp),
         until: Timestamp(until),
         reason: IncompleteReason::RolledBack,
@@ -202,6 +203,53 @@ async fn a_copy_of_an_agent_that_is_running_is_refused() {
     drop((original, again));
     let mut restarted = house.connect(&id, of(3)).await;
     restarted.welcomed().await;
+}
+
+#[tokio::test]
+async fn of_two_that_read_the_same_file_one_counts() {
+    let house = house().await;
+    let ids = [house.enrol("default", "trade").await, house.enrol("default", "trade").await];
+    let hello = |boot: &str| wire::Hello { boot_id: boot.into(), ..hello("trade") };
+    let reads = |inode| {
+        let on_disk = vec![wire::FileOnDisk { device: 1, inode }];
+        let report = wire::MonitorReport { monitor: "trade".into(), on_disk, ..Default::default() };
+        let now_ms = START;
+        from_agent::Body::Heartbeat(wire::Heartbeat { now_ms, monitors: vec![report], ..Default::default() })
+    };
+    let mut agents = Vec::new();
+    for id in &ids {
+        let mut agent = house.connect(id, hello("boot")).await;
+        agent.welcomed().await;
+        assert_eq!(agent.configured().await, ["every", "trade"]);
+        agents.push(agent);
+    }
+    // Different files: nothing is amiss.
+    agents[0].say(reads(7)).await;
+    agents[1].say(reads(8)).await;
+    agents[1].send(1, "trade").await;
+    assert_eq!(agents[1].acked().await, 1);
+    // The same: the one that came second is taken off, and what it still sends is not counted.
+    agents[1].say(reads(7)).await;
+    assert_eq!(agents[1].configured().await, ["every"]);
+    agents[1].send(2, "trade").await;
+    assert_eq!(agents[1].acked().await, 2);
+    let deltas: Vec<usize> = house.taker.batches.lock().unwrap().iter().map(|batch| batch.deltas.len()).collect();
+    assert_eq!(deltas, [1, 0]);
+    let gaps = house.taker.gaps.lock().unwrap().clone();
+    let told = gaps.iter().map(|gap| (gap.agent.0.clone(), gap.monitor.as_ref().map(|m| m.name.clone()), gap.reason));
+    let wanted = (ids[1].clone(), Some("trade".to_owned()), IncompleteReason::CountedTwice);
+    assert_eq!(told.collect::<Vec<_>>(), [wanted]);
+    house.reconcile().await;
+    assert_eq!(waited(&house, "trade").0, [ids[0].clone()]);
+    assert_eq!(waited(&house, "every").0, ids);
+    let view = house.collector.agent("default", &AgentId(ids[1].clone())).await.unwrap();
+    assert!(view.reasons.iter().any(|reason| reason.contains("reads the same files")), "{view:?}");
+    // The first leaves: the other takes its place.
+    agents[0].say(from_agent::Body::Leave(wire::Leave { for_good: true })).await;
+    until("it is removed", async || holds(house.registry.agents.lock().unwrap().len() == 1)).await;
+    house.reconcile().await;
+    assert_eq!(agents[1].configured().await, ["every", "trade"]);
+    assert_eq!(waited(&house, "trade").0, [ids[1].clone()]);
 }
 
 #[tokio::test]

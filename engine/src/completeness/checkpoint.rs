@@ -136,6 +136,7 @@ pub(crate) const fn reason_number(reason: IncompleteReason) -> u32 {
         IncompleteReason::Left => 3,
         IncompleteReason::Lost => 4,
         IncompleteReason::RolledBack => 5,
+        IncompleteReason::CountedTwice => 6,
     }
 }
 
@@ -146,6 +147,7 @@ pub(crate) const fn reason_of(number: u32) -> Option<IncompleteReason> {
         3 => IncompleteReason::Left,
         4 => IncompleteReason::Lost,
         5 => IncompleteReason::RolledBack,
+        6 => IncompleteReason::CountedTwice,
         _ => return None,
     })
 }

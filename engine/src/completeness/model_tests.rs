@@ -292,7 +292,13 @@ fn run(steps: Vec<(i64, Step)>) {
             Step::Gap { agent, from, until } => {
                 let (from, until) = (from.map(|from| now - from * 1000), now - until * 1000);
                 let reason = IncompleteReason::RolledBack;
-                let gap = AgentGap { agent: id(agent), from: from.map(Timestamp), until: Timestamp(until), reason };
+                let gap = AgentGap {
+                    agent: id(agent),
+                    monitor: None,
+                    from: from.map(Timestamp),
+                    until: Timestamp(until),
+                    reason,
+                };
                 tracker.gap(&gap);
                 model.gap(agent, from, until);
             }

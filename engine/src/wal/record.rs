@@ -152,6 +152,11 @@ struct GapMessage {
     until_ms: i64,
     #[prost(uint32, tag = "5")]
     reason: u32,
+    /// Both empty for every monitor.
+    #[prost(string, tag = "6")]
+    workspace: String,
+    #[prost(string, tag = "7")]
+    monitor: String,
 }
 
 impl Record {
@@ -194,6 +199,8 @@ impl Record {
                     from_ms: gap.from.map(Timestamp::millis),
                     until_ms: gap.until.0,
                     reason: reason_number(gap.reason),
+                    workspace: gap.monitor.as_ref().map(|key| key.workspace.clone()).unwrap_or_default(),
+                    monitor: gap.monitor.as_ref().map(|key| key.name.clone()).unwrap_or_default(),
                 };
                 message.encode_raw(&mut bytes);
             }
@@ -250,8 +257,10 @@ impl Record {
             }
             GAP => {
                 let message = GapMessage::decode(rest).map_err(|error| error.to_string())?;
+                let monitor = MonitorKey::new(message.workspace, message.monitor);
                 let gap = AgentGap {
                     agent: AgentId(message.agent),
+                    monitor: Some(monitor).filter(|monitor| !monitor.name.is_empty()),
                     from: message.from_ms.map(Timestamp),
                     until: Timestamp(message.until_ms),
                     reason: reason_of(message.reason).ok_or("a gap for an unknown reason")?,
@@ -457,11 +466,12 @@ mod tests {
         assert_eq!(Record::decode(&record.encode()), Ok(record));
         let gap = AgentGap {
             agent: AgentId("a".into()),
+            monitor: Some(MonitorKey::new("w", "m")),
             from: Some(Timestamp(0)),
             until: Timestamp(9),
             reason: IncompleteReason::RolledBack,
         };
-        for gap in [gap.clone(), AgentGap { from: None, ..gap }] {
+        for gap in [gap.clone(), AgentGap { from: None, monitor: None, ..gap }] {
             let record = Record { at: Timestamp(1), body: Body::Gap(gap) };
             assert_eq!(Record::decode(&record.encode()), Ok(record));
         }
