@@ -21,6 +21,7 @@ mod block;
 mod committer;
 mod completeness;
 mod config;
+mod directory;
 mod engine;
 mod error;
 mod maintain;

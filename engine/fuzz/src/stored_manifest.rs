@@ -31,6 +31,7 @@ static BODY: LazyLock<Vec<u8>> = LazyLock::new(|| {
         created: 4,
         tables: vec![0, 1],
         highest_series: Some(7),
+        settled: true,
         quarantined: false,
     });
     manifest.sequences.take(&agent, 1, 2, Timestamp(3));

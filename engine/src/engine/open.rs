@@ -3,6 +3,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 
@@ -14,6 +15,7 @@ use super::{QUEUE_KIB, Shared};
 use crate::block::{Block, read};
 use crate::committer;
 use crate::config::EngineConfig;
+use crate::directory;
 use crate::error::{EngineError, Result};
 use crate::manifest::Manifest;
 use crate::query_pool::QueryPool;
@@ -34,7 +36,7 @@ pub(super) fn open(
     check(&config)?;
     let started = std::time::Instant::now();
     let dir = config.data_dir.clone();
-    fs::create_dir_all(&dir).map_err(EngineError::io("make", &dir))?;
+    directory::make(&dir)?;
     let lock = lock(&dir)?;
     let mut manifest = Manifest::load(&dir)?;
     let storage = Arc::new(Storage::local(&dir.join("blocks"))?);
@@ -74,6 +76,7 @@ pub(super) fn open(
         turn: Semaphore::new(1),
         statements,
         flush_wanted: Notify::new(),
+        wal_bytes: AtomicU64::new(wal.bytes()),
         compact_wanted: Notify::new(),
         requests,
         pool,
