@@ -71,6 +71,9 @@ pub(crate) struct BlockMeta {
     /// The highest id of a series in it; blocks of format 1 do not say.
     #[serde(default)]
     pub(crate) highest_series: Option<u32>,
+    /// Of a slot of time that was over when it was written: it is written anew only for what is worth it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) settled: bool,
     /// Its ids do not stand for what they stood for when it was written: nobody reads it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) quarantined: bool,

@@ -72,7 +72,7 @@ pub(crate) fn run(shared: &Shared, mut wal: Wal, mut requests: mpsc::Receiver<Re
             Some(Request::Write(_)) | None => {}
         }
         metrics::gauge!("nightjar_engine_wal_bytes").set(wal.bytes() as f64);
-        shared.wal_grew(wal.bytes());
+        shared.wal_is(wal.bytes());
     }
 }
 

@@ -5,6 +5,7 @@ mod open;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -52,6 +53,8 @@ pub(crate) struct Shared {
     /// Held by who changes whom to expect.
     expecting: tokio::sync::Mutex<()>,
     pub(crate) flush_wanted: Notify,
+    /// Of the log, as it was last written.
+    wal_bytes: AtomicU64,
     pub(crate) compact_wanted: Notify,
     pub(crate) requests: mpsc::Sender<Request>,
     pub(crate) pool: QueryPool,
@@ -155,10 +158,17 @@ impl Shared {
         }
     }
 
-    pub(crate) fn wal_grew(&self, bytes: u64) {
+    /// The log has so many bytes now.
+    pub(crate) fn wal_is(&self, bytes: u64) {
+        self.wal_bytes.store(bytes, Ordering::Relaxed);
         if bytes >= self.config.wal_bytes {
             self.flush_wanted.notify_one();
         }
+    }
+
+    /// Whether the log is so long that a start would read it for long.
+    pub(crate) fn wal_is_long(&self) -> bool {
+        self.wal_bytes.load(Ordering::Relaxed) >= self.config.wal_bytes
     }
 }
 

@@ -22,6 +22,7 @@ mod block;
 mod committer;
 mod completeness;
 mod config;
+mod directory;
 mod engine;
 mod error;
 mod maintain;

@@ -66,7 +66,13 @@ impl Memtable {
         self.windows.range(range).map(|((_, start), window)| (*start, Arc::clone(window)))
     }
 
+    /// Table and start of each window, in order.
+    pub(crate) fn windows(&self) -> impl Iterator<Item = (u32, i64)> + '_ {
+        self.windows.keys().copied()
+    }
+
     /// Everything, in no order.
+    #[cfg(test)]
     pub(crate) fn rows(&self) -> Vec<Row> {
         let mut rows = Vec::new();
         for ((table, start), window) in &self.windows {

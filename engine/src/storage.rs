@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
@@ -20,16 +21,19 @@ use prost::bytes::Bytes;
 
 use crate::block::read::{FieldKinds, field_kinds};
 use crate::block::{BlockMeta, schema};
+use crate::directory;
 use crate::error::EngineError;
 
-/// Footers kept in memory, the most recently used.
-const FOOTERS: usize = 256;
+/// Footers kept in memory, the most recently used, take at most about this.
+const FOOTER_BYTES: usize = 16 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Storage {
     store: Arc<dyn ObjectStore>,
     root: PathBuf,
     footers: Mutex<Footers>,
+    /// Bytes of blocks that were written since the start.
+    written: AtomicU64,
 }
 
 /// What a block says of itself.
@@ -39,19 +43,42 @@ pub(crate) struct Footer {
     pub(crate) kinds: Arc<FieldKinds>,
 }
 
+#[derive(Debug)]
+struct Kept {
+    footer: Footer,
+    used: u64,
+    bytes: usize,
+}
+
 #[derive(Debug, Default)]
 struct Footers {
-    known: HashMap<u64, (Footer, u64)>,
+    known: HashMap<u64, Kept>,
     clock: u64,
+    bytes: usize,
 }
 
 impl Storage {
     /// Blocks in a local directory.
     pub(crate) fn local(root: &Path) -> Result<Self, EngineError> {
-        std::fs::create_dir_all(root).map_err(EngineError::io("make", root))?;
+        directory::make(root)?;
         let store = LocalFileSystem::new_with_prefix(root)
             .map_err(|error| EngineError::Block { path: root.display().to_string(), reason: error.to_string() })?;
-        Ok(Self { store: Arc::new(store), root: root.to_owned(), footers: Mutex::default() })
+        Ok(Self {
+            store: Arc::new(store),
+            root: root.to_owned(),
+            footers: Mutex::default(),
+            written: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn wrote(&self, bytes: u64) {
+        self.written.fetch_add(bytes, Ordering::Relaxed);
+        metrics::counter!("nightjar_engine_block_bytes_written_total").increment(bytes);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
     }
 
     pub(crate) fn writer(&self, id: u64) -> BufWriter {
@@ -69,7 +96,7 @@ impl Storage {
     }
 
     pub(crate) async fn delete(&self, id: u64) -> Result<()> {
-        self.footers.lock().unwrap_or_else(PoisonError::into_inner).known.remove(&id);
+        self.footers.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
         match self.store.delete(&name(id)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(store_error(error)),
@@ -172,18 +199,27 @@ fn parquet_error(error: object_store::Error) -> ParquetError {
 impl Footers {
     fn get(&mut self, id: u64) -> Option<Footer> {
         self.clock += 1;
-        let (footer, used) = self.known.get_mut(&id)?;
-        *used = self.clock;
-        Some(footer.clone())
+        let kept = self.known.get_mut(&id)?;
+        kept.used = self.clock;
+        Some(kept.footer.clone())
     }
 
     fn put(&mut self, id: u64, footer: Footer) {
         self.clock += 1;
-        self.known.insert(id, (footer, self.clock));
-        if self.known.len() > FOOTERS
-            && let Some(oldest) = self.known.iter().min_by_key(|(_, (_, used))| *used).map(|(id, _)| *id)
+        self.remove(id);
+        let bytes = footer.arrow.metadata().memory_size() + footer.kinds.len() * 16;
+        self.known.insert(id, Kept { footer, used: self.clock, bytes });
+        self.bytes += bytes;
+        while self.bytes > FOOTER_BYTES
+            && let Some(oldest) = self.known.iter().min_by_key(|(_, kept)| kept.used).map(|(id, _)| *id)
         {
-            self.known.remove(&oldest);
+            self.remove(oldest);
+        }
+    }
+
+    fn remove(&mut self, id: u64) {
+        if let Some(kept) = self.known.remove(&id) {
+            self.bytes -= kept.bytes;
         }
     }
 }

@@ -57,6 +57,16 @@ impl Tier {
         }
     }
 
+    /// Blocks are merged within slots of so many milliseconds, and deleted with them.
+    pub(crate) const fn slot(self) -> i64 {
+        match self {
+            Self::Second => 6 * HOUR,
+            Self::Raw | Self::Minute => DAY,
+            Self::Hour => 30 * DAY,
+            Self::Day => 360 * DAY,
+        }
+    }
+
     /// The time that a fresh block covers, in milliseconds.
     pub(crate) fn span(self, config: &EngineConfig) -> i64 {
         let raw = config.block_span.0.as_millis() as i64;

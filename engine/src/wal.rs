@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use crate::directory;
 use crate::error::{EngineError, Result};
 use record::Record;
 
@@ -147,7 +148,7 @@ pub(crate) struct Recovered {
 /// # Errors
 /// [`EngineError::CorruptLog`] for damage anywhere but at the end.
 pub(crate) fn recover(dir: &Path, from: WalPosition, mut apply: impl FnMut(Record)) -> Result<Recovered> {
-    fs::create_dir_all(dir).map_err(EngineError::io("make", dir))?;
+    directory::make(dir)?;
     let mut found = Vec::new();
     for (number, path) in segments(dir)? {
         if number < from.segment {

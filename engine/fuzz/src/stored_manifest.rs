@@ -29,6 +29,7 @@ static BODY: LazyLock<Vec<u8>> = LazyLock::new(|| {
         created: 4,
         tables: vec![0, 1],
         highest_series: Some(7),
+        settled: true,
         quarantined: false,
     });
     let mut value = serde_json::to_value(&manifest).expect("JSON");

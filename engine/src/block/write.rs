@@ -39,6 +39,8 @@ pub(crate) struct BlockWriter {
     series: RoaringBitmap,
     fields: BTreeSet<u32>,
     last: Option<RowKey>,
+    /// The first and last stretch of time it has rows of.
+    times: Option<(i64, i64)>,
 }
 
 struct Columns {
@@ -96,12 +98,25 @@ impl BlockWriter {
                 created,
                 tables: Vec::new(),
                 highest_series: None,
+                settled: false,
                 quarantined: false,
             },
             series: RoaringBitmap::new(),
             fields: BTreeSet::new(),
             last: None,
+            times: None,
         })
+    }
+
+    /// Whether it is of a slot of time that is over.
+    pub(crate) fn settled(mut self, settled: bool) -> Self {
+        self.meta.settled = settled;
+        self
+    }
+
+    /// Bytes of it so far, about.
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
     }
 
     pub(crate) async fn write(&mut self, rows: &[Row]) -> Result<()> {
@@ -114,6 +129,7 @@ impl BlockWriter {
                 self.meta.tables.push(row.table);
             }
             self.last = Some(key);
+            self.times = Some(self.times.map_or((key.1, key.1), |(least, most)| (key.1.min(least), key.1.max(most))));
             self.series.insert(row.series);
             self.fields.insert(row.field);
             self.columns.push(row);
@@ -134,6 +150,12 @@ impl BlockWriter {
         self.writer.append_key_value_metadata(KeyValue::new(SERIES_KEY.to_owned(), series));
         self.writer.append_key_value_metadata(KeyValue::new(FORMAT_KEY.to_owned(), FORMAT.to_string()));
         self.meta.highest_series = self.series.max();
+        // No more time than there is something of, so that fewer blocks overlap.
+        if let Some((first, last)) = self.times {
+            let stretch = self.meta.tier.stretch();
+            self.meta.from = self.meta.from.max(first.saturating_mul(stretch));
+            self.meta.until = self.meta.until.min((last + 1).saturating_mul(stretch));
+        }
         let tier = serde_json::to_string(&self.meta.tier).map_err(|error| Error::internal(error.to_string()))?;
         self.writer.append_key_value_metadata(KeyValue::new(TIER_KEY.to_owned(), tier));
         let tables = self.meta.tables.iter().copied().collect();
@@ -144,6 +166,7 @@ impl BlockWriter {
         self.writer.finish().await.map_err(|error| storage::block_error(id, error))?;
         self.meta.bytes = self.writer.bytes_written() as u64;
         self.storage.make_durable(&storage::name(id)).await?;
+        self.storage.wrote(self.meta.bytes);
         Ok(self.meta)
     }
 

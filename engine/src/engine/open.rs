@@ -3,6 +3,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 
@@ -15,6 +16,7 @@ use crate::block::{Block, read};
 use crate::committer;
 use crate::completeness::checkpoint;
 use crate::config::EngineConfig;
+use crate::directory;
 use crate::error::{EngineError, Result};
 use crate::manifest::Manifest;
 use crate::query_pool::QueryPool;
@@ -35,7 +37,7 @@ pub(super) fn open(
     check(&config)?;
     let started = std::time::Instant::now();
     let dir = config.data_dir.clone();
-    fs::create_dir_all(&dir).map_err(EngineError::io("make", &dir))?;
+    directory::make(&dir)?;
     let lock = lock(&dir)?;
     let mut manifest = Manifest::load(&dir)?;
     let storage = Arc::new(Storage::local(&dir.join("blocks"))?);
@@ -77,6 +79,7 @@ pub(super) fn open(
         expecting: tokio::sync::Mutex::default(),
         statements,
         flush_wanted: Notify::new(),
+        wal_bytes: AtomicU64::new(wal.bytes()),
         compact_wanted: Notify::new(),
         requests,
         pool,

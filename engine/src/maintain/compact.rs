@@ -1,73 +1,29 @@
-//! Compaction: the blocks of a stretch of time become one, those of a past day become the day's.
+//! Compaction: many blocks become few.
 //!
-//! What is read from the one is what was read from the many: rows of one key merge as readers merge them.
+//! What is read from the few is what was read from the many: rows of one key merge as readers merge them.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod plan;
+
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
-use nightjar_model::{Result, Timestamp};
+use nightjar_model::Result;
 
+use self::plan::{Job, MAX_BYTES, plan};
 use crate::block::merge::{Cursor, Merge};
 use crate::block::read::{BlockRows, Wanted};
 use crate::block::write::BlockWriter;
-use crate::block::{Block, BlockMeta};
+use crate::block::{Block, BlockMeta, Row};
 use crate::engine::Shared;
 use crate::tier::Tier;
 
-const DAY: i64 = 86_400_000;
-const HOUR: i64 = 3_600_000;
-
-/// Blocks of a stretch that is not over yet are merged when there are as many.
-const MANY: usize = 4;
-
-/// After a stretch has ended, late windows may still come for this long.
-const GRACE: i64 = HOUR / 4;
-
-/// Blocks to become one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Job {
-    tier: Tier,
-    from: i64,
-    until: i64,
-    inputs: Vec<u64>,
-}
-
-/// What is to be done first; `None` when nothing is.
-pub(crate) fn plan(blocks: &[&BlockMeta], now: Timestamp) -> Option<Job> {
-    let mut days: BTreeMap<(Tier, i64), Vec<&BlockMeta>> = BTreeMap::new();
-    let mut spans: BTreeMap<(Tier, i64, i64), Vec<&BlockMeta>> = BTreeMap::new();
-    for block in blocks {
-        days.entry((block.tier, block.from.div_euclid(DAY) * DAY)).or_default().push(block);
-        spans.entry((block.tier, block.from, block.until)).or_default().push(block);
-    }
-    let quiet = |inputs: &[&BlockMeta], until: i64| {
-        let newest = inputs.iter().map(|block| block.created).max().unwrap_or(0);
-        inputs.len() >= MANY || (now.0 >= until + GRACE && now.0 >= newest + GRACE)
-    };
-    let job = |tier: Tier, from: i64, until: i64, inputs: &[&BlockMeta]| Job {
-        tier,
-        from,
-        until,
-        inputs: inputs.iter().map(|block| block.id).collect(),
-    };
-    for ((tier, day), inputs) in days {
-        let until = day + DAY;
-        // A day is written once, and again only for a good many late blocks or when no more come.
-        let past = now.0 >= until + 2 * HOUR;
-        if past && inputs.len() > 1 && inputs.iter().all(|block| block.until <= until) && quiet(&inputs, until) {
-            return Some(job(tier, day, until, &inputs));
-        }
-    }
-    let span = spans.iter().find(|((_, _, until), inputs)| inputs.len() > 1 && quiet(inputs, *until));
-    span.map(|((tier, from, until), inputs)| job(*tier, *from, *until, inputs))
-}
+const MERGE_ROWS: usize = 16 * 1024;
 
 /// Does all there is to do.
 pub(crate) async fn compact(shared: &Arc<Shared>) -> Result<()> {
     loop {
         let blocks = Arc::clone(&shared.state.read().unwrap_or_else(PoisonError::into_inner).blocks);
-        let metas: Vec<&BlockMeta> = blocks.iter().map(|block| &block.meta).collect();
-        let Some(job) = plan(&metas, shared.clock.now()) else { break };
+        let Some(job) = plan(blocks.iter().map(|block| &block.meta), shared.clock.now()) else { break };
         let inputs: Vec<Arc<Block>> =
             blocks.iter().filter(|block| job.inputs.contains(&block.meta.id)).cloned().collect();
         drop(blocks);
@@ -78,32 +34,25 @@ pub(crate) async fn compact(shared: &Arc<Shared>) -> Result<()> {
 
 /// Writes a block anew without the rows of these tables.
 pub(super) async fn without(shared: &Arc<Shared>, block: Arc<Block>, tables: BTreeSet<u32>) -> Result<()> {
-    let BlockMeta { id, tier, from, until, .. } = block.meta;
-    run(shared, Job { tier, from, until, inputs: vec![id] }, vec![block], tables).await
+    let job = Job { tier: block.meta.tier, inputs: vec![block.meta.id], settles: block.meta.settled };
+    run(shared, job, vec![block], tables).await
 }
 
 async fn run(shared: &Arc<Shared>, job: Job, inputs: Vec<Arc<Block>>, leave_out: BTreeSet<u32>) -> Result<()> {
     let started = std::time::Instant::now();
-    let (work, id) = (Arc::clone(shared), shared.reserve_block());
-    let (tier, from, until) = (job.tier, job.from, job.until);
-    let merged = shared.pool.run("compact", async move {
-        let mut cursors = Vec::with_capacity(inputs.len());
-        for block in &inputs {
-            cursors.push(Cursor::block(BlockRows::open(&work.storage, &block.meta, Wanted::ALL).await?));
-        }
-        let mut writer = BlockWriter::new(&work.storage, id, tier, (from, until), work.clock.now().0)?;
-        let (mut merge, mut rows) = (Merge::new(tier, cursors), Vec::new());
-        loop {
-            rows.clear();
-            merge.next(16 * 1024, &mut rows).await?;
-            if rows.is_empty() {
-                return writer.finish(&|tables, fields| work.names(tables, fields)).await;
-            }
-            rows.retain(|row| !leave_out.contains(&row.table));
-            writer.write(&rows).await?;
-        }
-    });
-    let merged = merged.await?;
+    let (work, tier, settles) = (Arc::clone(shared), job.tier, job.settles);
+    let merging = async move {
+        let mut output =
+            Output { shared: work, tier, settles, from: i64::MIN, until: i64::MAX, writer: None, written: vec![] };
+        let outcome = output.fill(&inputs, &leave_out).await;
+        // What came to be is known also when it did not end well, so that it can be taken away.
+        Ok((output.written, outcome))
+    };
+    let (written, outcome) = shared.pool.run("compact", merging).await?;
+    if let Err(error) = outcome {
+        shared.discard(&written).await;
+        return Err(error);
+    }
     let _turn = shared.turn().await?;
     // Retention may have taken some meanwhile.
     let here = {
@@ -111,27 +60,31 @@ async fn run(shared: &Arc<Shared>, job: Job, inputs: Vec<Arc<Block>>, leave_out:
         job.inputs.iter().all(|id| manifest.blocks.iter().any(|block| block.id == *id))
     };
     if !here {
-        shared.discard(&[merged]).await;
+        shared.discard(&written).await;
         return Ok(());
     }
-    let (gone, fresh) = (job.inputs.clone(), merged.clone());
+    let (gone, fresh) = (job.inputs.clone(), written.clone());
     let committed = shared
         .commit(move |manifest| {
             manifest.blocks.retain(|block| !gone.contains(&block.id));
-            manifest.blocks.push(fresh);
+            manifest.blocks.extend(fresh);
             Ok(())
         })
         .await;
-    match committed {
-        Ok(None) => {
-            metrics::counter!("nightjar_engine_compactions_total").increment(1);
-            metrics::histogram!("nightjar_engine_compaction_seconds").record(started.elapsed());
-            shared.replace_blocks(&job.inputs, vec![merged], |_| ());
-            Ok(())
+    let not_lasting = match committed {
+        Ok(not_lasting) => not_lasting,
+        Err(error) => {
+            shared.discard(&written).await;
+            return Err(error);
         }
-        Ok(Some(error)) => {
+    };
+    metrics::counter!("nightjar_engine_compactions_total").increment(1);
+    metrics::histogram!("nightjar_engine_compaction_seconds").record(started.elapsed());
+    shared.replace_blocks(&job.inputs, written, |_| ());
+    match not_lasting {
+        None => Ok(()),
+        Some(error) => {
             // In force, but the files must stay until it is known to last: the next start deletes them.
-            shared.replace_blocks(&job.inputs, vec![merged], |_| ());
             shared
                 .leaving
                 .lock()
@@ -139,63 +92,92 @@ async fn run(shared: &Arc<Shared>, job: Job, inputs: Vec<Arc<Block>>, leave_out:
                 .retain(|block| !job.inputs.contains(&block.meta.id));
             Err(error.into())
         }
-        Err(error) => {
-            shared.discard(&[merged]).await;
-            Err(error)
-        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Blocks that are being written.
+struct Output {
+    shared: Arc<Shared>,
+    tier: Tier,
+    settles: bool,
+    from: i64,
+    until: i64,
+    writer: Option<BlockWriter>,
+    written: Vec<BlockMeta>,
+}
 
-    fn block(id: u64, from_hours: i64, hours: i64, created_hours: i64) -> BlockMeta {
-        let (from, created) = (from_hours * HOUR, created_hours * HOUR);
-        BlockMeta {
-            id,
-            format: 2,
-            tier: Tier::Raw,
-            from,
-            until: from + hours * HOUR,
-            rows: 1,
-            bytes: 1,
-            created,
-            tables: vec![],
-            highest_series: None,
-            quarantined: false,
+impl Output {
+    async fn fill(&mut self, inputs: &[Arc<Block>], leave_out: &BTreeSet<u32>) -> Result<()> {
+        self.from = inputs.iter().map(|block| block.meta.from).min().unwrap_or(0);
+        self.until = inputs.iter().map(|block| block.meta.until).max().unwrap_or(0);
+        let mut cursors = Vec::with_capacity(inputs.len());
+        for block in inputs {
+            cursors.push(Cursor::block(BlockRows::open(&self.shared.storage, &block.meta, Wanted::ALL).await?));
+        }
+        let (mut merge, mut rows) = (Merge::new(self.tier, cursors), Vec::new());
+        let mut last = None;
+        loop {
+            rows.clear();
+            merge.next(MERGE_ROWS, &mut rows).await?;
+            if rows.is_empty() {
+                return self.finish().await;
+            }
+            rows.retain(|row| !leave_out.contains(&row.table));
+            let Some(end) = rows.last().map(|row| self.place(row)) else { continue };
+            let cut = self.cut(last, &rows);
+            last = Some(end);
+            let (here, next) = rows.split_at(cut);
+            self.write(here).await?;
+            if !next.is_empty() {
+                self.finish().await?;
+                self.write(next).await?;
+            }
         }
     }
 
-    fn check(blocks: &[BlockMeta], now_hours: i64, expected: Option<(i64, i64, &[u64])>) {
-        let blocks: Vec<&BlockMeta> = blocks.iter().collect();
-        let found = plan(&blocks, Timestamp(now_hours * HOUR));
-        let expected = expected.map(|(from, until, inputs)| Job {
-            tier: Tier::Raw,
-            from: from * HOUR,
-            until: until * HOUR,
-            inputs: inputs.to_vec(),
-        });
-        assert_eq!(found, expected);
+    fn place(&self, row: &Row) -> (u32, i64) {
+        let key = row.key(self.tier);
+        (key.0, key.1)
     }
 
-    #[test]
-    fn spans_when_they_are_over_or_many_days_when_they_are_past() {
-        check(&[], 100, None);
-        check(&[block(1, 0, 2, 1)], 100, None);
-        let two = [block(1, 0, 2, 1), block(2, 0, 2, 1)];
-        check(&two, 1, None);
-        check(&two, 3, Some((0, 2, &[1, 2])));
-        check(&[two[0].clone(), two[1].clone(), block(3, 0, 2, 1), block(4, 0, 2, 1)], 1, Some((0, 2, &[1, 2, 3, 4])));
-        let spans = [block(1, 0, 2, 1), block(2, 2, 2, 3)];
-        check(&spans, 25, None);
-        check(&spans, 26, Some((0, 24, &[1, 2])));
-        // A late block waits until no more come.
-        let late = [block(1, 0, 24, 26), block(2, 4, 2, 30)];
-        check(&late, 30, None);
-        check(&late, 31, Some((0, 24, &[1, 2])));
-        check(&[block(1, 0, 24, 26), block(2, 24, 24, 50)], 100, None);
-        // Tiers do not mix.
-        check(&[two[0].clone(), BlockMeta { tier: Tier::Second, ..two[1].clone() }], 100, None);
+    /// How many of the rows still belong to the block that is being written, if it is full: up to the table's
+    /// end, or up to the stretch's in one that is much too large.
+    fn cut(&self, last: Option<(u32, i64)>, rows: &[Row]) -> usize {
+        let (Some(writer), Some(mut last)) = (&self.writer, last) else { return rows.len() };
+        if writer.bytes() < MAX_BYTES {
+            return rows.len();
+        }
+        let anywhere = writer.bytes() >= MAX_BYTES / 2 * 3;
+        let begins_anew = |row: &Row| {
+            let place = self.place(row);
+            let differs = place.0 != last.0 || (anywhere && place != last);
+            last = place;
+            differs
+        };
+        rows.iter().position(begins_anew).unwrap_or(rows.len())
+    }
+
+    async fn write(&mut self, rows: &[Row]) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            None => {
+                let (id, created) = (self.shared.reserve_block(), self.shared.clock.now().0);
+                let storage = &self.shared.storage;
+                let range = (self.from, self.until);
+                self.writer.insert(BlockWriter::new(storage, id, self.tier, range, created)?.settled(self.settles))
+            }
+        };
+        writer.write(rows).await
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        if let Some(writer) = self.writer.take() {
+            let shared = &self.shared;
+            self.written.push(writer.finish(&|tables, fields| shared.names(tables, fields)).await?);
+        }
+        Ok(())
     }
 }

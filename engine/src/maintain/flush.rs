@@ -1,14 +1,13 @@
 //! Flush: from memory to blocks, and the log shorter by what they hold.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
 
 use nightjar_model::{Error, Result};
 use tokio::sync::oneshot;
 
-use super::blocking;
+use crate::block::BlockMeta;
 use crate::block::write::BlockWriter;
-use crate::block::{BlockMeta, Row};
 use crate::committer::Request;
 use crate::completeness::checkpoint;
 use crate::engine::Shared;
@@ -22,6 +21,7 @@ pub(crate) fn due(shared: &Shared) -> bool {
     let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
     let old = |oldest| shared.clock.now().since(oldest) >= shared.config.flush_every.0;
     state.frozen.is_some()
+        || (state.oldest.is_some() && shared.wal_is_long())
         || state.active.bytes() as u64 >= shared.config.memtable_bytes
         || state.oldest.is_some_and(old)
 }
@@ -30,9 +30,7 @@ pub(crate) async fn flush(shared: &Arc<Shared>) -> Result<()> {
     let _turn = shared.turn().await?;
     let started = std::time::Instant::now();
     let Some(frozen) = frozen(shared).await? else { return Ok(()) };
-    let of_rows = Arc::clone(&frozen);
-    let rows = blocking(move || of_rows.memtable.rows()).await?;
-    let (blocks, outcome) = write_blocks(shared, rows).await;
+    let (blocks, outcome) = write_blocks(shared, &frozen).await;
     if let Err(error) = outcome {
         shared.discard(&blocks).await;
         return Err(error);
@@ -103,15 +101,23 @@ async fn ask<T>(
 }
 
 /// The blocks that came to be, also when not all did.
-async fn write_blocks(shared: &Arc<Shared>, rows: Vec<Row>) -> (Vec<BlockMeta>, Result<()>) {
+async fn write_blocks(shared: &Arc<Shared>, frozen: &Arc<Frozen>) -> (Vec<BlockMeta>, Result<()>) {
     let mut written = Vec::new();
-    for ((tier, from), mut rows) in by_block(shared, rows) {
-        let (work, id) = (Arc::clone(shared), shared.reserve_block());
+    for ((tier, from), parts) in by_block(shared, frozen) {
+        let (work, frozen, id) = (Arc::clone(shared), Arc::clone(frozen), shared.reserve_block());
         let until = from + tier.span(&shared.config);
         let block = shared.pool.run("flush", async move {
-            rows.sort_unstable_by_key(|row| row.key(tier));
             let mut writer = BlockWriter::new(&work.storage, id, tier, (from, until), work.clock.now().0)?;
-            writer.write(&rows).await?;
+            let mut rows = Vec::new();
+            for (table, stretch) in parts {
+                let of_part = stretch * tier.stretch()..(stretch + 1) * tier.stretch();
+                rows.clear();
+                for (start, window) in frozen.memtable.range(table, from.max(of_part.start), until.min(of_part.end)) {
+                    window.rows(table, start, |_| true, &mut rows);
+                }
+                rows.sort_unstable_by_key(|row| row.key(tier));
+                writer.write(&rows).await?;
+            }
             writer.finish(&|tables, fields| work.names(tables, fields)).await
         });
         match block.await {
@@ -122,17 +128,22 @@ async fn write_blocks(shared: &Arc<Shared>, rows: Vec<Row>) -> (Vec<BlockMeta>, 
     (written, Ok(()))
 }
 
-/// By tier, and the beginning of the stretch of time that a block is of.
-fn by_block(shared: &Shared, rows: Vec<Row>) -> BTreeMap<(Tier, i64), Vec<Row>> {
+/// Tables and stretches of time, in the order of a block: they are made into rows one after the other, so that
+/// a flush does not take as much memory again as what it writes.
+type Parts = BTreeSet<(u32, i64)>;
+
+/// By tier, and the beginning of the time that a block is of.
+fn by_block(shared: &Shared, frozen: &Frozen) -> BTreeMap<(Tier, i64), Parts> {
     let tiers: HashMap<u32, Tier> = {
         let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
         state.index.tables().map(|(id, table)| (id, table.tier)).collect()
     };
-    let mut blocks: BTreeMap<(Tier, i64), Vec<Row>> = BTreeMap::new();
-    for row in rows {
-        let tier = tiers.get(&row.table).copied().unwrap_or_default();
+    let mut blocks: BTreeMap<(Tier, i64), Parts> = BTreeMap::new();
+    for (table, start) in frozen.memtable.windows() {
+        let tier = tiers.get(&table).copied().unwrap_or_default();
         let span = tier.span(&shared.config);
-        blocks.entry((tier, row.time.div_euclid(span) * span)).or_default().push(row);
+        let parts = blocks.entry((tier, start.div_euclid(span) * span)).or_default();
+        parts.insert((table, start.div_euclid(tier.stretch())));
     }
     blocks
 }

@@ -1,8 +1,9 @@
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nightjar_model::delta::{Batch, MonitorDelta, Partial, WindowDelta};
+use nightjar_model::delta::{Batch, MonitorDelta, Number, Partial, WindowDelta};
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::{DefinedMonitor, Intake, MonitorCatalog};
 use nightjar_model::{Clock, Timestamp};
@@ -62,13 +63,13 @@ fn files(dir: &Path) -> usize {
 #[tokio::test]
 async fn a_block_that_is_read_stays_until_its_reader_is_done() {
     let dir = tempfile::tempdir().expect("tempdir");
-    let engine = engine(dir.path(), 1..=4).await;
+    let engine = engine(dir.path(), 1..=8).await;
     let snapshot = {
         let state = engine.shared.state.read().expect("state");
         state.snapshot(&MonitorKey::new("w", "m"), None, i64::MIN, i64::MAX)
     };
     compact::compact(&engine.shared).await.expect("compacted");
-    assert_eq!((snapshot.blocks.len(), files(dir.path())), (4, 5));
+    assert_eq!((snapshot.blocks.len(), files(dir.path())), (8, 9));
     drop(snapshot);
     compact::compact(&engine.shared).await.expect("swept");
     assert_eq!(files(dir.path()), 1);
@@ -98,4 +99,69 @@ async fn a_flush_that_fails_leaves_nothing_behind_and_is_tried_again() {
     engine.flush().await.expect("flushed");
     assert_eq!(log(), 1);
     assert_eq!(engine.take(taken).await.expect("known"), nightjar_model::ports::Taken::Repeat);
+}
+
+/// Windows of `keys` in the minutes `[from, until)` of the day before.
+fn minutes(sequence: u64, keys: u32, from: i64, until: i64) -> Batch {
+    let day = (NOW - 86_400_000).div_euclid(86_400_000) * 86_400_000;
+    let window = |minute: i64, key: u32| {
+        let cost: Number = [nightjar_model::Decimal::from_int(i64::from(key * 7) + minute % 500)].into_iter().collect();
+        WindowDelta {
+            start: Timestamp(day + minute * 60_000),
+            keys: vec![format!("key-{key}")],
+            partials: vec![Partial::lines(3), cost.into()],
+        }
+    };
+    let delta = MonitorDelta {
+        monitor: MonitorKey::new("w", "m"),
+        uid: None,
+        width: Duration::from_secs(60),
+        group_by: vec!["k".into()],
+        fields: vec!["*".into(), "v".into()],
+        windows: (from..until).flat_map(|minute| (0..keys).map(move |key| window(minute, key))).collect(),
+    };
+    Batch { agent: AgentId("a".into()), incarnation: 1, sequence, deltas: vec![delta], watermarks: Vec::new() }
+}
+
+fn stored(engine: &Engine) -> u64 {
+    engine.shared.manifest.lock().expect("manifest").blocks.iter().map(|block| block.bytes).sum()
+}
+
+#[tokio::test]
+async fn what_is_written_is_a_few_times_what_is_stored_and_late_lines_cost_little() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let clock = Arc::new(Moving(AtomicI64::new(NOW)));
+    let config = EngineConfig { data_dir: dir.path().to_owned(), ..EngineConfig::default() };
+    let engine = Engine::open(config, Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(Nothing)).await.expect("opened");
+    let (keys, flushes) = (200, 50);
+    for flush in 0..flushes {
+        engine.take(minutes(flush as u64 + 1, keys, flush * 10, flush * 10 + 10)).await.expect("taken");
+        engine.flush().await.expect("flushed");
+        compact::compact(&engine.shared).await.expect("compacted");
+    }
+    clock.0.store(NOW + 3_600_000, Ordering::SeqCst);
+    compact::compact(&engine.shared).await.expect("compacted");
+    assert_eq!(files(dir.path()), 1);
+    let written = engine.shared.storage.written();
+    assert!(written <= 5 * stored(&engine), "{written} written for {}", stored(&engine));
+    // Thirty times a late line, and time enough to settle after each.
+    let mut now = NOW + 3_600_000;
+    for late in 0..30 {
+        engine.take(minutes(100 + late, 1, 5 + late as i64, 6 + late as i64)).await.expect("taken");
+        engine.flush().await.expect("flushed");
+        now += 3_600_000;
+        clock.0.store(now, Ordering::SeqCst);
+        compact::compact(&engine.shared).await.expect("compacted");
+    }
+    let late = engine.shared.storage.written() - written;
+    assert!(late < 500_000, "{late}");
+    assert!(files(dir.path()) <= 4, "{}", files(dir.path()));
+}
+
+struct Moving(AtomicI64);
+
+impl Clock for Moving {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
 }

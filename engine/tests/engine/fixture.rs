@@ -188,11 +188,16 @@ impl Fixture {
 
     /// Lines and sum of every window of `m`: by minute after the epoch and key.
     pub(crate) async fn totals(&self) -> BTreeMap<(i64, String), (u64, Decimal)> {
-        let day = 86_400_000;
+        let days = 15 * 24 * 60;
+        self.totals_between(-days, days).await
+    }
+
+    /// Of the windows that start in those minutes after the epoch.
+    pub(crate) async fn totals_between(&self, from: i64, until: i64) -> BTreeMap<(i64, String), (u64, Decimal)> {
         let query = WindowQuery {
             monitor: MonitorKey::new("w", "m"),
-            from: Timestamp(EPOCH - 15 * day),
-            until: Timestamp(EPOCH + 15 * day),
+            from: Timestamp(EPOCH + from * MINUTE),
+            until: Timestamp(EPOCH + until * MINUTE),
             filter: BTreeMap::new(),
             by: None,
             step: None,

@@ -249,3 +249,59 @@ async fn a_closed_engine_takes_nothing_and_has_everything_in_blocks() {
     assert_eq!(fixture.totals().await[&(0, "x".to_owned())].0, 1);
     assert_eq!(fixture.take(batch("a", 1, vec![])).await.expect("known"), Taken::Repeat);
 }
+
+/// The files of blocks, after the periodic flush had its turn.
+async fn blocks_after_a_turn(fixture: &Fixture) -> usize {
+    fixture.task("engine.flush").await;
+    std::fs::read_dir(fixture.config.data_dir.join("blocks")).expect("blocks").count()
+}
+
+#[tokio::test]
+async fn each_of_the_limits_of_memory_log_and_time_makes_a_flush() {
+    let key = "k".repeat(200);
+    let big: Vec<(i64, &str, i64)> = (0..3000).map(|at| (at % 600, key.as_str(), 1)).collect();
+    let check = async |change: fn(&mut EngineConfig), wait: i64, expected: bool| {
+        let fixture = Fixture::with(|config| {
+            config.block_span = Span::from_secs(86_400);
+            change(config);
+        })
+        .await;
+        for sequence in 1..=4 {
+            fixture.take(batch("a", sequence, vec![lines(&big)])).await.expect("taken");
+        }
+        fixture.clock.set(EPOCH + wait);
+        assert_eq!(blocks_after_a_turn(&fixture).await > 0, expected);
+        // What is flushed does not make another one.
+        let blocks = blocks_after_a_turn(&fixture).await;
+        assert_eq!(blocks_after_a_turn(&fixture).await, blocks);
+    };
+    check(|_| (), 0, false).await;
+    check(|config| config.wal_bytes = 1 << 20, 0, true).await;
+    check(|config| config.wal_bytes = 64 << 20, 0, false).await;
+    check(|config| config.flush_every = Span::from_secs(60), 59_000, false).await;
+    check(|config| config.flush_every = Span::from_secs(60), 60_000, true).await;
+    let many: Vec<String> = (0..8000).map(|key| key.to_string()).collect();
+    let many: Vec<(i64, &str, i64)> = many.iter().map(|key| (0, key.as_str(), 1)).collect();
+    for (limit, expected) in [(1 << 20, 1), (64 << 20, 0)] {
+        let fixture = Fixture::with(|config| config.memtable_bytes = limit).await;
+        fixture.take(batch("a", 1, vec![lines(&many)])).await.expect("taken");
+        assert_eq!(blocks_after_a_turn(&fixture).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn fresh_blocks_are_of_the_span_that_is_set() {
+    for (hours, expected) in [(2, 3), (24, 1), (1, 4)] {
+        let fixture = Fixture::with(|config| config.block_span = Span::from_secs(hours * 3600)).await;
+        fixture
+            .take(batch("a", 1, vec![lines(&[(0, "x", 1), (119, "x", 1), (130, "x", 1), (250, "x", 1)])]))
+            .await
+            .expect("taken");
+        fixture.engine().flush().await.expect("flushed");
+        assert_eq!(
+            std::fs::read_dir(fixture.config.data_dir.join("blocks")).expect("blocks").count(),
+            expected,
+            "{hours}"
+        );
+    }
+}
