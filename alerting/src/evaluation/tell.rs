@@ -79,6 +79,7 @@ pub(crate) fn incomplete(check: &Check<'_>) -> String {
                 Some(IncompleteReason::Left) => "an agent left before it had read all",
                 Some(IncompleteReason::Lost) => "something was logged that nobody can read any more",
                 Some(IncompleteReason::RolledBack) => "something that was sent is gone",
+                Some(IncompleteReason::CountedTwice) => "two agents on one host read the same files",
             };
             format!(
                 "{what} to {at} can never be complete: {why}{}",

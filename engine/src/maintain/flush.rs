@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use nightjar_model::{Error, Result};
 use tokio::sync::oneshot;
 
+use super::blocking;
 use crate::block::BlockMeta;
 use crate::block::write::BlockWriter;
 use crate::committer::Request;

@@ -105,7 +105,9 @@ async fn a_flush_that_fails_leaves_nothing_behind_and_is_tried_again() {
 fn minutes(sequence: u64, keys: u32, from: i64, until: i64) -> Batch {
     let day = (NOW - 86_400_000).div_euclid(86_400_000) * 86_400_000;
     let window = |minute: i64, key: u32| {
-        let cost: Number = [nightjar_model::Decimal::from_int(i64::from(key * 7) + minute % 500)].into_iter().collect();
+        // Figures without a pattern, as they are: those with one are packed far better in large blocks.
+        let mixed = (u64::from(key) << 32 | minute as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+        let cost: Number = [nightjar_model::Decimal::from_int(mixed as i64 % 1000)].into_iter().collect();
         WindowDelta {
             start: Timestamp(day + minute * 60_000),
             keys: vec![format!("key-{key}")],
@@ -120,7 +122,14 @@ fn minutes(sequence: u64, keys: u32, from: i64, until: i64) -> Batch {
         fields: vec!["*".into(), "v".into()],
         windows: (from..until).flat_map(|minute| (0..keys).map(move |key| window(minute, key))).collect(),
     };
-    Batch { agent: AgentId("a".into()), incarnation: 1, sequence, deltas: vec![delta], watermarks: Vec::new() }
+    Batch {
+        agent: AgentId("a".into()),
+        incarnation: 1,
+        sequence,
+        digest: 0,
+        deltas: vec![delta],
+        watermarks: Vec::new(),
+    }
 }
 
 fn stored(engine: &Engine) -> u64 {

@@ -1,12 +1,12 @@
 //! Bounds, and what happens at them.
 
-use nightjar_engine::Fsync;
+use nightjar_engine::{EngineConfig, Fsync};
 use nightjar_model::names::{AgentId, OTHER_KEY};
 use nightjar_model::ports::{Taken, WindowReader};
 use nightjar_model::query::SqlFormat;
 use nightjar_model::{Error, ErrorKind, Span};
 
-use crate::fixture::{Fixture, batch, lines};
+use crate::fixture::{EPOCH, Fixture, batch, lines};
 
 fn keys(count: i64) -> Vec<String> {
     (0..count).map(|n| format!("key-{n}")).collect()
