@@ -142,7 +142,7 @@ async fn what_is_written_is_a_few_times_what_is_stored_and_late_lines_cost_littl
     let clock = Arc::new(Moving(AtomicI64::new(NOW)));
     let config = EngineConfig { data_dir: dir.path().to_owned(), ..EngineConfig::default() };
     let engine = Engine::open(config, Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(Nothing)).await.expect("opened");
-    let (keys, flushes) = (200, 50);
+    let (keys, flushes) = (1000, 50);
     for flush in 0..flushes {
         engine.take(minutes(flush as u64 + 1, keys, flush * 10, flush * 10 + 10)).await.expect("taken");
         engine.flush().await.expect("flushed");
@@ -156,7 +156,7 @@ async fn what_is_written_is_a_few_times_what_is_stored_and_late_lines_cost_littl
     // Thirty times a late line, and time enough to settle after each.
     let mut now = NOW + 3_600_000;
     for late in 0..30 {
-        engine.take(minutes(100 + late, 1, 5 + late as i64, 6 + late as i64)).await.expect("taken");
+        engine.take(minutes(51 + late, 1, 5 + late as i64, 6 + late as i64)).await.expect("taken");
         engine.flush().await.expect("flushed");
         now += 3_600_000;
         clock.0.store(now, Ordering::SeqCst);
