@@ -260,6 +260,11 @@ impl Pipeline {
         self.tally.drain_intake()
     }
 
+    /// Whether lines were left out since the last call for want of the host's zone: they may be of any minute.
+    pub(crate) fn take_lacked_zone(&mut self) -> bool {
+        self.tally.take_lacked_zone()
+    }
+
     /// When the latest line happened that was taken since the last call.
     pub fn take_last_event_time(&mut self) -> Option<Timestamp> {
         self.counter.last_event_time.take()

@@ -7,6 +7,7 @@ use nightjar_model::builtin::Intake;
 use nightjar_model::delta::FaultReason;
 
 use super::Outcome;
+use super::when::Unread;
 
 /// An example holds at most this many bytes.
 const EXAMPLE_BYTES: usize = 200;
@@ -33,6 +34,8 @@ pub(super) struct Tally {
     pending: [u64; REASONS],
     /// What was told of before.
     told: Intake,
+    /// Whether there were times for want of whose zone nobody knows their minute, since that was last asked.
+    lacked_zone: bool,
 }
 
 impl Tally {
@@ -50,6 +53,7 @@ impl Tally {
         self.counters.counted += u64::from(outcome.counted);
         if let Some(reason) = outcome.fault {
             self.counters.not_understood += u64::from(!outcome.counted);
+            self.lacked_zone |= outcome.unread == Unread::NoZone;
             self.count(reason, path, line);
         }
         if outcome.over_limit {
@@ -76,6 +80,10 @@ impl Tally {
     pub(super) fn drain(&mut self) -> Vec<(FaultReason, u64)> {
         let pending = std::mem::take(&mut self.pending);
         FaultReason::ALL.into_iter().zip(pending).filter(|(_, count)| *count > 0).collect()
+    }
+
+    pub(super) fn take_lacked_zone(&mut self) -> bool {
+        std::mem::take(&mut self.lacked_zone)
     }
 
     /// What was read since the last call.
