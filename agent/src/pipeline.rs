@@ -26,8 +26,8 @@ use nightjar_model::kinds::monitor::{ColumnFilter, MonitorSpec, Pick, SUCCESS_FI
 use nightjar_model::names::{MonitorKey, OTHER_KEY};
 use nightjar_model::{Problem, Problems, Timestamp};
 
-pub(crate) use count::Outcome;
 use count::{Condition, Counter, Number};
+pub(crate) use count::{FUTURE, Outcome, PAST};
 pub(crate) use gathered::Gathered;
 pub(crate) use json::{Place as JsonPlace, leaves as json_leaves};
 use key::{KeyPart, key_texts, write_key};

@@ -11,10 +11,10 @@ use super::when::{Now, TimeReader, Unread};
 use super::windows::Windows;
 
 /// A line this far ahead of the agent's clock does not count.
-const FUTURE: Duration = Duration::from_secs(10 * 60);
+pub(crate) const FUTURE: Duration = Duration::from_secs(10 * 60);
 
 /// A line this far behind the agent's clock does not count.
-const PAST: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const PAST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What became of one line.
 #[derive(Debug, Clone, Copy, Default)]

@@ -85,6 +85,33 @@ pub(crate) enum Unread {
     UnknownZone,
 }
 
+impl Unread {
+    /// How programs are told; none where there is no more to say than that there is no time.
+    pub(crate) const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Absent => None,
+            Self::TwoMeanings => Some("two_meanings"),
+            Self::NoZone => Some("no_zone"),
+            Self::SharedZone => Some("shared_zone"),
+            Self::UnknownZone => Some("unknown_zone"),
+        }
+    }
+
+    /// What is wrong with the time, and what to do.
+    pub(crate) const fn advice(self) -> Option<&'static str> {
+        match self {
+            Self::Absent => None,
+            Self::TwoMeanings => Some("its date has two meanings: set time.format to revert or day_first"),
+            Self::NoZone => Some("it names no zone, and the host's is not known: set time.timezone"),
+            Self::SharedZone => Some(
+                "several zones share its zone's abbreviation, as they do CST: set time.timezone to one that goes by it, \
+                 such as Asia/Shanghai",
+            ),
+            Self::UnknownZone => Some("it names a zone that is not known: log an offset such as +08:00 instead"),
+        }
+    }
+}
+
 /// What is not looked for by its form.
 #[derive(Debug)]
 enum Other {
