@@ -127,7 +127,7 @@ metadata: { name: slow }
 spec: { conditions: [ { take: { avg: 5 }, threshold: high }, { field: x, op: "~", threshold: 1 } ] }
 "#,
         expect![[r#"
-            spec.conditions[0].take.avg: invalid type: integer `5`, expected a string
+            spec.conditions[0].take.avg: invalid type: integer `5`, expected a length of time such as 30s, 5m, 2h or 7d
             spec.conditions[0].threshold: invalid type: string "high", expected f64
             spec.conditions[0].field: is required
             spec.conditions[0].op: is required
