@@ -26,8 +26,8 @@ use nightjar_model::kinds::monitor::{ColumnFilter, MonitorSpec, Pick, SUCCESS_FI
 use nightjar_model::names::{MonitorKey, OTHER_KEY};
 use nightjar_model::{Problem, Problems, Timestamp};
 
-pub(crate) use count::Outcome;
 use count::{Condition, Counter, Number};
+pub(crate) use count::{FUTURE, Outcome, PAST};
 pub(crate) use gathered::Gathered;
 pub(crate) use json::{Place as JsonPlace, leaves as json_leaves};
 use key::{KeyPart, key_texts, write_key};
@@ -259,6 +259,11 @@ impl Pipeline {
     /// What was read since the last call.
     pub fn drain_intake(&mut self) -> Intake {
         self.tally.drain_intake()
+    }
+
+    /// Whether lines were left out since the last call for want of the host's zone: they may be of any minute.
+    pub(crate) fn take_lacked_zone(&mut self) -> bool {
+        self.tally.take_lacked_zone()
     }
 
     /// When the latest line happened that was taken since the last call.

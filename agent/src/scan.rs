@@ -15,13 +15,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use nightjar_model::delta::MonitorDelta;
+use nightjar_model::delta::{MonitorDelta, Partial, WindowDelta};
 use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::MonitorKey;
 use nightjar_model::syntax::{parse_documents, problem_lines, text_of};
-use nightjar_model::{Clock, Kind, Problem, Resource, SystemClock};
+use nightjar_model::{Clock, Kind, Problem, Resource, SystemClock, Timestamp};
 
-use crate::pipeline::{HostFacts, Pipeline, PipelineCounters};
+use crate::pipeline::{FUTURE, HostFacts, PAST, Pipeline, PipelineCounters};
 
 /// Options of `nightjar-agent scan`.
 #[derive(Debug, Clone, clap::Args)]
@@ -83,7 +83,37 @@ pub fn run(args: ScanArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let elapsed = begun.elapsed();
     print::rows(&spec, scanned.figures.as_ref(), args.output, out).context("cannot write the result")?;
     print::summary(&scanned, elapsed, &mut std::io::stderr().lock());
+    scanned.untimely(SystemClock.now()).iter().for_each(|text| print::warning(text));
     Ok(())
+}
+
+impl Scanned {
+    /// What an agent would not have counted at `now` for its time, by the windows.
+    fn untimely(&self, now: Timestamp) -> Vec<String> {
+        let windows = || self.figures.iter().flat_map(|delta| delta.windows.iter().map(|window| (window, delta.width)));
+        let lines = |window: &WindowDelta| window.partials.first().map_or(0, Partial::count);
+        let ahead = windows().filter(|(window, _)| window.start > now.saturating_add(FUTURE));
+        let behind =
+            windows().filter(|(window, width)| window.start.saturating_add(*width) <= now.saturating_sub(PAST));
+        let (early, late): (Vec<_>, Vec<_>) = (ahead.collect(), behind.collect());
+        let sum = |found: &[(&WindowDelta, _)]| found.iter().map(|(window, _)| lines(window)).sum::<u64>();
+        let mut told = Vec::new();
+        if let Some(last) = early.iter().map(|(window, _)| window.start).max() {
+            told.push(format!(
+                "of the lines counted here {} lie in the future, up to {last}: an agent does not count those that are more \
+                 than 10 minutes ahead (time_in_future); are time.format and time.timezone right?",
+                sum(&early)
+            ));
+        }
+        if let Some(first) = late.iter().map(|(window, _)| window.start).min() {
+            told.push(format!(
+                "of the lines counted here {} are more than a day old, from {first} on: an agent does not count such lines \
+                 (time_too_old)",
+                sum(&late)
+            ));
+        }
+        told
+    }
 }
 
 /// The figures of `spec` over `logs`, on `threads` threads (without a number: all cores).

@@ -54,7 +54,16 @@ fn try_line(pipeline: &mut Pipeline, spec: &MonitorSpec, line: &str, now: Timest
         spec.columns.iter().zip(picked).filter_map(|(column, value)| Some((column.name.clone(), value?))).collect();
     let reason = reason(&outcome).map(str::to_owned);
     let time_format = outcome.time.map(|_| pipeline.time_format().to_owned());
-    TrialLine { text: line.to_owned(), time: outcome.time, time_format, columns, counted: outcome.counted, reason }
+    let unread = outcome.unread.name().map(str::to_owned);
+    TrialLine {
+        text: line.to_owned(),
+        time: outcome.time,
+        time_format,
+        columns,
+        counted: outcome.counted,
+        reason,
+        unread,
+    }
 }
 
 fn reason(outcome: &Outcome) -> Option<&'static str> {
@@ -152,6 +161,24 @@ mod tests {
                 {"column_missing": 1, "not_a_number": 1, "time_unreadable": 2}
             "#]],
         );
+    }
+
+    #[test]
+    fn says_why_a_time_cannot_be_read() {
+        let why = |zone: &str, line: &str| {
+            let log = format!("{{ paths: [{{ path: /x.log }}], time: {zone} }}");
+            let spec = format!("{{ type: minute, source: {{ log: {log} }}, stats: [{{ name: n, fn: lines }}] }}");
+            let value = nightjar_model::syntax::parse_yaml(&spec).expect("YAML").remove(0);
+            let spec: MonitorSpec = serde_json::from_value(value).expect("a monitor");
+            let report = try_lines(&spec, &[line.to_owned()]).expect("a report");
+            report.lines[0].unread.clone()
+        };
+        let line = "Fri Nov 27 10:00:00 CST 2026";
+        assert_eq!(why("{}", line).as_deref(), Some("shared_zone"));
+        assert_eq!(why("{ timezone: Europe/Berlin }", line).as_deref(), Some("shared_zone"));
+        assert_eq!(why("{ timezone: Asia/Shanghai }", line), None);
+        assert_eq!(why("{}", "05/06/2026 10:00:00").as_deref(), Some("two_meanings"));
+        assert_eq!(why("{}", "no time"), None);
     }
 
     #[test]

@@ -199,6 +199,10 @@ pub struct TrialLine {
     pub counted: bool,
     /// Why it was not counted, or only in part: `filtered`, or a fault's reason.
     pub reason: Option<String>,
+    /// Of `time_unreadable`, where more can be said: `two_meanings` (day and month), `no_zone` (none is named, and the
+    /// host's is not known), `shared_zone` (an abbreviation of several, such as CST), `unknown_zone`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
 }
 
 /// One window of one series, as `scan` and `monitor try` print it.

@@ -60,7 +60,7 @@ pub fn salvage<T: DeserializeOwned>(root: &str, value: &Value, problems: &mut Pr
             }
         };
         if names.is_empty() {
-            report(original(&tree.kept, &path), &message);
+            report(original(&tree.kept, &path), &with_remedy(&message));
         }
         for name in names {
             let mut at = path.clone();
@@ -84,6 +84,19 @@ fn number_that_was_meant<'a>(tree: &'a mut Value, path: &[Step], message: &str) 
     }
     let text = find(tree, path)?;
     text.as_str().is_some_and(|text| number_in_yaml_1_2_only(text) && text.parse::<f64>().is_ok()).then_some(text)
+}
+
+/// What is written plainly and stands for a number or a truth value in YAML, where text is asked for, becomes text
+/// in quotes.
+fn with_remedy(message: &str) -> String {
+    let value = message.strip_suffix(", expected a string").and_then(|found| {
+        let of_kind = |kind| found.strip_prefix("invalid type: ")?.strip_prefix(kind)?.strip_prefix(" `");
+        ["integer", "floating point", "boolean"].into_iter().find_map(of_kind)?.strip_suffix('`')
+    });
+    match value {
+        Some(value) => format!("{message}: write it in quotes, \"{value}\""),
+        None => message.to_owned(),
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -238,11 +251,34 @@ stats: { name: x }
                 spec.columns[1].name: is required
                 spec.columns[1].pick: is required
                 spec.columns[2].pick: unknown variant `splitt`, expected one of `split`, `between`, `regex`, `json`
-                spec.columns[3].pick.between.left: invalid type: integer `1`, expected a string
+                spec.columns[3].pick.between.left: invalid type: integer `1`, expected a string: write it in quotes, "1"
                 spec.columns[3].number: invalid type: string "maybe", expected a boolean
                 spec.stats: invalid type: map, expected a sequence
             "#]],
         );
+    }
+
+    #[test]
+    fn what_is_to_be_text_is_to_be_quoted() {
+        check(
+            r#"
+type: minute
+app: 007
+source: { log: { paths: [ { path: /x.log } ], charset: 1.5 } }
+columns: [ { name: true, pick: { between: { left: [], right: null } } } ]
+"#,
+            expect![[r#"
+                spec.source.log.charset: invalid type: floating point `1.5`, expected a string: write it in quotes, "1.5"
+                spec.columns[0].name: invalid type: boolean `true`, expected a string: write it in quotes, "true"
+                spec.columns[0].pick.between.left: invalid type: sequence, expected a string
+                spec.columns[0].pick.between.right: invalid type: null, expected a string
+            "#]],
+        );
+        let condition = "{ field: a, take: { max: 1 }, op: '>', threshold: 1 }";
+        let mut problems = Problems::new();
+        decode::<Condition>("", &parse_yaml(condition).expect("YAML")[0], &mut problems);
+        let told = problems.into_vec().pop().expect("a problem").message;
+        assert_eq!(told, "invalid type: integer `1`, expected a length of time such as 30s, 5m, 2h or 7d");
     }
 
     #[test]

@@ -62,9 +62,28 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        let text = deserializer.deserialize_string(Text("a time such as 2026-01-31T08:00:00Z"))?;
         Self::parse_rfc3339(&text)
             .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a time such as 2026-01-31T08:00:00Z")))
+    }
+}
+
+/// Takes text, and says of anything else what text was expected.
+struct Text(&'static str);
+
+impl serde::de::Visitor<'_> for Text {
+    type Value = String;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<String, E> {
+        Ok(text.to_owned())
+    }
+
+    fn visit_string<E: serde::de::Error>(self, text: String) -> Result<String, E> {
+        Ok(text)
     }
 }
 
@@ -119,7 +138,7 @@ impl Serialize for Span {
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        let text = deserializer.deserialize_string(Text("a length of time such as 30s, 5m, 2h or 7d"))?;
         Self::parse(&text).ok_or_else(|| {
             serde::de::Error::custom(format!("`{text}` is not a length of time such as 30s, 5m, 2h or 7d"))
         })

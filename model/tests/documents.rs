@@ -127,7 +127,7 @@ metadata: { name: slow }
 spec: { conditions: [ { take: { avg: 5 }, threshold: high }, { field: x, op: "~", threshold: 1 } ] }
 "#,
         expect![[r#"
-            spec.conditions[0].take.avg: invalid type: integer `5`, expected a string
+            spec.conditions[0].take.avg: invalid type: integer `5`, expected a length of time such as 30s, 5m, 2h or 7d
             spec.conditions[0].threshold: invalid type: string "high", expected f64
             spec.conditions[0].field: is required
             spec.conditions[0].op: is required
@@ -182,6 +182,37 @@ spec:
         spec.where.method: monitor `trade-create` does not group by it; it groups by goods, $idc
     "#]]
     .assert_eq(&found);
+}
+
+#[test]
+fn a_rule_takes_what_makes_sense_of_its_monitor() {
+    let told = |kind: &str, conditions: &str| {
+        let monitor = format!(
+            "{{ kind: Monitor, metadata: {{ name: m }}, spec: {{ type: {kind}, source: {{ log: {{ paths: [ {{ path: /x }} ] }} }}, \
+             columns: [ {{ name: cost, pick: {{ split: {{ by: ',', index: 1 }} }} }} ], \
+             stats: [ {{ name: count, fn: lines }}, {{ name: cost_avg, fn: avg, column: cost }} ] }} }}"
+        );
+        let monitor = parse(&monitor).expect("a monitor").spec;
+        let rule = format!("{{ kind: AlertRule, metadata: {{ name: r }}, spec: {{ monitor: m, {conditions} }} }}");
+        let mut problems = Problems::new();
+        parse(&rule).expect("valid in itself").spec.validate_with(&|_, _| Some(monitor.clone()), &mut problems);
+        problems.into_vec().iter().map(|p| format!("{}: {}\n", p.path, p.message)).collect::<String>()
+    };
+    let now = "conditions: [ { field: count, op: '<', threshold: 5 } ]";
+    let recovering = "conditions: [ { field: count, take: { max: 1m }, op: '<', threshold: 5 } ], \
+                      recover: { conditions: [ { field: count, take: { now: {} }, op: '>', threshold: 5 } ] }";
+    expect![[r#"
+        spec.conditions[0].take: monitor `m` counts by the second, and `now` is the last second of a minute alone: write `take: { max: 1m }` for the highest second of each minute, or `sum`, `avg` or `min`
+        spec.recover.conditions[0].take: monitor `m` counts by the second, and `now` is the last second of a minute alone: write `take: { max: 1m }` for the highest second of each minute, or `sum`, `avg` or `min`
+    "#]]
+    .assert_eq(&(told("second", now) + &told("second", recovering)));
+    assert_eq!(told("minute", now) + &told("minute", recovering), "");
+    let sum = "conditions: [ { field: cost_avg, take: { sum: 5m }, op: '>', threshold: 5 } ]";
+    expect![[r#"
+        spec.conditions[0].take.sum: `cost_avg` is an average, and a sum of averages says nothing: write `take: { avg: 5m }`, the average of all lines
+    "#]]
+    .assert_eq(&told("minute", sum));
+    assert_eq!(told("minute", &sum.replace("cost_avg", "count")), "");
 }
 
 #[test]

@@ -33,9 +33,12 @@ pub(crate) struct AddArgs {
     /// WORKSPACE=viewer|operator|editor|admin; may be repeated. Those given replace all the user had
     #[arg(long = "role", value_parser = role_in, value_name = "WORKSPACE=ROLE")]
     roles: Vec<(String, Role)>,
-    /// May do everything everywhere
-    #[arg(long)]
-    platform_admin: bool,
+    /// May do everything everywhere; `=false` takes that away, and without the option it stays as it is
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    platform_admin: Option<bool>,
+    /// Cannot log in, and what they made of sessions and tokens is not accepted; `=false` lets them in again
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    disabled: Option<bool>,
     /// Ask for a new password of one who is there already; ends their sessions
     #[arg(long)]
     new_password: bool,
@@ -80,7 +83,13 @@ pub(super) async fn user(connection: &Connection, command: UserCommand) -> anyho
             };
             let name = args.name.clone();
             let change = change(args, password.as_ref())?;
-            connection.send(connection.request(Method::PUT, &path).json(&change)).await?;
+            let saved: Value = connection.json(connection.request(Method::PUT, &path).json(&change)).await?;
+            if change.get("roles").is_some() && saved["platformAdmin"] == true {
+                eprintln!(
+                    "warning: {name} is a platform admin and may do everything everywhere, whatever the roles; \
+                     --platform-admin=false takes that away"
+                );
+            }
             emit(&format!("user {name} saved\n"))
         }
         UserCommand::List => {
@@ -116,12 +125,15 @@ fn change(args: AddArgs, password: Option<&Secret>) -> anyhow::Result<Value> {
     if !args.roles.is_empty() {
         change.insert("roles".into(), json!(args.roles.into_iter().collect::<BTreeMap<_, _>>()));
     }
-    if args.platform_admin {
-        change.insert("platformAdmin".into(), json!(true));
+    for (key, wanted) in [("platformAdmin", args.platform_admin), ("disabled", args.disabled)] {
+        if let Some(wanted) = wanted {
+            change.insert(key.into(), json!(wanted));
+        }
     }
     if change.is_empty() {
         bail!(
-            "user {} is there already; say what is to change: --role, --display-name, --platform-admin or --new-password",
+            "user {} is there already; say what is to change: --role, --display-name, --platform-admin, --disabled or \
+             --new-password",
             args.name
         );
     }
@@ -179,6 +191,8 @@ pub(super) fn expiry(text: &str) -> Result<Timestamp, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
 
     fn args(roles: &[&str]) -> AddArgs {
@@ -186,7 +200,8 @@ mod tests {
             name: "li-lei".into(),
             display_name: None,
             roles: roles.iter().map(|role| role_in(role).expect("a role")).collect(),
-            platform_admin: false,
+            platform_admin: None,
+            disabled: None,
             new_password: false,
         }
     }
@@ -201,6 +216,30 @@ mod tests {
         assert_eq!(alone, json!({ "password": "battery staple" }));
         let error = change(&[], None).expect_err("nothing to change").to_string();
         assert!(error.contains("li-lei is there already") && error.contains("--new-password"), "{error}");
+    }
+
+    #[test]
+    fn an_option_that_is_not_given_keeps_what_is() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: AddArgs,
+        }
+        let change = |options: &[&str]| {
+            let line = ["add", "li-lei", "--role", "default=viewer"].iter().chain(options);
+            let mut change = change(Line::try_parse_from(line).expect("options").args, None).expect("a change");
+            change.as_object_mut().expect("an object").remove("roles");
+            change
+        };
+        assert_eq!(change(&[]), json!({}));
+        assert_eq!(change(&["--platform-admin"]), json!({ "platformAdmin": true }));
+        assert_eq!(
+            change(&["--platform-admin=false", "--disabled"]),
+            json!({ "platformAdmin": false, "disabled": true })
+        );
+        assert_eq!(change(&["--disabled=false"]), json!({ "disabled": false }));
+        // A word that follows is not its value.
+        assert!(Line::try_parse_from(["add", "li-lei", "--disabled", "false"]).is_err());
     }
 
     #[test]

@@ -39,6 +39,33 @@ async fn a_user_keeps_the_password_when_the_role_changes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_user_is_made_less_again_and_disabled() {
+    let stand = Stand::start().await;
+    let add = |options: &[&str]| {
+        let output = stand.nightjar(&[&["user", "add", "li-lei"], options].concat());
+        succeeds(&output);
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let made = ["user", "add", "li-lei", "--platform-admin", "--display-name", "Li Lei"];
+    succeeds(&stand.nightjar_fed(&made, "battery staple\n"));
+    let warned = add(&["--role", "default=viewer"]);
+    assert!(warned.contains("li-lei is a platform admin") && warned.contains("--platform-admin=false"), "{warned}");
+    assert_eq!(me(&stand, "li-lei", "battery staple").await.1["platformAdmin"], json!(true));
+
+    assert_eq!(add(&["--platform-admin=false", "--role", "default=viewer"]), "");
+    let (_, known) = me(&stand, "li-lei", "battery staple").await;
+    assert_eq!((&known["platformAdmin"], &known["displayName"]), (&json!(false), &json!("Li Lei")), "{known}");
+
+    add(&["--disabled"]);
+    assert_eq!(me(&stand, "li-lei", "battery staple").await.0, StatusCode::UNAUTHORIZED);
+    add(&["--display-name", "Lei"]);
+    assert_eq!(me(&stand, "li-lei", "battery staple").await.0, StatusCode::UNAUTHORIZED);
+    add(&["--disabled=false"]);
+    let (status, known) = me(&stand, "li-lei", "battery staple").await;
+    assert_eq!((status, &known["roles"]), (StatusCode::OK, &json!({ "default": "viewer" })), "{known}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_monitor_is_tried_from_a_pipe() {
     let stand = Stand::start().await;
     let log = stand.path("trade.log");

@@ -15,6 +15,8 @@ use crate::tail::PositionChanges;
 /// A record's payload holds at most about this much, uncompressed.
 const PAYLOAD_BYTES: usize = 4 << 20;
 const LEVEL: i32 = 3;
+/// In place of a watermark, with a gap that is told alone.
+const NOT_KNOWN: Timestamp = Timestamp(0);
 /// A clock that is back by more than this since the last flush was set back; by less, it is slewed, and
 /// soon where it was.
 const SET_BACK: Duration = Duration::from_secs(5);
@@ -50,6 +52,7 @@ impl Gathered {
 impl Gatherer {
     /// Takes what was counted out of the monitors, together with the positions it came from.
     pub(super) fn collect(&mut self) {
+        let now = self.shared.clock.now();
         for running in self.monitors.iter_mut().flatten() {
             let uid = (!running.uid.is_empty()).then(|| running.uid.clone());
             let drained = running.pipeline.drain().map(|delta| MonitorDelta { uid: uid.clone(), ..delta });
@@ -57,6 +60,11 @@ impl Gatherer {
             let intake = running.pipeline.drain_intake();
             if !intake.is_empty() {
                 self.intake.entry(running.name.clone()).or_default().add(&intake);
+            }
+            // They were logged, and nobody can say in which minute: none since the last watermark has all of its
+            // lines. With a zone known later they are not read again.
+            if running.pipeline.take_lacked_zone() {
+                running.gap = running.gap.max(Some(now));
             }
             for (reason, count) in running.take_faults().collect::<Vec<_>>() {
                 *self.faults.entry((running.name.clone(), reason)).or_default() += count;
@@ -131,7 +139,10 @@ impl Gatherer {
         let moved = |(slot, running): (usize, &Option<Running>)| {
             let running = running.as_ref()?;
             let before = running.watermark;
-            let through = self.tailer.through(&running.name).max(before)?;
+            let Some(through) = self.tailer.through(&running.name).max(before) else {
+                // A gap does not wait for a watermark: what it is for is not read again after a restart.
+                return running.gap.map(|_| Moved { slot, through: NOT_KNOWN, is_news: true });
+            };
             let width = running.width();
             let over_a_window = before.is_none_or(|before| through.floor(width) > before.floor(width));
             let is_news = over_a_window || running.gap.is_some();
@@ -143,7 +154,7 @@ impl Gatherer {
     fn tell(&mut self, moved: Moved) -> Watermark {
         let mut told = Watermark::new(MonitorKey::new(&self.workspace, ""), moved.through);
         if let Some(running) = self.monitors.get_mut(moved.slot).and_then(Option::as_mut) {
-            running.watermark = Some(moved.through);
+            running.watermark = Some(moved.through).filter(|through| *through != NOT_KNOWN);
             told.monitor.name.clone_from(&running.name);
             told.gap = running.gap.take();
         }

@@ -210,6 +210,59 @@ fn what_can_be_read_no_more_is_told_as_a_gap() {
 }
 
 #[test]
+fn minutes_whose_lines_cannot_be_placed_for_want_of_a_zone_are_told_as_a_gap() {
+    let mut rig = Rig::new();
+    let (spec, other) = (rig.spec("a.log"), rig.spec("b.log"));
+    rig.apply("1", &[("m", spec), ("o", other)]);
+    rig.records();
+    let gaps_of = |rig: &mut Rig, name: &str| -> Vec<_> {
+        let told = rig.records().1.into_iter().filter(|told| told.monitor.name == name);
+        told.map(|told| told.gap.map(|gap| gap.0 - NOON)).collect()
+    };
+    rig.gatherer.find_zone = || HostZone { name: String::new(), zone: Err("gone".into()) };
+    rig.at(61_001);
+    assert_eq!(gaps_of(&mut rig, "m"), [None], "nothing was logged that cannot be placed");
+    // A stack trace has no time with any zone.
+    rig.write("a.log", "2026-11-20 12:01:05 UTC,x,1\n\tat com.example.Main\n");
+    rig.at(70_000);
+    assert_eq!(gaps_of(&mut rig, "m"), [None]);
+    rig.write("a.log", "2026-11-20 20:01:15,x,1\n");
+    rig.write("b.log", "2026-11-20 12:01:15 UTC,x,1\n");
+    rig.at(80_000);
+    let (_, told) = rig.records();
+    let gap = |name: &str| told.iter().find(|told| told.monitor.name == name).and_then(|told| told.gap);
+    assert_eq!((gap("m"), gap("o")), (Some(Timestamp(NOON + 80_000)), None));
+    // The next minute too, as long as such lines come; and no longer.
+    rig.write("a.log", "2026-11-20 20:02:00,x,1\n");
+    rig.at(121_001);
+    assert_eq!(gaps_of(&mut rig, "m"), [Some(121_001)]);
+    rig.at(181_001);
+    assert_eq!(gaps_of(&mut rig, "m"), [None]);
+    rig.gatherer.find_zone = || HostZone::named("Asia/Shanghai");
+    rig.write("a.log", "2026-11-20 20:04:00,x,1\n");
+    rig.at(241_001);
+    assert_eq!(gaps_of(&mut rig, "m"), [None]);
+}
+
+#[test]
+fn a_gap_is_told_where_no_watermark_can_be() {
+    let mut rig = Rig::new();
+    let spec = rig.spec("a.log");
+    rig.apply("1", &[("m", spec)]);
+    rig.records();
+    let Some(running) = rig.gatherer.monitors[0].as_mut() else { panic!() };
+    running.pipeline.host_zone_is(&HostZone { name: String::new(), zone: Err("gone".into()) });
+    running.pipeline.feed(b"2026-11-20 20:00:01,x,1", false, Path::new("/x"), Timestamp(NOON));
+    running.watermark = None;
+    rig.gatherer.tailer = Tailer::new(&Default::default(), Guard::default(), Timestamp(NOON));
+    rig.gatherer.flush(Timestamp(NOON));
+    let (_, told) = rig.records();
+    let told: Vec<_> = told.iter().map(|told| (told.through.0, told.gap)).collect();
+    assert_eq!(told, [(0, Some(Timestamp(NOON)))]);
+    assert_eq!(rig.gatherer.monitors[0].as_ref().and_then(|running| running.watermark), None);
+}
+
+#[test]
 fn wakes_right_after_the_minute() {
     let mut rig = Rig::new();
     rig.at(60_800);

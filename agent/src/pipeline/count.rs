@@ -7,14 +7,14 @@ use nightjar_model::{Decimal, Timestamp};
 
 use super::key::{kept, write_key};
 use super::pick::{Columns, Fetch};
-use super::when::{Now, TimeReader};
+use super::when::{Now, TimeReader, Unread};
 use super::windows::Windows;
 
 /// A line this far ahead of the agent's clock does not count.
-const FUTURE: Duration = Duration::from_secs(10 * 60);
+pub(crate) const FUTURE: Duration = Duration::from_secs(10 * 60);
 
 /// A line this far behind the agent's clock does not count.
-const PAST: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const PAST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What became of one line.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,6 +23,8 @@ pub(crate) struct Outcome {
     /// False without a fault: the filter dropped it.
     pub(crate) counted: bool,
     pub(crate) fault: Option<FaultReason>,
+    /// Where its time is the fault: why it has none.
+    pub(crate) unread: Unread,
     pub(crate) over_limit: bool,
 }
 
@@ -93,7 +95,11 @@ impl Counter {
                 None => {}
             }
         }
-        let Some(event_time) = time else { return fault(FaultReason::TimeUnreadable) };
+        let Some(event_time) = time else {
+            let picked = self.time_column.is_none_or(|column| self.columns.value(column, line).is_some());
+            let unread = if picked { self.time.unread() } else { Unread::Absent };
+            return Outcome { unread, ..fault(FaultReason::TimeUnreadable) };
+        };
         if self.live
             && let Some(reason) = untimely(event_time, now)
         {
@@ -120,7 +126,7 @@ impl Counter {
                 self.windows.count_line(event_time, &self.key)
             }
         };
-        let mut outcome = Outcome { time, counted: true, fault: None, over_limit: at.over_limit };
+        let mut outcome = Outcome { time, counted: true, over_limit: at.over_limit, ..Outcome::default() };
         for (at_number, number) in self.numbers.iter().enumerate() {
             let value = match number {
                 Number::Column(column) => self.columns.value(*column, line).and_then(parse_number),

@@ -7,6 +7,7 @@ use nightjar_model::builtin::Intake;
 use nightjar_model::delta::FaultReason;
 
 use super::Outcome;
+use super::when::Unread;
 
 /// An example holds at most this many bytes.
 const EXAMPLE_BYTES: usize = 200;
@@ -22,7 +23,7 @@ pub struct PipelineCounters {
     /// Of `lines`: neither counted nor dropped by the filter.
     pub not_understood: u64,
     pub faults: BTreeMap<FaultReason, u64>,
-    /// For each reason a recent `path: start of line`.
+    /// For each reason a recent `path: start of line`, where there is more to say followed by that in parentheses.
     pub examples: BTreeMap<FaultReason, String>,
 }
 
@@ -31,8 +32,12 @@ pub(super) struct Tally {
     counters: PipelineCounters,
     /// Since the last drain.
     pending: [u64; REASONS],
+    /// The example of an unreadable time says what to do; one that cannot does not take its place before a drain.
+    advised: bool,
     /// What was told of before.
     told: Intake,
+    /// Whether there were times for want of whose zone nobody knows their minute, since that was last asked.
+    lacked_zone: bool,
 }
 
 impl Tally {
@@ -50,7 +55,12 @@ impl Tally {
         self.counters.counted += u64::from(outcome.counted);
         if let Some(reason) = outcome.fault {
             self.counters.not_understood += u64::from(!outcome.counted);
-            self.count(reason, path, line);
+            self.lacked_zone |= outcome.unread == Unread::NoZone;
+            match outcome.unread.advice() {
+                Some(advice) if !self.advised => self.advise(reason, path, line, advice),
+                Some(_) => self.add(reason, 1),
+                None => self.count(reason, path, line),
+            }
         }
         if outcome.over_limit {
             self.count(FaultReason::KeyOverLimit, path, line);
@@ -66,6 +76,13 @@ impl Tally {
         self.add(reason, 1);
     }
 
+    #[cold]
+    fn advise(&mut self, reason: FaultReason, path: &Path, line: &[u8], advice: &str) {
+        self.advised = true;
+        self.counters.examples.insert(reason, format!("{} ({advice})", example(path, line)));
+        self.add(reason, 1);
+    }
+
     pub(super) fn add(&mut self, reason: FaultReason, count: u64) {
         if count > 0 {
             self.pending[reason as usize] += count;
@@ -75,7 +92,12 @@ impl Tally {
 
     pub(super) fn drain(&mut self) -> Vec<(FaultReason, u64)> {
         let pending = std::mem::take(&mut self.pending);
+        self.advised = false;
         FaultReason::ALL.into_iter().zip(pending).filter(|(_, count)| *count > 0).collect()
+    }
+
+    pub(super) fn take_lacked_zone(&mut self) -> bool {
+        std::mem::take(&mut self.lacked_zone)
     }
 
     /// What was read since the last call.
@@ -93,6 +115,7 @@ impl Tally {
     /// Everything, as if it had not happened here.
     pub(super) fn take(&mut self) -> PipelineCounters {
         self.pending = [0; REASONS];
+        self.advised = false;
         self.told = Intake::default();
         std::mem::take(&mut self.counters)
     }
@@ -134,5 +157,23 @@ mod tests {
         assert_eq!(tally.counters().examples[&reason], "/x.log: third");
         assert_eq!((tally.drain(), tally.drain()), (vec![(reason, 1)], Vec::new()));
         assert_eq!(tally.counters().faults[&reason], 3);
+    }
+
+    #[test]
+    fn the_example_that_says_what_to_do_is_preferred() {
+        let mut tally = Tally::default();
+        let outcome = |unread| Outcome { fault: Some(FaultReason::TimeUnreadable), unread, ..Outcome::default() };
+        for (unread, line) in [
+            (Unread::Absent, "\tat x"),
+            (Unread::SharedZone, "10:00 CST"),
+            (Unread::NoZone, "10:00"),
+            (Unread::Absent, "y"),
+        ] {
+            tally.outcome(&outcome(unread), Path::new("/x.log"), line.as_bytes());
+        }
+        let example = &tally.counters().examples[&FaultReason::TimeUnreadable];
+        assert!(example.starts_with("/x.log: 10:00 CST (several zones share"), "{example}");
+        assert!(example.contains("set time.timezone"), "{example}");
+        assert_eq!(tally.drain(), [(FaultReason::TimeUnreadable, 4)]);
     }
 }

@@ -66,6 +66,50 @@ pub(crate) struct TimeReader {
     /// Of the time read last.
     form: Option<Form>,
     seen: Forms,
+    unread: Unread,
+}
+
+/// Why a line has no time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// There is none in it, or none of the format.
+    #[default]
+    Absent,
+    /// Of its numbers either may be the month.
+    TwoMeanings,
+    /// It names no zone, and none is known for it: neither the source's nor the host's.
+    NoZone,
+    /// Several zones share the abbreviation it names, and the source's zone does not go by it.
+    SharedZone,
+    /// It names a zone that is none.
+    UnknownZone,
+}
+
+impl Unread {
+    /// How programs are told; none where there is no more to say than that there is no time.
+    pub(crate) const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Absent => None,
+            Self::TwoMeanings => Some("two_meanings"),
+            Self::NoZone => Some("no_zone"),
+            Self::SharedZone => Some("shared_zone"),
+            Self::UnknownZone => Some("unknown_zone"),
+        }
+    }
+
+    /// What is wrong with the time, and what to do.
+    pub(crate) const fn advice(self) -> Option<&'static str> {
+        match self {
+            Self::Absent => None,
+            Self::TwoMeanings => Some("its date has two meanings: set time.format to revert or day_first"),
+            Self::NoZone => Some("it names no zone, and the host's is not known: set time.timezone"),
+            Self::SharedZone => Some(
+                "several zones share its zone's abbreviation, as they do CST: set time.timezone to one that goes by it, \
+                 such as Asia/Shanghai",
+            ),
+            Self::UnknownZone => Some("it names a zone that is not known: log an offset such as +08:00 instead"),
+        }
+    }
 }
 
 /// What is not looked for by its form.
@@ -113,7 +157,16 @@ impl TimeReader {
             _ => None,
         };
         let wanted = Wanted::of(format);
-        Self { wanted, other, zone, zone_is_named: named, minute: Minute::none(), form: None, seen: Forms::default() }
+        Self {
+            wanted,
+            other,
+            zone,
+            zone_is_named: named,
+            minute: Minute::none(),
+            form: None,
+            seen: Forms::default(),
+            unread: Unread::Absent,
+        }
     }
 
     /// Times that name no zone are in this one from now on, unless one was named for the source.
@@ -136,6 +189,11 @@ impl TimeReader {
     /// The name of the format that the time read last was in.
     pub(crate) fn format_name(&self) -> &'static str {
         self.form.map_or("auto", Form::name)
+    }
+
+    /// Why the last text that was read has no time. Says nothing after one that has.
+    pub(crate) fn unread(&self) -> Unread {
+        self.unread
     }
 
     /// The first time in `text`. A local time that occurs twice, when clocks go back, is taken as the
@@ -165,6 +223,7 @@ impl TimeReader {
 
     #[inline(never)]
     fn search(&mut self, text: &[u8], now: Now) -> Option<Timestamp> {
+        self.unread = Unread::Absent;
         match &self.other {
             Some(Other::Arrival) => {
                 self.found(Form::Arrival, now.at);
@@ -208,7 +267,10 @@ impl TimeReader {
         }
         match head::find(place, self.wanted) {
             Found::Nothing => Tried::NotHere,
-            Found::Unclear => Tried::Unreadable,
+            Found::Unclear => {
+                self.unread = Unread::TwoMeanings;
+                Tried::Unreadable
+            }
             Found::Instant(form, ms) => self.found(form, Timestamp(ms)),
             Found::Head(head) if head.form == Form::TimeOfDay => self.time_of_day(place, head, now),
             Found::Head(head) => {
@@ -296,24 +358,28 @@ impl TimeReader {
             naive_ms += (i64::from(meant) - hour) * 3_600_000;
         }
         match self.settle(naive_ms, tail.zone, now) {
-            Some(time) => self.found(form, time),
-            None => Tried::Unreadable,
+            Ok(time) => self.found(form, time),
+            Err(unread) => {
+                self.unread = unread;
+                Tried::Unreadable
+            }
         }
     }
 
     /// A local time in UTC, by what the line says of its zone.
-    fn settle(&self, naive_ms: i64, said: Said<'_>, now: Now) -> Option<Timestamp> {
+    fn settle(&self, naive_ms: i64, said: Said<'_>, now: Now) -> Result<Timestamp, Unread> {
         let offset = match said {
-            Said::Offset(offset) => offset,
-            Said::Zone(zone) => offset_in(&zone.into(), naive_ms, now)?,
-            Said::Nothing => offset_in(self.zone.as_ref()?, naive_ms, now)?,
+            Said::Offset(offset) => Some(offset),
+            Said::Zone(zone) => offset_in(&zone.into(), naive_ms, now),
+            Said::Nothing => offset_in(self.zone.as_ref().ok_or(Unread::NoZone)?, naive_ms, now),
             Said::Shared(name) => {
-                let zone = self.zone.as_ref().filter(|_| self.zone_is_named)?;
-                zone.offset_called(std::str::from_utf8(name).ok()?, naive_ms)?
+                let zone = self.zone.as_ref().filter(|_| self.zone_is_named);
+                let offset = zone.and_then(|zone| zone.offset_called(std::str::from_utf8(name).ok()?, naive_ms));
+                Some(offset.ok_or(Unread::SharedZone)?)
             }
-            Said::Unknown => return None,
+            Said::Unknown => return Err(Unread::UnknownZone),
         };
-        Some(Timestamp(naive_ms - i64::from(offset) * 1000))
+        Ok(Timestamp(naive_ms - i64::from(offset.ok_or(Unread::Absent)?) * 1000))
     }
 
     /// A time without a date: of the latest day on which it is not ahead of the present.
@@ -337,25 +403,33 @@ impl TimeReader {
 
     fn search_pattern(&mut self, text: &[u8], now: Now) -> Option<Timestamp> {
         let Some(Other::Pattern(pattern)) = &self.other else { return None };
-        let time = self.by_pattern(pattern, text, now)?;
-        self.found(Form::Pattern, time);
-        Some(time)
+        match self.by_pattern(pattern, text, now) {
+            Ok(time) => {
+                self.found(Form::Pattern, time);
+                Some(time)
+            }
+            Err(unread) => {
+                self.unread = unread;
+                None
+            }
+        }
     }
 
-    fn by_pattern(&self, pattern: &Strftime, text: &[u8], now: Now) -> Option<Timestamp> {
-        let found = (0..=SEARCHED_BYTES.min(text.len())).find_map(|at| pattern::find(pattern, text, at))?;
+    fn by_pattern(&self, pattern: &Strftime, text: &[u8], now: Now) -> Result<Timestamp, Unread> {
+        let found = (0..=SEARCHED_BYTES.min(text.len())).find_map(|at| pattern::find(pattern, text, at));
+        let found = found.ok_or(Unread::Absent)?;
         if let Some(epoch_ms) = found.epoch_ms {
-            return Some(Timestamp(epoch_ms));
+            return Ok(Timestamp(epoch_ms));
         }
-        let start_ms = match (found.head.year, found.day_of_year) {
-            (Some(year), Some(day)) => {
-                let date = NaiveDate::from_yo_opt(year.cast_signed(), day)?;
-                date.and_hms_opt(found.head.hour, found.head.minute, 0)?.and_utc().timestamp_millis()
-            }
-            (Some(year), None) => naive_ms(year.cast_signed(), &found.head)?,
-            (None, _) => latest_year(&found.head, now.at)?.0,
+        let head = &found.head;
+        let start_ms = match (head.year, found.day_of_year) {
+            (Some(year), Some(day)) => NaiveDate::from_yo_opt(year.cast_signed(), day)
+                .and_then(|date| date.and_hms_opt(head.hour, head.minute, 0))
+                .map(|start| start.and_utc().timestamp_millis()),
+            (Some(year), None) => naive_ms(year.cast_signed(), head),
+            (None, _) => latest_year(head, now.at).map(|(start_ms, ..)| start_ms),
         };
-        self.settle(start_ms + found.within_ms, found.zone, now)
+        self.settle(start_ms.ok_or(Unread::Absent)? + found.within_ms, found.zone, now)
     }
 }
 

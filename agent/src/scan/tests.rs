@@ -127,6 +127,29 @@ fn prints_rows() {
 }
 
 #[test]
+fn warns_of_times_that_an_agent_would_not_count_and_says_what_to_do_of_a_shared_zone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = directory.path().join("x.log");
+    let lines = "2026-11-18 12:00:00,a,1\n2026-11-19 12:00:30,a,1\n2026-11-19 12:01:00,a,1\n2026-11-20 12:10:59,a,1\n\
+                 2026-11-20 20:00:00,a,1\n2026-11-20 20:00:00 CST,a,1\n";
+    std::fs::write(&log, lines).expect("a file");
+    let yaml = monitor(&split("k", 1), "group_by: [k]\n  stats: [{ name: n, fn: lines }]");
+    let scanned = figures(&yaml, &[log], 1);
+    let now = nightjar_model::Timestamp::parse_rfc3339("2026-11-20T12:01:00Z").expect("a time");
+    expect![[r#"
+        [
+            "of the lines counted here 1 lie in the future, up to 2026-11-20T20:00:00Z: an agent does not count those that are more than 10 minutes ahead (time_in_future); are time.format and time.timezone right?",
+            "of the lines counted here 2 are more than a day old, from 2026-11-18T12:00:00Z on: an agent does not count such lines (time_too_old)",
+        ]
+    "#]]
+    .assert_debug_eq(&scanned.untimely(now));
+    let mut summary = Vec::new();
+    print::summary(&scanned, std::time::Duration::from_millis(500), &mut summary);
+    let summary = String::from_utf8(summary).expect("UTF-8");
+    assert!(summary.contains(" 20:00:00 CST,a,1 (several zones share its zone's abbreviation"), "{summary}");
+}
+
+#[test]
 fn says_what_it_cannot_read() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("monitor.yaml");

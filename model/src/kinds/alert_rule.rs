@@ -6,6 +6,7 @@ use chrono::NaiveTime;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::monitor::StatFn;
 use super::{Document, Kind, Reference, Spec};
 use crate::message_template;
 use crate::names::stored_key;
@@ -159,7 +160,7 @@ pub struct Condition {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Take {
-    /// The minute just closed.
+    /// The minute just closed; not of a monitor that counts by the second.
     Now(Nothing),
     Sum(Span),
     Avg(Span),
@@ -426,8 +427,33 @@ impl Document for AlertRuleSpec {
     fn validate_with(&self, lookup: &dyn Fn(Kind, &str) -> Option<Spec>, problems: &mut Problems) {
         let Some(found) = lookup(Kind::Monitor, &self.monitor) else { return };
         let Some(monitor) = found.as_monitor() else { return };
+        let by_the_second = monitor.width() < one_minute().0;
         for (path, condition) in self.all_conditions() {
-            if !monitor.stats.iter().any(|stat| stat.name == condition.field) {
+            // The one window of `now` would be the last second of each minute; nobody means the others to be passed over.
+            if by_the_second && matches!(condition.take, Take::Now(_)) {
+                problems.add(
+                    format!("{path}.take"),
+                    format!(
+                        "monitor `{}` counts by the second, and `now` is the last second of a minute alone: write \
+                         `take: {{ max: 1m }}` for the highest second of each minute, or `sum`, `avg` or `min`",
+                        self.monitor
+                    ),
+                );
+            }
+            let stat = monitor.stats.iter().find(|stat| stat.name == condition.field);
+            if let (Take::Sum(span), Some(stat)) = (&condition.take, stat)
+                && matches!(stat.function, StatFn::Avg | StatFn::SuccessRate)
+            {
+                problems.add(
+                    format!("{path}.take.sum"),
+                    format!(
+                        "`{}` is an average, and a sum of averages says nothing: write `take: {{ avg: {span} }}`, the \
+                         average of all lines",
+                        condition.field
+                    ),
+                );
+            }
+            if stat.is_none() {
                 let known: Vec<&str> = monitor.stats.iter().map(|s| s.name.as_str()).collect();
                 problems.add(
                     format!("{path}.field"),

@@ -121,6 +121,29 @@ fn without_a_zone_only_what_names_one_is_read() {
 }
 
 #[test]
+fn says_why_there_is_no_time() {
+    let now = Now { at: at("2026-11-27T12:00:00Z"), live: true };
+    let check = |format: &str, zone: Option<&str>, line: &str, why: Unread| {
+        let mut reader = TimeReader::new(&format.parse().expect("a format"), zone.and_then(Zone::iana), false);
+        assert_eq!(reader.read(line.as_bytes(), now), None, "{line}");
+        assert_eq!(reader.unread(), why, "{line}");
+        // The line before is no reason.
+        reader.read(b"no time", now);
+        assert_eq!(reader.unread(), Unread::Absent);
+    };
+    let shanghai = Some("Asia/Shanghai");
+    check("auto", None, "2026-11-27 10:00:00 INFO", Unread::NoZone);
+    check("time_of_day", None, "10:00:00 INFO", Unread::NoZone);
+    check("strftime:%Y-%m-%d %H:%M:%S", None, "2026-11-27 10:00:00 INFO", Unread::NoZone);
+    check("auto", shanghai, "Fri Nov 27 10:00:00 CST 2026", Unread::SharedZone);
+    check("auto", None, "2026-11-27 10:00:00 CST", Unread::SharedZone);
+    check("auto", shanghai, "2026-11-27 10:00:00 Asia/Nowhere", Unread::UnknownZone);
+    check("auto", shanghai, "05/06/2026 10:00:00 x", Unread::TwoMeanings);
+    check("auto", shanghai, "\tat com.example.Main", Unread::Absent);
+    check("auto", None, "2026-13-27 10:00:00", Unread::Absent);
+}
+
+#[test]
 fn looks_for_the_first_time_near_the_start() {
     check("[main-7] 2016-12-13 10:00:14 2017-01-01 00:00:00", Some("2016-12-13T02:00:14Z"));
     check("12016-12-13 10:00:14", None);

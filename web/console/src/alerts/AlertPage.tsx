@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { Link, useParams } from 'react-router';
 import { api, resourcePath } from '@/api/client';
 import type { AlertDetail, AlertEvent, Notification, Page as PageOf } from '@/api/types';
+import { DocumentLink } from '@/parts/DocumentLink';
 import { Failure } from '@/parts/Failure';
 import { duration, figure, withTimes } from '@/parts/format';
 import { Loading } from '@/parts/Loading';
@@ -14,6 +15,9 @@ import { AlertStatusTag, KeyTags, LevelTag, NotificationStatusTag } from '@/part
 import { TimeText, useNow } from '@/parts/TimeText';
 import { useSession } from '@/session';
 import { changeOf, outcomeColour, verdict } from './verdict';
+
+/** Of built-in rules: one alert for each agent, which its keys name. */
+const ALERTS_OF_AGENTS = ['_agent-lost', '_agent-unwell'];
 
 export function Component() {
   const { t, i18n } = useTranslation();
@@ -32,6 +36,7 @@ export function Component() {
   const events = [...earlier.events, ...query.data.events];
   const told = verdict(events, notifications);
   const stopped = told.values['stage'];
+  const agent = ALERTS_OF_AGENTS.includes(alert.rule) ? alert.keys['agent'] : undefined;
   const end = alert.endedAt ? Date.parse(alert.endedAt) : now;
 
   return (
@@ -44,8 +49,9 @@ export function Component() {
             items={[
               { key: 'summary', label: t('alert.summary'), span: 'filled', children: <span className="mono">{alert.summary}</span> },
               { key: 'keys', label: t('alert.keys'), children: <KeyTags keys={alert.keys} /> },
-              { key: 'rule', label: t('kind.alert-rules'), children: <Link to={link(`alert-rules/${alert.rule}`)}>{alert.rule}</Link> },
-              { key: 'monitor', label: t('kind.monitors'), children: <Link to={link(`monitors/${alert.monitor}`)}>{alert.monitor}</Link> },
+              { key: 'rule', label: t('kind.alert-rules'), children: <DocumentLink plural="alert-rules" name={alert.rule} /> },
+              { key: 'monitor', label: t('kind.monitors'), children: <DocumentLink plural="monitors" name={alert.monitor} /> },
+              ...(agent ? [{ key: 'agent', label: t('alert.agent'), children: <Link to={link(`agents?id=${agent}`)}>{alert.keys['host'] ?? agent}</Link> }] : []),
               { key: 'started', label: t('alert.started'), children: <TimeText value={alert.startedAt} absolute /> },
               { key: 'ended', label: t('alert.ended'), children: <TimeText value={alert.endedAt} absolute /> },
               { key: 'lasted', label: t('alert.lasted'), children: duration(end - Date.parse(alert.startedAt)) },

@@ -2,6 +2,7 @@ import { Grid, Table, type TableColumnsType } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import type { Alert } from '@/api/types';
+import { DocumentLink } from '@/parts/DocumentLink';
 import { Nothing } from '@/parts/Page';
 import { AlertStatusTag, KeyTags, LevelTag } from '@/parts/tags';
 import { TimeText } from '@/parts/TimeText';
@@ -33,7 +34,7 @@ export function AlertTable({ alerts, loading, compact: asked = false, filtered =
         </>
       ),
     },
-    ...(compact ? [] : [{ title: t('alert.keys'), key: 'keys', render: (_: unknown, alert: Alert) => <KeyTags keys={alert.keys} /> }, { title: t('kind.monitors'), key: 'monitor', render: (_: unknown, alert: Alert) => <Link to={link(`monitors/${alert.monitor}`)}>{alert.monitor}</Link> }]),
+    ...(compact ? [] : [{ title: t('alert.keys'), key: 'keys', render: (_: unknown, alert: Alert) => <KeyTags keys={alert.keys} /> }, { title: t('kind.monitors'), key: 'monitor', render: (_: unknown, alert: Alert) => <DocumentLink plural="monitors" name={alert.monitor} /> }]),
     {
       title: t('state.state'),
       key: 'status',

@@ -2774,7 +2774,7 @@ export interface components {
          *     merged from the partials, so an average is that of all lines, not of the minutes' averages.
          */
         Take: {
-            /** @description The minute just closed. */
+            /** @description The minute just closed; not of a monitor that counts by the second. */
             now: components["schemas"]["Nothing"];
         } | {
             sum: components["schemas"]["Span"];
@@ -2904,6 +2904,12 @@ export interface components {
              * @default null
              */
             reason: string | null;
+            /**
+             * @description Of `time_unreadable`, where more can be said: `two_meanings` (day and month), `no_zone` (none is named, and the
+             *     host's is not known), `shared_zone` (an abbreviation of several, such as CST), `unknown_zone`.
+             * @default null
+             */
+            unread: string | null;
         };
         /** @description What a monitor makes of some lines. */
         TrialReport: {

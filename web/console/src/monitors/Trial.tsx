@@ -103,9 +103,12 @@ function Report({ report, spec }: { report: TrialReport; spec: MonitorSpec }) {
             key: 'verdict',
             fixed: 'left',
             render: (_, line) => (
-              <Tag color={line.counted ? (line.reason ? 'orange' : 'green') : line.reason === 'filtered' ? 'default' : 'red'}>
-                {line.reason ? t(`fault.${line.reason}`, { defaultValue: line.reason }) : t(line.counted ? 'trial.counts' : 'trial.dropped')}
-              </Tag>
+              <>
+                <Tag color={line.counted ? (line.reason ? 'orange' : 'green') : line.reason === 'filtered' ? 'default' : 'red'}>
+                  {line.reason ? t(`fault.${line.reason}`, { defaultValue: line.reason }) : t(line.counted ? 'trial.counts' : 'trial.dropped')}
+                </Tag>
+                {line.unread && <div className="muted" style={{ whiteSpace: 'normal', maxWidth: 240 }} data-testid="trial-unread">{t(`unread.${line.unread}`, { defaultValue: line.unread })}</div>}
+              </>
             ),
           },
           { title: t('form.time'), key: 'time', render: (_, line) => (line.time ? time(line.time) : '–') },

@@ -1,16 +1,20 @@
 import { DeleteOutlined, PlusOutlined } from '@ant-design/icons';
 import { Button, Form, InputNumber, Select } from 'antd';
 import { useTranslation } from 'react-i18next';
-import { OPS, type Condition } from '@/api/types';
+import { OPS, type Condition, type MonitorSpec } from '@/api/types';
 import { useDocument } from '@/documents/draft';
 import { fieldId, type FieldProps } from '@/documents/fields';
 import { getIn, problemsAt } from '@/documents/path';
-import { spanMinutes, takeFrom, takeOf, TAKES, type TakeType } from './spans';
+import { spanMinutes, takeFrom, takeOf, TAKES, takesOf, type TakeType } from './spans';
 
 /** Comparisons of the monitor's statistics with thresholds. */
-export function ConditionsField({ path, label, help, required, stats }: FieldProps & { stats: string[] }) {
+export function ConditionsField({ path, label, help, required, monitor }: FieldProps & { monitor: MonitorSpec | undefined }) {
   const { t } = useTranslation();
   const draft = useDocument();
+  const stats = (monitor?.stats ?? []).map(({ name }) => name);
+  const takes = (field: string | undefined) => takesOf(monitor?.type, monitor?.stats?.find(({ name }) => name === field)?.fn);
+  // The one of a minute; of seconds the highest.
+  const first = () => (takes(stats[0]).includes('now') ? takeFrom('now', '') : takeFrom('max', '1m'));
   const conditions = (getIn(draft.document, path) ?? []) as Condition[];
   const own = problemsAt(draft.problems, path).filter((problem) => problem.path === path);
   const change = (next: Condition[]) => draft.set(path, next.length > 0 ? next : undefined);
@@ -33,7 +37,7 @@ export function ConditionsField({ path, label, help, required, stats }: FieldPro
                   value={type}
                   disabled={draft.readOnly}
                   aria-label={t('condition.take')}
-                  options={TAKES.map((value) => ({ value, label: t(`take.${value}`) }))}
+                  options={TAKES.map((value) => ({ value, label: t(`take.${value}`), disabled: !takes(condition.field).includes(value) }))}
                   onChange={(next) => alter(index, { take: takeFrom(next, span ?? '5m') })}
                   style={{ width: 150 }}
                 />
@@ -60,7 +64,7 @@ export function ConditionsField({ path, label, help, required, stats }: FieldPro
           );
         })}
         {!draft.readOnly && (
-          <Button type="dashed" size="small" icon={<PlusOutlined />} onClick={() => change([...conditions, { field: stats[0] ?? '', take: { now: {} }, op: '>', threshold: 0 }])} style={{ justifySelf: 'start' }} data-testid={`${path}-add`}>{t('action.add')}</Button>
+          <Button type="dashed" size="small" icon={<PlusOutlined />} onClick={() => change([...conditions, { field: stats[0] ?? '', take: first(), op: '>', threshold: 0 }])} style={{ justifySelf: 'start' }} data-testid={`${path}-add`}>{t('action.add')}</Button>
         )}
       </div>
     </Form.Item>

@@ -15,7 +15,6 @@ export function RuleForm() {
   const { spec } = useDocument<AlertRuleSpec>().document;
   const monitors = useResources<MonitorSpec>('monitors', { builtIn: 'true' });
   const monitor = monitors.data?.find(({ metadata }) => metadata.name === spec.monitor)?.spec;
-  const stats = (monitor?.stats ?? []).map(({ name }) => name);
   const columns = [...new Set([...(monitor?.group_by ?? []), ...Object.keys(spec.where ?? {})])];
   const choices = (kind: string, values: string[]) => values.map((value) => ({ value, label: t(`${kind}.${value}`) }));
 
@@ -33,7 +32,7 @@ export function RuleForm() {
       <Card size="small" title={t('rule.when')}>
         {columns.length > 0 && <div className="muted" style={{ marginBottom: 8 }}>{t('rule.whereHelp')}</div>}
         {columns.map((column) => <WhereField key={column} column={column} />)}
-        <ConditionsField path="spec.conditions" label={t('rule.conditions')} stats={stats} required />
+        <ConditionsField path="spec.conditions" label={t('rule.conditions')} monitor={monitor} required />
         <div className="columns-2">
           <SelectField path="spec.match" label={t('rule.match')} fallback="all" options={choices('match', ['all', 'any'])} />
           <TextField path="spec.every" label={t('rule.every')} placeholder="1m" help={t('rule.everyHelp')} />
@@ -65,7 +64,7 @@ export function RuleForm() {
             children: (
               <>
                 <NumberField path="spec.recover.times" label={t('rule.recoverTimes')} help={t('rule.recoverTimesHelp')} min={1} max={60} />
-                <ConditionsField path="spec.recover.conditions" label={t('rule.recoverConditions')} help={t('rule.recoverConditionsHelp')} stats={stats} />
+                <ConditionsField path="spec.recover.conditions" label={t('rule.recoverConditions')} help={t('rule.recoverConditionsHelp')} monitor={monitor} />
                 <ActiveField path="spec.active" label={t('rule.active')} help={t('rule.activeHelp')} />
               </>
             ),

@@ -11,6 +11,7 @@ import { resourcesKey } from '@/documents/draft';
 import { setIn } from '@/documents/path';
 import { matchesText, useResources } from '@/documents/ResourcePage';
 import { authored } from '@/documents/yaml';
+import { DocumentLink } from '@/parts/DocumentLink';
 import { Failure } from '@/parts/Failure';
 import { Nothing, Page } from '@/parts/Page';
 import { LevelTag } from '@/parts/tags';
@@ -56,7 +57,7 @@ export function Component() {
                   </>
                 ),
               },
-              { title: t('kind.monitors'), key: 'monitor', render: (_, { spec }) => <Link to={link(`monitors/${spec.monitor}`)}>{spec.monitor}</Link> },
+              { title: t('kind.monitors'), key: 'monitor', render: (_, { spec }) => <DocumentLink plural="monitors" name={spec.monitor} /> },
               { title: t('rule.conditions'), key: 'conditions', render: (_, { spec }) => <span className="mono">{spec.conditions.map(conditionText).join(spec.match === 'any' ? ` ${t('rule.or')} ` : ` ${t('rule.and')} `)}</span> },
               { title: t('form.folder'), key: 'folder', responsive: ['xl'], render: (_, { metadata }) => metadata.folder || <span className="muted">–</span> },
               { title: t('state.enabled'), key: 'enabled', render: (_, rule) => <Toggle rule={rule} /> },

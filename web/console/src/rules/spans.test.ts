@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { conditionText, spanMinutes, takeFrom, takeOf } from './spans';
+import { conditionText, spanMinutes, takeFrom, takeOf, takesOf } from './spans';
 
 test('lengths of time', () => {
   expect(spanMinutes('5m')).toBe(5);
@@ -16,6 +16,14 @@ test('what is taken goes to the form and back', () => {
     expect(takeFrom(type, span ?? '')).toEqual(take);
   }
   expect(takeOf(undefined)).toEqual({ type: 'now', span: undefined });
+});
+
+test('what makes no sense of a monitor is not offered', () => {
+  expect(takesOf('minute', 'lines')).toEqual(['now', 'sum', 'avg', 'min', 'max']);
+  expect(takesOf('second', 'lines')).toEqual(['sum', 'avg', 'min', 'max']);
+  expect(takesOf('second_multi_key', 'avg')).toEqual(['avg', 'min', 'max']);
+  expect(takesOf('service_metrics', 'success_rate')).toEqual(['now', 'avg', 'min', 'max']);
+  expect(takesOf(undefined, undefined)).toHaveLength(5);
 });
 
 test('conditions as people read them', () => {
