@@ -18,7 +18,8 @@ use parquet::file::statistics::Statistics;
 use roaring::RoaringBitmap;
 
 use super::{
-    BlockMeta, COUNT, DECIMALS, FIELD, FIELDS_KEY, METRIC, PLACES, Row, SERIES, SERIES_KEY, STATE, TIME, figures_at,
+    BlockMeta, COUNT, DECIMALS, FIELD, FIELDS_KEY, FORMAT, METRIC, PLACES, Row, SERIES, SERIES_KEY, STATE, TIME,
+    figures_at,
 };
 use crate::storage::{BlockFile, Storage, block_error};
 
@@ -105,6 +106,11 @@ impl BlockRows {
         }
         Ok(())
     }
+}
+
+/// The rows of a batch as a block of today's format holds them, of those that are wanted.
+pub(crate) fn rows_of(batch: &RecordBatch, kinds: &FieldKinds, wanted: &Wanted, rows: &mut Vec<Row>) -> Result<()> {
+    decode(batch, FORMAT, kinds, wanted, rows).map_err(|what| Error::internal(format!("rows in memory: {what}")))
 }
 
 /// The series that a block holds.

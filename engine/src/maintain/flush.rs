@@ -104,7 +104,7 @@ async fn write_blocks(shared: &Arc<Shared>, rows: Vec<Row>) -> (Vec<BlockMeta>, 
     let mut written = Vec::new();
     for (from, rows) in spans {
         let (work, id) = (Arc::clone(shared), shared.reserve_block());
-        let block = shared.pool.run("flush", async move {
+        let block = shared.maintenance.run("flush", async move {
             let mut writer = BlockWriter::new(&work.storage, id, from, from + span, work.clock.now().0)?;
             writer.write(&rows).await?;
             writer.finish(&|tables, fields| work.names(tables, fields)).await

@@ -5,14 +5,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray, TimestampMillisecondArray,
 };
 use arrow::datatypes::SchemaRef;
+use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
@@ -24,48 +24,63 @@ use nightjar_model::kinds::monitor::{Stat, StatFn};
 use nightjar_model::query::CompletenessState;
 use roaring::RoaringBitmap;
 
-use super::admission::BATCH_ROWS;
+use super::link::Link;
 use super::pushdown::TimeRange;
+use super::table::{Labels, external};
+use super::wire::{FieldData, TableData};
 use crate::block::merge::{Cursor, Merge};
-use crate::block::read::{BlockRows, Wanted};
-use crate::block::{Block, Row};
-use crate::completeness::Track;
-use crate::engine::Shared;
-use crate::memtable::Window;
-use crate::series::Series;
-use crate::snapshot::Snapshot;
+use crate::block::read::{BlockRows, FieldKinds, Wanted, rows_of};
+use crate::block::{BlockMeta, Row};
+use crate::storage::Storage;
+
+const BATCH_ROWS: usize = 8 * 1024;
+
+/// Windows in memory are read so many milliseconds at a time, with the blocks of that stretch.
+const STRETCH: i64 = 7_200_000;
 
 /// What stands in a column.
 #[derive(Debug, Clone)]
-pub(crate) enum Output {
+pub(super) enum Output {
     Time,
     Key(String),
     Stat(Stat),
     Completeness,
 }
 
-pub(crate) struct WindowScan {
+impl Output {
+    pub(super) fn key(&self) -> Option<&str> {
+        if let Self::Key(column) = self { Some(column) } else { None }
+    }
+}
+
+/// What is read, of which windows.
+pub(super) struct Scanned {
+    pub(super) link: Arc<Link>,
+    pub(super) storage: Arc<Storage>,
+    pub(super) data: Arc<TableData>,
+    pub(super) outputs: Vec<Output>,
+    pub(super) range: TimeRange,
+    /// These series only; all without.
+    pub(super) wanted: Option<RoaringBitmap>,
+    /// Of the columns that are shown.
+    pub(super) labels: HashMap<String, Labels>,
+    pub(super) limit: Option<usize>,
+}
+
+pub(super) struct WindowScan {
     inner: Arc<Inner>,
     properties: Arc<PlanProperties>,
 }
 
 struct Inner {
-    shared: Arc<Shared>,
+    scanned: Scanned,
     schema: SchemaRef,
-    outputs: Vec<Output>,
-    range: TimeRange,
-    /// These only; all without.
-    wanted: Option<RoaringBitmap>,
-    /// Labels, when a column shows them.
-    series: HashMap<u32, Arc<Series>>,
     /// Fields that a column reads: the place of each id, and of each output.
     fields: HashMap<u32, usize>,
     places: Vec<Option<usize>>,
     field_count: usize,
     figures: bool,
-    track: Option<Arc<Track>>,
-    limit: Option<usize>,
-    tables: Vec<u32>,
+    completeness: bool,
     partitions: Vec<Vec<Group>>,
 }
 
@@ -74,32 +89,20 @@ struct Inner {
 struct Group {
     from: i64,
     until: i64,
-    blocks: Vec<Arc<Block>>,
-    memory: Vec<(u32, i64, Arc<Window>)>,
+    blocks: Vec<BlockMeta>,
+    memory: bool,
 }
 
 impl WindowScan {
-    #[expect(clippy::too_many_arguments, reason = "all of what a scan is about, from one caller")]
-    pub(crate) fn new(
-        shared: &Arc<Shared>,
-        snapshot: &Snapshot,
-        schema: SchemaRef,
-        outputs: Vec<Output>,
-        range: TimeRange,
-        wanted: Option<RoaringBitmap>,
-        limit: Option<usize>,
-        partitions: usize,
-    ) -> Self {
-        let span = shared.config.block_span.0.as_millis() as i64;
-        let groups = groups(snapshot, range, span);
+    pub(super) fn new(scanned: Scanned, schema: SchemaRef, partitions: usize) -> Self {
+        let groups = groups(&scanned.data, scanned.range);
         let count = groups.len().clamp(1, partitions.max(1));
         let mut parts = vec![Vec::new(); count];
         for (at, group) in groups.into_iter().enumerate() {
             parts[at % count].push(group);
         }
-        let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
         let mut names: Vec<(&str, PartialKind)> = Vec::new();
-        let places = outputs.iter().map(|output| {
+        let places = scanned.outputs.iter().map(|output| {
             let Output::Stat(stat) = output else { return None };
             let name = (stat.field().unwrap_or(LINES_FIELD), stat.kind());
             Some(names.iter().position(|known| *known == name).unwrap_or_else(|| {
@@ -108,18 +111,9 @@ impl WindowScan {
             }))
         });
         let places = places.collect();
-        let field =
-            |(place, (name, kind)): (usize, &(&str, PartialKind))| Some((state.index.field(name, *kind)?, place));
-        let fields = names.iter().enumerate().filter_map(field).collect();
-        let mut series = HashMap::new();
-        if outputs.iter().any(|output| matches!(output, Output::Key(_))) {
-            for (table, _) in &snapshot.tables {
-                let of_table = state.index.select(*table, "", |_| true);
-                let shown = wanted.as_ref().map_or_else(|| of_table.clone(), |wanted| &of_table & wanted);
-                series.extend(shown.iter().filter_map(|id| Some((id, Arc::clone(state.index.get(id)?)))));
-            }
-        }
-        drop(state);
+        let place = |field: &FieldData| {
+            Some((field.id, names.iter().position(|(name, kind)| field.name == *name && field.kind == *kind)?))
+        };
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
             Partitioning::UnknownPartitioning(count),
@@ -127,38 +121,31 @@ impl WindowScan {
             Boundedness::Bounded,
         );
         let inner = Inner {
-            shared: Arc::clone(shared),
-            range,
-            series,
             figures: names.iter().any(|(_, kind)| *kind != PartialKind::Lines),
             field_count: names.len(),
+            fields: scanned.data.fields.iter().filter_map(place).collect(),
+            completeness: scanned.outputs.iter().any(|output| matches!(output, Output::Completeness)),
             places,
-            fields,
-            track: snapshot.track.clone(),
-            tables: snapshot.tables.iter().map(|(table, _)| *table).collect(),
             schema,
-            wanted,
-            limit,
+            scanned,
             partitions: parts,
-            outputs,
         };
         Self { inner: Arc::new(inner), properties: Arc::new(properties) }
     }
 }
 
-fn groups(snapshot: &Snapshot, range: TimeRange, span: i64) -> Vec<Group> {
+fn groups(data: &TableData, range: TimeRange) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    for block in snapshot.blocks.iter().filter(|block| block.overlaps(range.from, range.until)) {
-        let (from, until) = (block.meta.from, block.meta.until);
-        groups.push(Group { from, until, blocks: vec![Arc::clone(block)], memory: Vec::new() });
+    for block in data.blocks.iter().filter(|block| block.from < range.until && range.from < block.until) {
+        groups.push(Group { from: block.from, until: block.until, blocks: vec![block.clone()], memory: false });
     }
-    let mut in_memory: HashMap<i64, Group> = HashMap::new();
-    for window in snapshot.memory.iter().filter(|(_, start, _)| (range.from..range.until).contains(start)) {
-        let from = window.1.div_euclid(span) * span;
-        let group = in_memory.entry(from).or_insert_with(|| Group { from, until: from + span, ..Group::default() });
-        group.memory.push(window.clone());
+    let mut last = None;
+    for start in data.memory.iter().filter(|start| (range.from..range.until).contains(start)) {
+        let from = start.div_euclid(STRETCH) * STRETCH;
+        if last.replace(from) != Some(from) {
+            groups.push(Group { from, until: from + STRETCH, blocks: Vec::new(), memory: true });
+        }
     }
-    groups.extend(in_memory.into_values());
     groups.sort_by_key(|group| group.from);
     let mut merged: Vec<Group> = Vec::new();
     for group in groups {
@@ -166,7 +153,7 @@ fn groups(snapshot: &Snapshot, range: TimeRange, span: i64) -> Vec<Group> {
             Some(last) if group.from < last.until => {
                 last.until = last.until.max(group.until);
                 last.blocks.extend(group.blocks);
-                last.memory.extend(group.memory);
+                last.memory |= group.memory;
             }
             _ => merged.push(group),
         }
@@ -176,13 +163,13 @@ fn groups(snapshot: &Snapshot, range: TimeRange, span: i64) -> Vec<Group> {
 
 impl fmt::Debug for WindowScan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WindowScan").field("outputs", &self.inner.outputs).finish_non_exhaustive()
+        f.debug_struct("WindowScan").field("outputs", &self.inner.scanned.outputs).finish_non_exhaustive()
     }
 }
 
 impl DisplayAs for WindowScan {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "WindowScan: partitions={}, limit={:?}", self.inner.partitions.len(), self.inner.limit)
+        write!(f, "WindowScan: partitions={}, limit={:?}", self.inner.partitions.len(), self.inner.scanned.limit)
     }
 }
 
@@ -226,11 +213,12 @@ impl ExecutionPlan for WindowScan {
             merge: None,
             rows: Vec::new(),
             windows: Windows::default(),
-            left: self.inner.limit.unwrap_or(usize::MAX),
+            states: Vec::new(),
+            left: self.inner.scanned.limit.unwrap_or(usize::MAX),
             reservation: MemoryConsumer::new("scan").register(context.memory_pool()),
         };
         let stream = futures::stream::try_unfold(reader, |mut reader| async move {
-            let batch = reader.next().await.map_err(|error| DataFusionError::External(Box::new(error)))?;
+            let batch = reader.next().await.map_err(external)?;
             batch.map(|batch| Ok((batch?, reader))).transpose()
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.inner.schema), stream)))
@@ -251,6 +239,8 @@ struct Reader {
     merge: Option<Merge>,
     rows: Vec<Row>,
     windows: Windows,
+    /// Of the group's windows: each holds from there on.
+    states: Vec<(i64, CompletenessState)>,
     left: usize,
     reservation: MemoryReservation,
 }
@@ -260,7 +250,10 @@ impl Reader {
         while self.left > 0 {
             let Some(merge) = &mut self.merge else {
                 match self.groups.pop_front() {
-                    Some(group) => self.merge = Some(open(&self.inner, &self.reservation, group).await?),
+                    Some(group) => {
+                        self.states = states(&self.inner, &group).await?;
+                        self.merge = Some(open(&self.inner, &self.reservation, group).await?);
+                    }
                     None => break,
                 }
                 continue;
@@ -290,12 +283,13 @@ impl Reader {
         self.left -= whole;
         let rest = self.windows.split_off(whole);
         let windows = std::mem::replace(&mut self.windows, rest);
-        let columns = self.inner.outputs.iter().zip(&self.inner.places).map(|(output, place)| match output {
+        let columns = self.inner.scanned.outputs.iter().zip(&self.inner.places).map(|(output, place)| match output {
             Output::Time => {
                 Arc::new(TimestampMillisecondArray::from(windows.time.clone()).with_timezone("UTC")) as ArrayRef
             }
             Output::Key(column) => {
-                let value = |id: &u32| self.inner.series.get(id).and_then(|series| series.value(column)).map(|v| &**v);
+                let labels = self.inner.scanned.labels.get(column);
+                let value = |id: &u32| labels.and_then(|labels| labels.value(*id));
                 Arc::new(windows.series.iter().map(value).collect::<StringArray>())
             }
             Output::Stat(stat) => {
@@ -304,8 +298,8 @@ impl Reader {
             }
             Output::Completeness => {
                 let state = |time: &i64| {
-                    let state =
-                        self.inner.track.as_ref().map_or(CompletenessState::Partial, |track| track.state(*time));
+                    let after = self.states.partition_point(|(from, _)| from <= time);
+                    let state = after.checked_sub(1).map_or(CompletenessState::Partial, |at| self.states[at].1);
                     Some(state.name())
                 };
                 Arc::new(windows.time.iter().map(state).collect::<StringArray>())
@@ -317,30 +311,45 @@ impl Reader {
     }
 }
 
-async fn open(inner: &Inner, reservation: &MemoryReservation, group: Group) -> nightjar_model::Result<Merge> {
-    let range = inner.range;
-    let mut cursors = Vec::new();
-    let mut memory = Vec::new();
-    for (table, start, window) in &group.memory {
-        let wanted = |series| inner.wanted.as_ref().is_none_or(|wanted| wanted.contains(series));
-        window.rows(*table, *start, wanted, &mut memory);
+async fn states(inner: &Inner, group: &Group) -> nightjar_model::Result<Vec<(i64, CompletenessState)>> {
+    if !inner.completeness {
+        return Ok(Vec::new());
     }
-    reservation.try_grow(memory.len() * size_of::<Row>()).map_err(|_| {
-        nightjar_model::Error::unavailable("queries have no memory left now: ask for less time, or try again later")
-    })?;
-    memory.sort_unstable_by_key(Row::key);
-    // Equal keys of two memtables stand next to each other; the merge joins those too.
-    cursors.push(Cursor::rows(memory));
+    let Scanned { link, data, range, .. } = &inner.scanned;
+    link.completeness(&data.shape.name, group.from.max(range.from), group.until.min(range.until)).await
+}
+
+async fn open(inner: &Inner, reservation: &MemoryReservation, group: Group) -> nightjar_model::Result<Merge> {
+    let Scanned { link, storage, data, range, wanted: series, .. } = &inner.scanned;
+    let wanted = |table: Option<u32>| Wanted {
+        table,
+        series: series.clone(),
+        from: range.from,
+        until: range.until,
+        figures: inner.figures,
+    };
+    let mut cursors = Vec::new();
+    if group.memory {
+        let (from, until) = (group.from.max(range.from), group.until.min(range.until));
+        let kinds: FieldKinds = data.kinds.iter().copied().collect();
+        for run in link.memory(&data.shape.name, series.as_ref(), from, until).await? {
+            let mut rows = Vec::new();
+            for batch in &run {
+                rows_of(batch, &kinds, &Wanted::ALL, &mut rows)?;
+            }
+            reservation.try_grow(rows.len() * size_of::<Row>()).map_err(|_| {
+                nightjar_model::Error::invalid(
+                    "windows in memory are more than a statement can hold: ask for less time",
+                    Vec::new(),
+                )
+            })?;
+            // Equal keys of two memtables stand next to each other; the merge joins those too.
+            cursors.push(Cursor::rows(rows));
+        }
+    }
     for block in &group.blocks {
-        for table in inner.tables.iter().filter(|table| block.has(**table)) {
-            let wanted = Wanted {
-                table: Some(*table),
-                series: inner.wanted.clone(),
-                from: range.from,
-                until: range.until,
-                figures: inner.figures,
-            };
-            cursors.push(Cursor::block(BlockRows::open(&inner.shared.storage, &block.meta, wanted).await?));
+        for table in data.tables.iter().map(|(table, _)| *table).filter(|table| block.tables.contains(table)) {
+            cursors.push(Cursor::block(BlockRows::open(storage, block, wanted(Some(table))).await?));
         }
     }
     Ok(Merge::new(cursors))

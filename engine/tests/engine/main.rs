@@ -1,10 +1,12 @@
 //! The engine through its ports, on real files.
 
 mod completeness;
+mod conditions;
 mod crash;
 mod disk_full;
 mod fixture;
 mod formats;
 mod golden;
 mod limits;
+mod statements;
 mod upkeep;
