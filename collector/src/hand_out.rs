@@ -188,12 +188,7 @@ impl Plan {
 }
 
 /// `keys` are asked for of one that is there.
-fn expect(
-    expectation: &mut Expectation,
-    agent: &AgentRecord,
-    presence: &Presence,
-    keys: impl FnOnce() -> Vec<String>,
-) {
+fn expect(expectation: &mut Expectation, agent: &AgentRecord, presence: &Presence, keys: impl FnOnce() -> Vec<String>) {
     let id = agent.id.clone();
     let left_at = match presence {
         Presence::There => return expectation.agents.push(ExpectedAgent { id, keys: keys() }),

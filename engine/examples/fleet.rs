@@ -86,7 +86,9 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     engine.expect(expectations(&monitors, 0..agents)).await?;
     println!(
         "expect {agents} agents × {} monitors: {:.0} ms, {} bytes of log",
-        monitors.len(), started.elapsed().as_secs_f64() * 1e3, log() - before
+        monitors.len(),
+        started.elapsed().as_secs_f64() * 1e3,
+        log() - before
     );
 
     let mut sequences = vec![0_u64; agents];
@@ -120,7 +122,8 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let progress = engine.progress(&monitors[0]).await?;
     assert_eq!(progress.expected, agents);
 
-    for (what, fleet) in [("one comes", 0..agents + 1), ("one goes", 1..agents + 1), ("the same again", 1..agents + 1)] {
+    for (what, fleet) in [("one comes", 0..agents + 1), ("one goes", 1..agents + 1), ("the same again", 1..agents + 1)]
+    {
         let before = log();
         let started = Instant::now();
         engine.expect(expectations(&monitors, fleet)).await?;

@@ -86,7 +86,7 @@ async fn run(shared: &Arc<Shared>, job: Job, inputs: Vec<Arc<Block>>, leave_out:
     let started = std::time::Instant::now();
     let (work, id) = (Arc::clone(shared), shared.reserve_block());
     let (tier, from, until) = (job.tier, job.from, job.until);
-    let merged = shared.pool.run("compact", async move {
+    let merged = shared.maintenance.run("compact", async move {
         let mut cursors = Vec::with_capacity(inputs.len());
         for block in &inputs {
             cursors.push(Cursor::block(BlockRows::open(&work.storage, &block.meta, Wanted::ALL).await?));

@@ -108,7 +108,7 @@ async fn write_blocks(shared: &Arc<Shared>, rows: Vec<Row>) -> (Vec<BlockMeta>, 
     for ((tier, from), mut rows) in by_block(shared, rows) {
         let (work, id) = (Arc::clone(shared), shared.reserve_block());
         let until = from + tier.span(&shared.config);
-        let block = shared.pool.run("flush", async move {
+        let block = shared.maintenance.run("flush", async move {
             rows.sort_unstable_by_key(|row| row.key(tier));
             let mut writer = BlockWriter::new(&work.storage, id, tier, (from, until), work.clock.now().0)?;
             writer.write(&rows).await?;

@@ -201,9 +201,8 @@ pub(super) async fn blind(
     let answer = shared.services.windows.windows(query).await?;
     let windows = answer.series.iter().flat_map(|series| &series.windows);
     let length = step.unwrap_or(MINUTE);
-    let found = windows.filter_map(|(time, partials)| {
-        Some(BlindWindow { time: *time, reason: Blindness::of(partials)?, length })
-    });
+    let found = windows
+        .filter_map(|(time, partials)| Some(BlindWindow { time: *time, reason: Blindness::of(partials)?, length }));
     Ok(found.collect())
 }
 

@@ -181,7 +181,9 @@ fn shape(mut answer: WindowAnswer, blind: Vec<BlindWindow>, stats: &[Stat], limi
 fn filled(answer: &WindowAnswer, series: &SeriesWindows, blind: &[BlindWindow]) -> Vec<(Timestamp, Vec<Partial>)> {
     let known: BTreeSet<Timestamp> = series.windows.iter().map(|(time, _)| *time).collect();
     let quiet = answer.completeness.iter().map(|mark| mark.time).filter(|time| {
-        !known.contains(time) && !blind.iter().any(|one| one.covers(*time)) && answer.mark(&series.keys, *time).is_some_and(|mark| mark.state.is_complete())
+        !known.contains(time)
+            && !blind.iter().any(|one| one.covers(*time))
+            && answer.mark(&series.keys, *time).is_some_and(|mark| mark.state.is_complete())
     });
     let mut windows: Vec<_> = quiet.map(|time| (time, Vec::new())).chain(series.windows.iter().cloned()).collect();
     windows.sort_by_key(|(time, _)| *time);
