@@ -33,9 +33,11 @@ pub(crate) struct Plan {
     workspaces: HashMap<String, BTreeMap<String, PlannedMonitor>>,
     /// Who is waited for, with what each was taken for when the engine was told so.
     fleet: HashMap<AgentId, PlannedAgent>,
-    /// By workspace, and the places of the monitors in it.
-    configurations: Mutex<HashMap<(String, Vec<u32>), Arc<wire::Config>>>,
+    configurations: Mutex<HashMap<Wanted, Arc<wire::Config>>>,
 }
+
+/// A workspace, and the places of monitors in it.
+type Wanted = (String, Vec<u32>);
 
 #[derive(Debug)]
 struct PlannedAgent {

@@ -12,9 +12,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use nightjar_engine::{Engine, EngineConfig};
 use nightjar_model::delta::{Batch, Watermark};
-use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::{AgentId, MonitorKey};
-use nightjar_model::ports::{Expectation, ExpectedAgent, Intake, MonitorCatalog, WindowReader};
+use nightjar_model::ports::{DefinedMonitor, Expectation, ExpectedAgent, Intake, MonitorCatalog, WindowReader};
 use nightjar_model::{Clock, Result, Timestamp};
 
 const EPOCH: i64 = 1_769_846_400_000;
@@ -33,7 +32,7 @@ struct Nothing;
 
 #[async_trait]
 impl MonitorCatalog for Nothing {
-    async fn monitors(&self, _: &str) -> Result<Vec<(String, Arc<MonitorSpec>)>> {
+    async fn monitors(&self, _: &str) -> Result<Vec<DefinedMonitor>> {
         Ok(Vec::new())
     }
 }

@@ -196,26 +196,6 @@ fn monitors_table(items: &[Value], readings: &[Value]) -> String {
     table(&titles, &rows)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_monitor_that_understands_nothing_is_seen_in_the_list() {
-        let items =
-            [json!({"metadata": {"name": "nginx", "version": 1}}), json!({"metadata": {"name": "new", "version": 2}})];
-        let readings = [
-            json!({"monitor": "nginx", "state": "not_understood", "files": 2, "lines": 689, "understood": 0.0}),
-            json!({"monitor": "other", "state": "reading", "files": 1, "lines": 1, "understood": 99.97}),
-        ];
-        let shown = monitors_table(&items, &readings);
-        let lines: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
-        assert_eq!(lines[1][..8], ["nginx", "-", "-", "not_understood", "2", "689", "0.0", "%"], "{shown}");
-        assert_eq!(lines[2][..7], ["new", "-", "-", "-", "-", "-", "-"], "{shown}");
-        assert!(monitors_table(&items, &[]).contains("nginx"));
-    }
-}
-
 /// Every item of a listing, page after page.
 pub(super) async fn all_pages(
     connection: &Connection,
@@ -275,4 +255,24 @@ pub(super) async fn export(connection: &Connection, args: ExportArgs) -> anyhow:
 
 pub(super) fn parse_kind(text: &str) -> Result<Kind, String> {
     Kind::from_path(text).ok_or_else(|| format!("known kinds are {}", Kind::ALL.map(Kind::plural).join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_monitor_that_understands_nothing_is_seen_in_the_list() {
+        let items =
+            [json!({"metadata": {"name": "nginx", "version": 1}}), json!({"metadata": {"name": "new", "version": 2}})];
+        let readings = [
+            json!({"monitor": "nginx", "state": "not_understood", "files": 2, "lines": 689, "understood": 0.0}),
+            json!({"monitor": "other", "state": "reading", "files": 1, "lines": 1, "understood": 99.97}),
+        ];
+        let shown = monitors_table(&items, &readings);
+        let lines: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[1][..8], ["nginx", "-", "-", "not_understood", "2", "689", "0.0", "%"], "{shown}");
+        assert_eq!(lines[2][..7], ["new", "-", "-", "-", "-", "-", "-"], "{shown}");
+        assert!(monitors_table(&items, &[]).contains("nginx"));
+    }
 }

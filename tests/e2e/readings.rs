@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use chrono::{Local, Utc};
+use chrono::Local;
 use serde_json::{Value, json};
 
 use crate::harness::{Stand, wait_for};
@@ -99,7 +99,7 @@ async fn what_is_not_understood_is_no_green_zero() {
 
     // The minutes are marked, those of the monitor that is well are not.
     let marks = async |name: &str| {
-        let from = (Utc::now() - chrono::Duration::minutes(10)).format("%Y-%m-%dT%H:%M:%SZ");
+        let from = (Local::now().to_utc() - chrono::Duration::minutes(10)).format("%Y-%m-%dT%H:%M:%SZ");
         let answer = stand.get(&format!("workspaces/default/monitors/{name}/windows?from={from}")).await;
         let reasons = answer["blind"].as_array().unwrap().iter().map(|one| one["reason"].as_str().unwrap().to_owned());
         reasons.collect::<Vec<String>>()

@@ -53,7 +53,7 @@ impl Ailment {
     const fn is_over(self, health: AgentHealth) -> bool {
         match self {
             Self::Lost => !matches!(health, AgentHealth::Lost),
-            Self::Unwell => matches!(health, AgentHealth::Healthy),
+            Self::Unwell => matches!(health, AgentHealth::Healthy | AgentHealth::Left),
         }
     }
 }
@@ -73,7 +73,7 @@ pub(super) fn hosts_of(agents: &[AgentView]) -> HashMap<AgentId, String> {
 /// What is wrong with an agent, in a few words; `None` where nothing is known to be.
 pub(super) fn complaint(agent: &AgentView) -> Option<String> {
     match agent.health {
-        AgentHealth::Healthy => None,
+        AgentHealth::Healthy | AgentHealth::Left => None,
         AgentHealth::Lost => Some(match agent.last_seen_at {
             Some(at) => format!("lost since {at}"),
             None => "never heard of".to_owned(),
