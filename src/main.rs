@@ -37,8 +37,16 @@ enum Command {
     Client(cli::ClientCommand),
 }
 
+fn main() -> ExitCode {
+    // The server starts itself once more for a SQL statement; that process is no part of what follows.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == "sql-statements") {
+        return nightjar_engine::serve_statements();
+    }
+    live()
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn live() -> ExitCode {
     // The one provider of cryptography in the process; rustls asks for it wherever it is used.
     let installed = rustls::crypto::ring::default_provider().install_default();
     if installed.is_err() {

@@ -73,6 +73,7 @@ pub(crate) async fn run(args: ServerArgs) -> Result<()> {
 
     let drain = Drain::begin();
     front.cancel();
+    rooms.engine.end_statements();
     drain.step("web", web).await;
     drain.step("collector", collector).await;
     back.cancel();

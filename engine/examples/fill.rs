@@ -39,9 +39,18 @@ fn catalog() -> Arc<Catalog> {
     Arc::new(Catalog(Arc::new(serde_json::from_value(spec).expect("a monitor"))))
 }
 
+fn main() -> std::process::ExitCode {
+    // The engine starts this program for statements.
+    if std::env::args().nth(1).is_some_and(|argument| argument == "sql-statements") {
+        return nightjar_engine::serve_statements();
+    }
+    run();
+    std::process::ExitCode::SUCCESS
+}
+
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "a program for people")]
-async fn main() {
+async fn run() {
     let mut args = std::env::args().skip(1);
     let (mode, dir) = (args.next().unwrap_or_default(), args.next());
     let mut number = |default: i64| args.next().map_or(default, |text| text.parse().expect("a number"));
@@ -61,7 +70,7 @@ async fn main() {
             let started = Instant::now();
             let sql = "SELECT count(*) AS windows, sum(count) AS lines FROM monitor.fill";
             let answer = engine.sql("default", sql, SqlFormat::Csv).await.expect("answered");
-            let text = String::from_utf8(answer.body).expect("text").replace("\r\n", " ");
+            let text = String::from_utf8(answer.body.read().await.expect("read")).expect("text").replace("\r\n", " ");
             println!("{text}in {:.3} s, {} MiB resident", started.elapsed().as_secs_f64(), resident_mib());
             engine.close().await.expect("closed");
         }

@@ -45,18 +45,23 @@ pub struct EngineConfig {
     /// Combinations of keys, over all monitors; further ones are folded under `(other)`, and so are those of
     /// a monitor that has as many as are left to all others.
     pub max_series: u32,
-    /// Memory of all running queries together; beyond it they spill to disk, or fail. A quarter of it is
-    /// kept for what alert rules and charts read.
+    /// Memory of one SQL statement; beyond it the statement spills to disk, or fails.
     pub query_memory_bytes: u64,
-    /// Disk that running queries may spill to.
+    /// Disk that running statements may spill to, all of them together.
     pub query_spill_bytes: u64,
     pub query_timeout: Span,
     /// SQL statements that run at once; further ones wait, within their timeout.
     pub query_concurrency: usize,
     /// More rows than this in an answer are an error.
     pub query_row_limit: u32,
-    /// Threads that queries and compaction run on; half as many more read for alert rules and charts.
+    /// Threads of one statement; as many more read for alert rules and charts.
     pub query_threads: usize,
+    /// Memory of what alert rules and charts read at once.
+    pub windows_memory_bytes: u64,
+    /// What runs statements: a program that calls [`crate::serve_statements`], and its arguments. Without more
+    /// ado the program that runs already, with `sql-statements`.
+    #[serde(skip)]
+    pub statement_program: Vec<String>,
 }
 
 impl Default for EngineConfig {
@@ -74,12 +79,15 @@ impl Default for EngineConfig {
             hour_retention: Span::from_secs(400 * 86_400),
             day_retention: Span::from_secs(1830 * 86_400),
             max_series: 1_000_000,
-            query_memory_bytes: 256 << 20,
+            query_memory_bytes: 192 << 20,
             query_spill_bytes: 4 << 30,
             query_timeout: Span::from_secs(30),
-            query_concurrency: 8,
+            query_concurrency: 4,
             query_row_limit: 100_000,
             query_threads: 2,
+            windows_memory_bytes: 64 << 20,
+            // The very file that runs, also after another one took its place.
+            statement_program: vec!["/proc/self/exe".to_owned(), "sql-statements".to_owned()],
         }
     }
 }
@@ -128,6 +136,9 @@ impl EngineConfig {
         }
         if self.query_memory_bytes < 16 << 20 {
             problems.add("query_memory_bytes", "must be at least 16 MiB");
+        }
+        if self.windows_memory_bytes < 4 << 20 {
+            problems.add("windows_memory_bytes", "must be at least 4 MiB");
         }
         if self.query_timeout.0.is_zero() {
             problems.add("query_timeout", "must be more than 0");

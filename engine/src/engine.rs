@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use datafusion::execution::memory_pool::MemoryPool;
 use nightjar_model::delta::Batch;
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::{
@@ -25,11 +26,12 @@ use crate::committer::{Request, STOP_TIMEOUT, Write};
 use crate::config::EngineConfig;
 use crate::maintain::tasks;
 use crate::manifest::Manifest;
-use crate::query_pool::QueryPool;
+use crate::sql::statements::Statements;
 use crate::state::State;
 use crate::storage::Storage;
 use crate::tier::{Retention, Tier};
 use crate::wal::record::{Body, Record, check_batch};
+use crate::work_pool::WorkPool;
 
 /// An agent's watermark is believed at most this far ahead of the server's clock.
 const WATERMARK_AHEAD: std::time::Duration = std::time::Duration::from_secs(3);
@@ -57,11 +59,12 @@ pub(crate) struct Shared {
     wal_bytes: AtomicU64,
     pub(crate) compact_wanted: Notify,
     pub(crate) requests: mpsc::Sender<Request>,
-    pub(crate) pool: QueryPool,
+    /// Of flush and compaction.
+    pub(crate) maintenance: WorkPool,
     /// Of what alert rules and charts read.
-    pub(crate) windows_pool: QueryPool,
-    /// Turns of SQL statements.
-    pub(crate) statements: Semaphore,
+    pub(crate) reading: WorkPool,
+    pub(crate) reading_memory: Arc<dyn MemoryPool>,
+    pub(crate) statements: Statements,
     listeners: RwLock<Vec<ClosedListener>>,
     queue: Arc<Semaphore>,
     /// Keeps other processes out of the directory.
@@ -105,8 +108,15 @@ impl Engine {
         crate::maintain::flush::flush(&self.shared).await
     }
 
+    /// Ends the SQL statements that run, and runs no more: they are not waited for when the server stops.
+    pub fn end_statements(&self) {
+        self.shared.statements.stop();
+    }
+
     /// Flushes, and stops taking anything. What cannot be flushed is in the log.
     pub async fn close(&self) -> Result<()> {
+        self.end_statements();
+        self.shared.statements.stopped().await;
         let flushed = self.flush().await;
         let (done, stopped) = oneshot::channel();
         if self.shared.requests.send(Request::Stop(done)).await.is_ok()
@@ -120,6 +130,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        self.end_statements();
         // Without `close` it is as after a crash, but the thread must be gone before the directory can be
         // opened again.
         let (done, _) = oneshot::channel();
@@ -235,6 +246,6 @@ impl WindowReader for Engine {
     }
 
     async fn sql(&self, workspace: &str, sql: &str, format: SqlFormat) -> Result<SqlAnswer> {
-        crate::sql::answer(&self.shared, workspace, sql, format).await
+        crate::sql::statements::answer(&self.shared, workspace, sql, format).await
     }
 }

@@ -11,7 +11,8 @@
 //!
 //! **Data flow**: batch → `committer` (one thread: `wal`, then `state`) → memtable → `maintain::flush` →
 //! blocks and manifest, and the log is shorter → `maintain::compact` → days → `maintain::retain`.
-//! Readers take a `snapshot` of memtable and blocks; `windows` adds up, `sql` merges into rows.
+//! Readers take a `snapshot` of memtable and blocks; `windows` adds up, `sql` merges into rows, each
+//! statement in a process of its own ([`serve_statements`]).
 //!
 //! **On disk** (`data_dir`): `wal/*.wal` what was acknowledged and is not in a block; `blocks/*.parquet`;
 //! `series-*.idx` what the ids in blocks stand for; `manifest` which of these count, with the sequences
@@ -28,7 +29,6 @@ mod error;
 mod maintain;
 mod manifest;
 mod memtable;
-mod query_pool;
 mod ranges;
 mod sequences;
 mod series;
@@ -39,8 +39,10 @@ mod storage;
 mod tier;
 mod wal;
 mod windows;
+mod work_pool;
 
 pub use backup::copy;
 pub use config::{EngineConfig, Fsync};
 pub use engine::Engine;
 pub use error::EngineError;
+pub use sql::serve_statements;

@@ -244,9 +244,10 @@ impl SeriesIndex {
         selected
     }
 
-    /// Values of a column, with their ids.
-    pub(crate) fn values(&self, table: u32, column: &str) -> impl Iterator<Item = &Arc<str>> {
-        self.table(table).and_then(|table| table.columns.get(column)).into_iter().flat_map(HashMap::keys)
+    /// Ids whose value of `column` is this one.
+    pub(crate) fn with_value(&self, table: u32, column: &str, value: &str) -> RoaringBitmap {
+        let ids = self.table(table).and_then(|table| table.columns.get(column)?.get(value));
+        ids.cloned().unwrap_or_default()
     }
 
     /// Keeps only these series, and forgets these tables, which have none.

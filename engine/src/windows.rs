@@ -102,14 +102,14 @@ async fn read(shared: &Arc<Shared>, query: WindowQuery) -> Result<WindowAnswer> 
     let work = Arc::clone(shared);
     let answer = async move {
         let plan = plan(&work, &query, &shape, &by, (from, until, step));
-        let reservation = MemoryConsumer::new("windows").register(work.windows_pool.memory());
+        let reservation = MemoryConsumer::new("windows").register(&work.reading_memory);
         let (completeness, instances) = completeness(&work, &plan, &by, &query.filter, &reservation).await?;
         let kinds: Vec<PartialKind> = shape.fields.iter().map(|(_, kind)| *kind).collect();
         let series = gather(&work, plan, &kinds, query.max_series, reservation).await?;
         let fields = shape.fields.into_iter().map(|(name, _)| name).collect();
         Ok(WindowAnswer { by, fields, series, completeness, instances })
     };
-    shared.windows_pool.run("windows", answer).await
+    shared.reading.run("windows", answer).await
 }
 
 /// # Errors

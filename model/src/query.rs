@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
 use utoipa::ToSchema;
 
 use crate::delta::Partial;
+use crate::error::{Error, Result};
 use crate::kinds::alert_rule::KeyMatch;
 use crate::names::{AgentId, MonitorKey};
 use crate::time::Timestamp;
@@ -237,8 +239,64 @@ pub enum SqlFormat {
 }
 
 /// An answer to SQL, ready to be sent.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct SqlAnswer {
     pub content_type: &'static str,
-    pub body: Vec<u8>,
+    pub body: SqlBody,
+}
+
+/// The bytes of an answer: all at once, or as they come.
+#[derive(Debug)]
+pub struct SqlBody {
+    first: Option<Vec<u8>>,
+    /// Ended by an empty piece.
+    rest: Option<mpsc::Receiver<Result<Vec<u8>>>>,
+}
+
+impl SqlBody {
+    pub fn whole(bytes: Vec<u8>) -> Self {
+        Self { first: Some(bytes), rest: None }
+    }
+
+    /// `first`, then what `rest` brings until an empty piece.
+    pub fn streamed(first: Vec<u8>, rest: mpsc::Receiver<Result<Vec<u8>>>) -> Self {
+        Self { first: Some(first), rest: Some(rest) }
+    }
+
+    /// How long it is, if all of it is there.
+    pub fn length(&self) -> Option<usize> {
+        if self.rest.is_some() { None } else { Some(self.first.as_ref().map_or(0, Vec::len)) }
+    }
+
+    /// The next piece; `None` at the end.
+    ///
+    /// # Errors
+    /// What went wrong on the way: what has come so far is not the whole answer.
+    pub async fn next(&mut self) -> Option<Result<Vec<u8>>> {
+        if let Some(first) = self.first.take() {
+            return Some(Ok(first));
+        }
+        let rest = self.rest.as_mut()?;
+        let next = rest.recv().await;
+        if !matches!(&next, Some(Ok(piece)) if !piece.is_empty()) {
+            self.rest = None;
+        }
+        match next {
+            Some(Ok(piece)) if piece.is_empty() => None,
+            Some(next) => Some(next),
+            None => Some(Err(Error::internal("the answer broke off"))),
+        }
+    }
+
+    /// All of it.
+    ///
+    /// # Errors
+    /// As [`SqlBody::next`].
+    pub async fn read(mut self) -> Result<Vec<u8>> {
+        let mut all = Vec::new();
+        while let Some(piece) = self.next().await {
+            all.extend(piece?);
+        }
+        Ok(all)
+    }
 }

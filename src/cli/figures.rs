@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::connection::Connection;
-use super::output::{cell, emit, json as shown_json, table};
+use super::output::{cell, emit, emit_bytes, json as shown_json, table};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct QueryArgs {
@@ -24,6 +24,8 @@ pub(crate) enum QueryOutput {
     Table,
     Json,
     Csv,
+    /// An Arrow stream
+    Arrow,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -82,17 +84,28 @@ pub(crate) enum AlertOutput {
 }
 
 pub(super) async fn query(connection: &Connection, args: QueryArgs) -> anyhow::Result<()> {
-    let format = if args.output == QueryOutput::Csv { "csv" } else { "json" };
+    let format = match args.output {
+        QueryOutput::Table | QueryOutput::Json => "json",
+        QueryOutput::Csv => "csv",
+        QueryOutput::Arrow => "arrow",
+    };
     let body = json!({ "sql": args.sql, "format": format });
-    let answer = connection.text(connection.in_workspace(Method::POST, "sql").json(&body)).await?;
-    if args.output == QueryOutput::Csv {
-        return emit(&answer);
+    let request = connection.in_workspace(Method::POST, "sql").json(&body);
+    if args.output == QueryOutput::Table {
+        // Columns are as wide as their widest value: all must be there.
+        let answer: Value = connection.json(request).await?;
+        return emit(&rows_table(&answer));
     }
-    let answer: Value = serde_json::from_str(&answer).context("the server answered something unexpected")?;
-    emit(&match args.output {
-        QueryOutput::Json => shown_json(&answer),
-        _ => rows_table(&answer),
-    })
+    let mut answer = connection.send(request).await?;
+    while let Some(piece) = answer.chunk().await.context("the answer broke off: what was printed is not all of it")? {
+        if !emit_bytes(&piece)? {
+            return Ok(());
+        }
+    }
+    if args.output == QueryOutput::Json {
+        emit("\n")?;
+    }
+    Ok(())
 }
 
 fn rows_table(answer: &Value) -> String {

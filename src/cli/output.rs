@@ -15,10 +15,17 @@ pub(crate) enum Output {
 
 /// Writes to the standard output; a reader that has had enough (`| head`) is no error.
 pub(super) fn emit(text: &str) -> anyhow::Result<()> {
+    emit_bytes(text.as_bytes())?;
+    Ok(())
+}
+
+/// The same with anything; whether the reader wants more.
+pub(super) fn emit_bytes(bytes: &[u8]) -> anyhow::Result<bool> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(true),
     }
 }
 

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use nightjar_model::decode::decode;
+use nightjar_model::query::SqlBody;
 use nightjar_model::syntax::{parse_documents, parse_json, text_of, to_yaml};
 use nightjar_model::{Problem, Problems};
 use serde::Serialize;
@@ -113,6 +114,25 @@ pub(crate) fn yaml(documents: &[Value]) -> Answer {
 
 pub(crate) fn typed(content_type: &'static str, body: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], body).into_response()
+}
+
+/// A body that comes in pieces. One that cannot be completed breaks the transfer off, so that what came is not
+/// taken for the whole.
+pub(crate) fn streamed(content_type: &'static str, body: SqlBody) -> Response {
+    let length = body.length();
+    let pieces = futures::stream::unfold(body, |mut body| async move {
+        let piece = body.next().await?;
+        if let Err(error) = &piece {
+            tracing::warn!(%error, "an answer broke off");
+        }
+        Some((piece.map(Bytes::from), body))
+    });
+    let mut response =
+        ([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], Body::from_stream(pieces)).into_response();
+    if let Some(length) = length {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    response
 }
 
 /// The request with all of its body, if that is within the limit and comes in time.

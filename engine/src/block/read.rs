@@ -17,7 +17,8 @@ use parquet::file::statistics::Statistics;
 use roaring::RoaringBitmap;
 
 use super::{
-    BlockMeta, COUNT, DECIMALS, FIELD, FIELDS_KEY, METRIC, PLACES, Row, SERIES, SERIES_KEY, STATE, TIME, figures_at,
+    BlockMeta, COUNT, DECIMALS, FIELD, FIELDS_KEY, FORMAT, METRIC, PLACES, Row, SERIES, SERIES_KEY, STATE, TIME,
+    figures_at,
 };
 use crate::storage::{BlockFile, Footer, Storage, block_error};
 
@@ -155,6 +156,11 @@ impl Parts {
             ..self.wanted.clone()
         })
     }
+}
+
+/// The rows of a batch as a block of today's format holds them, of those that are wanted.
+pub(crate) fn rows_of(batch: &RecordBatch, kinds: &FieldKinds, wanted: &Wanted, rows: &mut Vec<Row>) -> Result<()> {
+    decode(batch, FORMAT, kinds, wanted, rows).map_err(|what| Error::internal(format!("rows in memory: {what}")))
 }
 
 /// The series that a block holds.

@@ -180,6 +180,17 @@ impl BlockWriter {
     }
 }
 
+/// Rows as a block holds them; they are sorted.
+pub(crate) fn batches(rows: &[Row]) -> Result<Vec<RecordBatch>, arrow::error::ArrowError> {
+    let mut columns = Columns::new();
+    rows.chunks(BATCH_ROWS)
+        .map(|rows| {
+            rows.iter().for_each(|row| columns.push(row));
+            columns.finish()
+        })
+        .collect()
+}
+
 impl Columns {
     fn new() -> Self {
         let figures = || Int64Builder::with_capacity(BATCH_ROWS);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use nightjar_model::Timestamp;
 use nightjar_model::names::AgentId;
 use nightjar_model::query::{Completeness, CompletenessRun, CompletenessState, IncompleteReason, MISSING_NAMED};
+use serde::{Deserialize, Serialize};
 
 use super::holes::Hole;
 use super::track::{Member, Track};
@@ -155,12 +156,16 @@ impl<'a> Marks<'a> {
         runs
     }
 
-    /// The states of all windows there can be: each holds from its start until the next one's.
-    fn steps(&self) -> Vec<(i64, CompletenessState)> {
+    /// The states of the windows that start in `[from, until)`: each holds from its start until the next one's.
+    fn steps(&self, from: i64, until: i64) -> Vec<(i64, CompletenessState)> {
         // Further away than any window, and without overflow.
-        let far = (1_i64 << 60).div_euclid(self.width) * self.width;
-        let cuts = self.cuts(-far, far, self.width);
-        cuts.into_iter().map(|start| (start, self.state(start).0)).collect()
+        let far = 1_i64 << 60;
+        let from = from.clamp(-far, far).div_euclid(self.width) * self.width;
+        let cuts = self.cuts(from, until.clamp(-far, far), self.width);
+        let mut steps: Vec<(i64, CompletenessState)> =
+            cuts.into_iter().map(|start| (start, self.state(start).0)).collect();
+        steps.dedup_by_key(|(_, state)| *state);
+        steps
     }
 
     /// Where windows of `step` may differ from the one before, and both ends.
@@ -292,28 +297,34 @@ impl<'a> States<'a> {
 }
 
 /// The states of a monitor's windows, whole and by key, for readers that go from row to row.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct StateSteps {
     width: i64,
     now: i64,
-    /// The first is that of all agents.
+    /// The first is that of all agents. Many keys are in the same states, which are here once.
     steps: Vec<Vec<(i64, CompletenessState)>>,
     columns: Vec<String>,
-    by_keys: BTreeMap<Vec<String>, usize>,
+    /// Place of the states of those with these values, sorted.
+    by_keys: Vec<(Vec<String>, usize)>,
 }
 
 impl StateSteps {
-    pub(crate) fn new(track: Option<&Track>, width: i64, now: i64) -> Self {
+    /// Of the windows that start in `[from, until)`.
+    pub(crate) fn new(track: Option<&Track>, width: i64, now: i64, (from, until): (i64, i64)) -> Self {
         let Some(track) = track else {
-            return Self { width, now, steps: vec![Vec::new()], columns: Vec::new(), by_keys: BTreeMap::new() };
+            return Self { width, now, steps: vec![Vec::new()], columns: Vec::new(), by_keys: Vec::new() };
         };
         let columns: Vec<usize> = (0..track.columns().len()).collect();
         let states = States::new(track, now, &columns, &|_| true);
-        let mut steps = vec![states.whole().steps()];
-        let mut by_keys = BTreeMap::new();
+        let mut steps = vec![states.whole().steps(from, until)];
+        let mut places = HashMap::from([(steps[0].clone(), 0)]);
+        let mut by_keys = Vec::new();
         for (keys, marks) in states.by_keys() {
-            by_keys.insert(keys.clone(), steps.len());
-            steps.push(marks.steps());
+            let place = *places.entry(marks.steps(from, until)).or_insert_with_key(|of_keys| {
+                steps.push(of_keys.clone());
+                steps.len() - 1
+            });
+            by_keys.push((keys.clone(), place));
         }
         Self { width, now, steps, columns: track.columns().to_vec(), by_keys }
     }
@@ -325,9 +336,9 @@ impl StateSteps {
 
     /// Where the states of a series are, by its values.
     pub(crate) fn of<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> usize {
-        let keys: Vec<String> =
-            self.columns.iter().map(|column| value(column).unwrap_or_default().to_owned()).collect();
-        self.by_keys.get(&keys).copied().unwrap_or(0)
+        let keys: Vec<&str> = self.columns.iter().map(|column| value(column).unwrap_or_default()).collect();
+        let known = |(known, _): &(Vec<String>, usize)| known.iter().map(String::as_str).cmp(keys.iter().copied());
+        self.by_keys.binary_search_by(known).map_or(0, |at| self.by_keys[at].1)
     }
 
     /// Of the window that starts at `start`; `of` is what [`StateSteps::of`] said, or 0.

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 
+use datafusion::execution::memory_pool::GreedyMemoryPool;
 use nightjar_model::ports::MonitorCatalog;
 use nightjar_model::{Clock, Problems, Timestamp};
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -19,15 +20,19 @@ use crate::config::EngineConfig;
 use crate::directory;
 use crate::error::{EngineError, Result};
 use crate::manifest::Manifest;
-use crate::query_pool::QueryPool;
 use crate::series;
+use crate::sql::statements::Statements;
 use crate::state::State;
 use crate::storage::Storage;
 use crate::tier::Retention;
 use crate::wal::{self, Wal};
+use crate::work_pool::WorkPool;
 
 /// Requests that wait for the committer; their bytes have a bound of their own.
 const QUEUE: usize = 1024;
+
+/// One flushes while the other compacts.
+const MAINTAINERS: usize = 2;
 
 pub(super) fn open(
     config: EngineConfig,
@@ -50,8 +55,10 @@ pub(super) fn open(
     state.blocks = Arc::new(sound(&storage, &state, &mut manifest)?);
     let recovered = wal::recover(&dir.join("wal"), manifest.wal, |record| drop(state.apply(&record)))?;
     let wal = Wal::create(&dir.join("wal"), recovered.next, recovered.bytes)?;
-    let pool = QueryPool::new(&config)?;
-    let windows_pool = QueryPool::reserved(&config)?;
+    let maintenance = WorkPool::new("engine-maintain", MAINTAINERS)?;
+    let reading = WorkPool::new("engine-windows", config.query_threads)?;
+    let reading_memory = Arc::new(GreedyMemoryPool::new(config.windows_memory_bytes as usize));
+    let statements = Statements::new(&config)?;
     tracing::info!(
         blocks = state.blocks.len(),
         series = state.index.len(),
@@ -64,7 +71,6 @@ pub(super) fn open(
     metrics::gauge!("nightjar_engine_memtable_bytes").set(state.memtable_bytes() as f64);
     metrics::gauge!("nightjar_engine_wal_bytes").set(wal.bytes() as f64);
 
-    let statements = Semaphore::new(config.query_concurrency);
     let (requests, queue) = mpsc::channel(QUEUE);
     let shared = Arc::new(Shared {
         config,
@@ -82,8 +88,9 @@ pub(super) fn open(
         wal_bytes: AtomicU64::new(wal.bytes()),
         compact_wanted: Notify::new(),
         requests,
-        pool,
-        windows_pool,
+        maintenance,
+        reading,
+        reading_memory,
         listeners: RwLock::default(),
         queue: Arc::new(Semaphore::new(QUEUE_KIB)),
         _lock: lock,

@@ -48,7 +48,7 @@ async fn run(shared: &Arc<Shared>, job: Job, inputs: Vec<Arc<Block>>, leave_out:
         // What came to be is known also when it did not end well, so that it can be taken away.
         Ok((output.written, outcome))
     };
-    let (written, outcome) = shared.pool.run("compact", merging).await?;
+    let (written, outcome) = shared.maintenance.run("compact", merging).await?;
     if let Err(error) = outcome {
         shared.discard(&written).await;
         return Err(error);

@@ -107,7 +107,7 @@ async fn write_blocks(shared: &Arc<Shared>, frozen: &Arc<Frozen>) -> (Vec<BlockM
     for ((tier, from), parts) in by_block(shared, frozen) {
         let (work, frozen, id) = (Arc::clone(shared), Arc::clone(frozen), shared.reserve_block());
         let until = from + tier.span(&shared.config);
-        let block = shared.pool.run("flush", async move {
+        let block = shared.maintenance.run("flush", async move {
             let mut writer = BlockWriter::new(&work.storage, id, tier, (from, until), work.clock.now().0)?;
             let mut rows = Vec::new();
             for (table, stretch) in parts {

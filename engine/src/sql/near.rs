@@ -1,10 +1,12 @@
 //! Names close to one that does not exist.
 
+use strsim::levenshtein;
+
 const SHOWN: usize = 3;
 
 /// `; did you mean …?`, or what there is, or nothing.
 pub(crate) fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let mut all: Vec<(usize, &str)> = known.map(|other| (distance(name, other), other)).collect();
+    let mut all: Vec<(usize, &str)> = known.map(|other| (levenshtein(name, other), other)).collect();
     all.sort_unstable();
     let close = |(distance, other): &&(usize, &str)| {
         *distance <= 1 + name.chars().count() / 4 || other.contains(name) || name.contains(other)
@@ -18,22 +20,6 @@ pub(crate) fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -
     let more = if some.len() > SHOWN * 2 { ", …" } else { "" };
     some.truncate(SHOWN * 2);
     if some.is_empty() { String::new() } else { format!("; there are {}{more}", some.join(", ")) }
-}
-
-/// Levenshtein's.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, left) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, right) in b.iter().enumerate() {
-            let above = row[j + 1];
-            row[j + 1] = (diagonal + usize::from(left != *right)).min(above + 1).min(row[j] + 1);
-            diagonal = above;
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -5,14 +5,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray, TimestampMillisecondArray,
 };
 use arrow::datatypes::SchemaRef;
+use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
@@ -23,51 +23,65 @@ use nightjar_model::delta::{LINES_FIELD, Partial, PartialKind};
 use nightjar_model::kinds::monitor::Stat;
 use roaring::RoaringBitmap;
 
-use super::admission::BATCH_ROWS;
+use super::link::Link;
 use super::pushdown::TimeRange;
+use super::table::{Labels, external};
+use super::wire::{FieldData, TableData};
 use crate::block::merge::{Cursor, Merge};
-use crate::block::read::{BlockRows, Wanted};
-use crate::block::{Block, Row};
+use crate::block::read::{BlockRows, FieldKinds, Wanted, rows_of};
+use crate::block::{BlockMeta, Row};
 use crate::completeness::StateSteps;
-use crate::engine::Shared;
-use crate::memtable::Window;
-use crate::series::Series;
-use crate::snapshot::Snapshot;
+use crate::storage::Storage;
 use crate::tier::Tier;
+
+const BATCH_ROWS: usize = 8 * 1024;
+
+/// States of windows are asked for so many milliseconds ahead.
+const AHEAD: i64 = 7_200_000;
 
 /// What stands in a column.
 #[derive(Debug, Clone)]
-pub(crate) enum Output {
+pub(super) enum Output {
     Time,
     Key(String),
     Stat(Stat),
     Completeness,
 }
 
-pub(crate) struct WindowScan {
+impl Output {
+    pub(super) fn key(&self) -> Option<&str> {
+        if let Self::Key(column) = self { Some(column) } else { None }
+    }
+}
+
+/// What is read, of which windows.
+pub(super) struct Scanned {
+    pub(super) link: Arc<Link>,
+    pub(super) storage: Arc<Storage>,
+    pub(super) data: Arc<TableData>,
+    pub(super) outputs: Vec<Output>,
+    pub(super) range: TimeRange,
+    /// These series only; all without.
+    pub(super) wanted: Option<RoaringBitmap>,
+    /// Of the columns that are shown, or tell whose states a series has.
+    pub(super) labels: HashMap<String, Labels>,
+    pub(super) limit: Option<usize>,
+}
+
+pub(super) struct WindowScan {
     inner: Arc<Inner>,
     properties: Arc<PlanProperties>,
 }
 
 struct Inner {
-    shared: Arc<Shared>,
+    scanned: Scanned,
     schema: SchemaRef,
-    outputs: Vec<Output>,
-    range: TimeRange,
-    /// These only; all without.
-    wanted: Option<RoaringBitmap>,
-    /// Labels, when a column shows them.
-    series: HashMap<u32, Arc<Series>>,
     /// Fields that a column reads: the place of each id, and of each output.
     fields: HashMap<u32, usize>,
     places: Vec<Option<usize>>,
     field_count: usize,
     figures: bool,
-    states: StateSteps,
-    /// Where the states of each series are; the first where it is not named.
-    of_series: HashMap<u32, usize>,
-    limit: Option<usize>,
-    tables: Vec<u32>,
+    completeness: bool,
     partitions: Vec<Vec<Group>>,
 }
 
@@ -77,32 +91,20 @@ struct Group {
     tier: Tier,
     from: i64,
     until: i64,
-    blocks: Vec<Arc<Block>>,
-    memory: Vec<(u32, i64, Arc<Window>)>,
+    blocks: Vec<BlockMeta>,
+    memory: bool,
 }
 
 impl WindowScan {
-    #[expect(clippy::too_many_arguments, reason = "all of what a scan is about, from one caller")]
-    pub(crate) fn new(
-        shared: &Arc<Shared>,
-        snapshot: &Snapshot,
-        schema: SchemaRef,
-        outputs: Vec<Output>,
-        range: TimeRange,
-        wanted: Option<RoaringBitmap>,
-        limit: Option<usize>,
-        partitions: usize,
-    ) -> Self {
-        let span = shared.config.block_span.0.as_millis() as i64;
-        let groups = groups(snapshot, range, span);
+    pub(super) fn new(scanned: Scanned, schema: SchemaRef, partitions: usize) -> Self {
+        let groups = groups(&scanned.data, scanned.range);
         let count = groups.len().clamp(1, partitions.max(1));
         let mut parts = vec![Vec::new(); count];
         for (at, group) in groups.into_iter().enumerate() {
             parts[at % count].push(group);
         }
-        let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
         let mut names: Vec<(&str, PartialKind)> = Vec::new();
-        let places = outputs.iter().map(|output| {
+        let places = scanned.outputs.iter().map(|output| {
             let Output::Stat(stat) = output else { return None };
             let name = (stat.field().unwrap_or(LINES_FIELD), stat.kind());
             Some(names.iter().position(|known| *known == name).unwrap_or_else(|| {
@@ -111,24 +113,9 @@ impl WindowScan {
             }))
         });
         let places = places.collect();
-        let field =
-            |(place, (name, kind)): (usize, &(&str, PartialKind))| Some((state.index.field(name, *kind)?, place));
-        let fields = names.iter().enumerate().filter_map(field).collect();
-        let mut series = HashMap::new();
-        let width = snapshot.tables.first().map_or(1, |(_, width)| (*width).max(1));
-        let asked = outputs.iter().any(|output| matches!(output, Output::Completeness));
-        let track = snapshot.track.as_deref().filter(|_| asked);
-        let states = StateSteps::new(track, width, shared.clock.now().0);
-        if states.is_by_key() || outputs.iter().any(|output| matches!(output, Output::Key(_))) {
-            for (table, _) in &snapshot.tables {
-                let of_table = state.index.select(*table, "", |_| true);
-                let shown = wanted.as_ref().map_or_else(|| of_table.clone(), |wanted| &of_table & wanted);
-                series.extend(shown.iter().filter_map(|id| Some((id, Arc::clone(state.index.get(id)?)))));
-            }
-        }
-        drop(state);
-        let place = |(id, series): (&u32, &Arc<Series>)| (*id, states.of(|column| series.value(column).map(|v| &**v)));
-        let of_series = if states.is_by_key() { series.iter().map(place).collect() } else { HashMap::new() };
+        let place = |field: &FieldData| {
+            Some((field.id, names.iter().position(|(name, kind)| field.name == *name && field.kind == *kind)?))
+        };
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
             Partitioning::UnknownPartitioning(count),
@@ -136,46 +123,34 @@ impl WindowScan {
             Boundedness::Bounded,
         );
         let inner = Inner {
-            shared: Arc::clone(shared),
-            range,
-            series,
             figures: names.iter().any(|(_, kind)| *kind != PartialKind::Lines),
             field_count: names.len(),
+            fields: scanned.data.fields.iter().filter_map(place).collect(),
+            completeness: scanned.outputs.iter().any(|output| matches!(output, Output::Completeness)),
             places,
-            fields,
-            states,
-            of_series,
-            tables: snapshot.tables.iter().map(|(table, _)| *table).collect(),
             schema,
-            wanted,
-            limit,
+            scanned,
             partitions: parts,
-            outputs,
         };
         Self { inner: Arc::new(inner), properties: Arc::new(properties) }
     }
 }
 
-fn groups(snapshot: &Snapshot, range: TimeRange, span: i64) -> Vec<Group> {
+fn groups(data: &TableData, range: TimeRange) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    for block in snapshot.blocks.iter().filter(|block| block.overlaps(range.from, range.until)) {
-        let (tier, from, until) = (block.meta.tier, block.meta.from, block.meta.until);
-        groups.push(Group { tier, from, until, blocks: vec![Arc::clone(block)], memory: Vec::new() });
+    for block in data.blocks.iter().filter(|block| block.from < range.until && range.from < block.until) {
+        let BlockMeta { tier, from, until, .. } = *block;
+        groups.push(Group { tier, from, until, blocks: vec![block.clone()], memory: false });
     }
-    let tiers: HashMap<u32, Tier> =
-        snapshot.tables.iter().map(|(table, width)| (*table, Tier::of_width(*width))).collect();
-    let mut in_memory: HashMap<(Tier, i64), Group> = HashMap::new();
-    for window in snapshot.memory.iter().filter(|(_, start, _)| (range.from..range.until).contains(start)) {
-        let (from, tier) = (window.1.div_euclid(span) * span, tiers.get(&window.0).copied().unwrap_or_default());
-        let group = in_memory.entry((tier, from)).or_insert_with(|| Group {
-            tier,
-            from,
-            until: from + span,
-            ..Group::default()
-        });
-        group.memory.push(window.clone());
+    // Windows in memory are read a stretch at a time, with the blocks of that stretch.
+    let mut last = None;
+    for (tier, start) in data.memory.iter().filter(|(_, start)| (range.from..range.until).contains(start)) {
+        let (tier, stretch) = (*tier, tier.stretch());
+        let from = start.div_euclid(stretch) * stretch;
+        if last.replace((tier, from)) != Some((tier, from)) {
+            groups.push(Group { tier, from, until: from + stretch, blocks: Vec::new(), memory: true });
+        }
     }
-    groups.extend(in_memory.into_values());
     groups.sort_by_key(|group| (group.tier, group.from));
     let mut merged: Vec<Group> = Vec::new();
     for group in groups {
@@ -183,7 +158,7 @@ fn groups(snapshot: &Snapshot, range: TimeRange, span: i64) -> Vec<Group> {
             Some(last) if group.tier == last.tier && group.from < last.until => {
                 last.until = last.until.max(group.until);
                 last.blocks.extend(group.blocks);
-                last.memory.extend(group.memory);
+                last.memory |= group.memory;
             }
             _ => merged.push(group),
         }
@@ -193,13 +168,13 @@ fn groups(snapshot: &Snapshot, range: TimeRange, span: i64) -> Vec<Group> {
 
 impl fmt::Debug for WindowScan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WindowScan").field("outputs", &self.inner.outputs).finish_non_exhaustive()
+        f.debug_struct("WindowScan").field("outputs", &self.inner.scanned.outputs).finish_non_exhaustive()
     }
 }
 
 impl DisplayAs for WindowScan {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "WindowScan: partitions={}, limit={:?}", self.inner.partitions.len(), self.inner.limit)
+        write!(f, "WindowScan: partitions={}, limit={:?}", self.inner.partitions.len(), self.inner.scanned.limit)
     }
 }
 
@@ -243,11 +218,12 @@ impl ExecutionPlan for WindowScan {
             merge: None,
             rows: Vec::new(),
             windows: Windows::default(),
-            left: self.inner.limit.unwrap_or(usize::MAX),
+            states: States::default(),
+            left: self.inner.scanned.limit.unwrap_or(usize::MAX),
             reservation: MemoryConsumer::new("scan").register(context.memory_pool()),
         };
         let stream = futures::stream::try_unfold(reader, |mut reader| async move {
-            let batch = reader.next().await.map_err(|error| DataFusionError::External(Box::new(error)))?;
+            let batch = reader.next().await.map_err(external)?;
             batch.map(|batch| Ok((batch?, reader))).transpose()
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.inner.schema), stream)))
@@ -268,8 +244,46 @@ struct Reader {
     merge: Option<Merge>,
     rows: Vec<Row>,
     windows: Windows,
+    states: States,
     left: usize,
     reservation: MemoryReservation,
+}
+
+/// States of the windows that start in `[from, until)`.
+#[derive(Default)]
+struct States {
+    from: i64,
+    until: i64,
+    steps: Option<StateSteps>,
+    /// Where those of a series are, of the series that came.
+    places: HashMap<u32, usize>,
+}
+
+impl States {
+    /// Asks for those of the group, unless they are here.
+    async fn reach(&mut self, inner: &Inner, group: &Group) -> nightjar_model::Result<()> {
+        let Scanned { link, data, range, .. } = &inner.scanned;
+        let (from, until) = (group.from.max(range.from), group.until.min(range.until));
+        if !inner.completeness || (self.steps.is_some() && self.from <= from && until <= self.until) {
+            return Ok(());
+        }
+        let until = until.max(from.saturating_add(AHEAD).min(range.until));
+        let steps = link.completeness(&data.shape.name, from, until).await?;
+        *self = Self { from, until, steps: Some(steps), places: HashMap::new() };
+        Ok(())
+    }
+
+    fn names(&mut self, windows: &Windows, labels: &HashMap<String, Labels>) -> StringArray {
+        let Some(steps) = &self.steps else { return StringArray::new_null(windows.time.len()) };
+        let name = |(time, series): (&i64, &u32)| {
+            let place = *self.places.entry(*series).or_insert_with(|| {
+                // Without any states by key the values say nothing.
+                if steps.is_by_key() { steps.of(|column| labels.get(column)?.value(*series)) } else { 0 }
+            });
+            Some(steps.state(place, *time).name())
+        };
+        windows.time.iter().zip(&windows.series).map(name).collect()
+    }
 }
 
 impl Reader {
@@ -277,7 +291,10 @@ impl Reader {
         while self.left > 0 {
             let Some(merge) = &mut self.merge else {
                 match self.groups.pop_front() {
-                    Some(group) => self.merge = Some(open(&self.inner, &self.reservation, group).await?),
+                    Some(group) => {
+                        self.states.reach(&self.inner, &group).await?;
+                        self.merge = Some(open(&self.inner, &self.reservation, group).await?);
+                    }
                     None => break,
                 }
                 continue;
@@ -307,24 +324,21 @@ impl Reader {
         self.left -= whole;
         let rest = self.windows.split_off(whole);
         let windows = std::mem::replace(&mut self.windows, rest);
-        let columns = self.inner.outputs.iter().zip(&self.inner.places).map(|(output, place)| match output {
+        let (scanned, states) = (&self.inner.scanned, &mut self.states);
+        let columns = scanned.outputs.iter().zip(&self.inner.places).map(|(output, place)| match output {
             Output::Time => {
                 Arc::new(TimestampMillisecondArray::from(windows.time.clone()).with_timezone("UTC")) as ArrayRef
             }
             Output::Key(column) => {
-                let value = |id: &u32| self.inner.series.get(id).and_then(|series| series.value(column)).map(|v| &**v);
+                let labels = scanned.labels.get(column);
+                let value = |id: &u32| labels.and_then(|labels| labels.value(*id));
                 Arc::new(windows.series.iter().map(value).collect::<StringArray>())
             }
             Output::Stat(stat) => {
                 let partials = place.and_then(|place| windows.fields.get(place)).map(Vec::as_slice).unwrap_or_default();
                 stat_column(stat, partials)
             }
-            Output::Completeness => {
-                let states = &self.inner.states;
-                let of = |series: &u32| self.inner.of_series.get(series).copied().unwrap_or(0);
-                let state = |(time, series): (&i64, &u32)| Some(states.state(of(series), *time).name());
-                Arc::new(windows.time.iter().zip(&windows.series).map(state).collect::<StringArray>())
-            }
+            Output::Completeness => Arc::new(states.names(&windows, &scanned.labels)),
         });
         let options = RecordBatchOptions::new().with_row_count(Some(whole));
         let columns: Vec<ArrayRef> = columns.collect();
@@ -333,32 +347,39 @@ impl Reader {
 }
 
 async fn open(inner: &Inner, reservation: &MemoryReservation, group: Group) -> nightjar_model::Result<Merge> {
-    let (range, tier) = (inner.range, group.tier);
+    let Scanned { link, storage, data, range, wanted: series, .. } = &inner.scanned;
+    let wanted = |table: Option<u32>| Wanted {
+        table,
+        series: series.clone(),
+        from: range.from,
+        until: range.until,
+        figures: inner.figures,
+    };
     let mut cursors = Vec::new();
-    let mut memory = Vec::new();
-    for (table, start, window) in &group.memory {
-        let wanted = |series| inner.wanted.as_ref().is_none_or(|wanted| wanted.contains(series));
-        window.rows(*table, *start, wanted, &mut memory);
-    }
-    reservation.try_grow(memory.len() * size_of::<Row>()).map_err(|_| {
-        nightjar_model::Error::unavailable("queries have no memory left now: ask for less time, or try again later")
-    })?;
-    memory.sort_unstable_by_key(|row| row.key(tier));
-    // Equal keys of two memtables stand next to each other; the merge joins those too.
-    cursors.push(Cursor::rows(memory));
-    for block in &group.blocks {
-        for table in inner.tables.iter().filter(|table| block.has(**table)) {
-            let wanted = Wanted {
-                table: Some(*table),
-                series: inner.wanted.clone(),
-                from: range.from,
-                until: range.until,
-                figures: inner.figures,
-            };
-            cursors.push(Cursor::block(BlockRows::open(&inner.shared.storage, &block.meta, wanted).await?));
+    if group.memory {
+        let (from, until) = (group.from.max(range.from), group.until.min(range.until));
+        let kinds: FieldKinds = data.kinds.iter().copied().collect();
+        for run in link.memory(&data.shape.name, group.tier, series.as_ref(), from, until).await? {
+            let mut rows = Vec::new();
+            for batch in &run {
+                rows_of(batch, &kinds, &Wanted::ALL, &mut rows)?;
+            }
+            reservation.try_grow(rows.len() * size_of::<Row>()).map_err(|_| {
+                nightjar_model::Error::invalid(
+                    "windows in memory are more than a statement can hold: ask for less time",
+                    Vec::new(),
+                )
+            })?;
+            // Equal keys of two memtables stand next to each other; the merge joins those too.
+            cursors.push(Cursor::rows(rows));
         }
     }
-    Ok(Merge::new(tier, cursors))
+    for block in &group.blocks {
+        for table in data.tables.iter().map(|(table, _)| *table).filter(|table| block.tables.contains(table)) {
+            cursors.push(Cursor::block(BlockRows::open(storage, block, wanted(Some(table))).await?));
+        }
+    }
+    Ok(Merge::new(group.tier, cursors))
 }
 
 fn stat_column(stat: &Stat, partials: &[Option<Partial>]) -> ArrayRef {

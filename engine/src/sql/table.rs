@@ -1,59 +1,44 @@
 //! A monitor as a table: `time`, the group-by columns, the statistics, `completeness`.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::compute::concat;
+use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit, UInt32Type};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DFSchema, DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use nightjar_model::kinds::monitor::{MonitorSpec, Stat};
-use nightjar_model::ports::DefinedMonitor;
+use nightjar_model::kinds::monitor::Stat;
 use roaring::RoaringBitmap;
 
-use super::pushdown::{TimeRange, key_column, time_range};
-use super::scan::{Output, WindowScan};
-use crate::engine::Shared;
-use crate::snapshot::Snapshot;
+use super::link::Link;
+use super::pushdown::{TimeRange, key_column, key_values, time_range};
+use super::scan::{Output, Scanned, WindowScan};
+use super::wire::{MonitorShape, TableData};
+use crate::storage::Storage;
 
 /// The columns of a monitor's table.
-#[derive(Debug)]
-pub(crate) struct TableShape {
-    pub(crate) uid: Option<String>,
-    pub(crate) group_by: Vec<String>,
-    pub(crate) stats: Vec<Stat>,
-    pub(crate) schema: SchemaRef,
+fn schema(shape: &MonitorShape) -> SchemaRef {
+    let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
+    let mut fields = vec![Field::new("time", time, false)];
+    fields.extend(shape.group_by.iter().map(|name| Field::new(name, DataType::Utf8, true)));
+    fields.extend(shape.stats.iter().map(|stat| Field::new(&stat.name, stat_type(stat), true)));
+    fields.push(Field::new("completeness", DataType::Utf8, false));
+    Arc::new(Schema::new(fields))
 }
 
-impl TableShape {
-    pub(crate) fn of(defined: &DefinedMonitor) -> Self {
-        Self::new(defined.uid(), &defined.spec)
-    }
-
-    /// Of those that everybody has `uid` is `None`.
-    pub(crate) fn new(uid: Option<String>, spec: &MonitorSpec) -> Self {
-        let (group_by, stats) = (spec.group_by.clone(), spec.stats.clone());
-        let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
-        let mut fields = vec![Field::new("time", time, false)];
-        fields.extend(group_by.iter().map(|name| Field::new(name, DataType::Utf8, true)));
-        fields.extend(stats.iter().map(|stat| Field::new(&stat.name, stat_type(stat), true)));
-        fields.push(Field::new("completeness", DataType::Utf8, false));
-        Self { uid, group_by, stats, schema: Arc::new(Schema::new(fields)) }
-    }
-
-    /// What stands in column `at`.
-    pub(crate) fn output(&self, at: usize) -> Output {
-        let (keys, stats) = (self.group_by.len(), self.stats.len());
-        match at {
-            0 => Output::Time,
-            _ if at <= keys => Output::Key(self.group_by[at - 1].clone()),
-            _ if at <= keys + stats => Output::Stat(self.stats[at - 1 - keys].clone()),
-            _ => Output::Completeness,
-        }
+/// What stands in column `at`.
+fn output(shape: &MonitorShape, at: usize) -> Output {
+    let (keys, stats) = (shape.group_by.len(), shape.stats.len());
+    match at {
+        0 => Output::Time,
+        _ if at <= keys => Output::Key(shape.group_by[at - 1].clone()),
+        _ if at <= keys + stats => Output::Stat(shape.stats[at - 1 - keys].clone()),
+        _ => Output::Completeness,
     }
 }
 
@@ -62,22 +47,23 @@ fn stat_type(stat: &Stat) -> DataType {
 }
 
 /// A monitor's windows as of one moment.
-pub(crate) struct MonitorTable {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) shape: Arc<TableShape>,
-    pub(crate) snapshot: Snapshot,
+pub(super) struct MonitorTable {
+    link: Arc<Link>,
+    storage: Arc<Storage>,
+    data: Arc<TableData>,
+    schema: SchemaRef,
 }
 
 impl fmt::Debug for MonitorTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MonitorTable").field("shape", &self.shape).finish_non_exhaustive()
+        f.debug_struct("MonitorTable").field("shape", &self.data.shape).finish_non_exhaustive()
     }
 }
 
 #[async_trait]
 impl TableProvider for MonitorTable {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.shape.schema)
+        Arc::clone(&self.schema)
     }
 
     fn table_type(&self) -> TableType {
@@ -86,7 +72,7 @@ impl TableProvider for MonitorTable {
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
         let exact = |filter: &&Expr| {
-            if time_range(filter).is_some() || key_column(filter, &self.shape.group_by).is_some() {
+            if time_range(filter).is_some() || key_column(filter, &self.data.shape.group_by).is_some() {
                 TableProviderFilterPushDown::Exact
             } else {
                 TableProviderFilterPushDown::Unsupported
@@ -107,7 +93,7 @@ impl TableProvider for MonitorTable {
         for filter in filters {
             if let Some(of_filter) = time_range(filter) {
                 range = range.and(of_filter);
-            } else if let Some(column) = key_column(filter, &self.shape.group_by) {
+            } else if let Some(column) = key_column(filter, &self.data.shape.group_by) {
                 by_column.entry(column).or_default().push(filter);
             } else {
                 return Err(DataFusionError::Internal(format!(
@@ -117,53 +103,125 @@ impl TableProvider for MonitorTable {
         }
         let mut series: Option<RoaringBitmap> = None;
         for (column, filters) in by_column {
-            let selected = self.select(session, column, &filters)?;
+            let selected = self.select(session, column, &filters).await?;
             series = Some(series.map_or_else(|| selected.clone(), |so_far| so_far & &selected));
         }
-        let all: Vec<usize> = (0..self.shape.schema.fields().len()).collect();
+        let all: Vec<usize> = (0..self.schema.fields().len()).collect();
         let projection = projection.unwrap_or(&all);
-        let schema = Arc::new(self.shape.schema.project(projection)?);
-        let outputs = projection.iter().map(|at| self.shape.output(*at)).collect();
-        let partitions = session.config().target_partitions();
-        let scan = WindowScan::new(&self.shared, &self.snapshot, schema, outputs, range, series, limit, partitions);
-        Ok(Arc::new(scan))
+        let schema = Arc::new(self.schema.project(projection)?);
+        let outputs: Vec<Output> = projection.iter().map(|at| output(&self.data.shape, *at)).collect();
+        let mut labels = HashMap::new();
+        let is_complete = outputs.iter().any(|output| matches!(output, Output::Completeness));
+        let of_states = self.data.instance_columns.iter().filter(|_| is_complete).map(String::as_str);
+        let columns: BTreeSet<&str> = outputs.iter().filter_map(Output::key).chain(of_states).collect();
+        for column in columns {
+            labels.insert(column.to_owned(), self.labels(column, series.as_ref()).await?);
+        }
+        let scanned = Scanned {
+            link: Arc::clone(&self.link),
+            storage: Arc::clone(&self.storage),
+            data: Arc::clone(&self.data),
+            outputs,
+            range,
+            wanted: series,
+            labels,
+            limit,
+        };
+        Ok(Arc::new(WindowScan::new(scanned, schema, session.config().target_partitions())))
+    }
+}
+
+/// Values of one column, by series.
+#[derive(Debug)]
+pub(super) struct Labels {
+    places: HashMap<u32, i32>,
+    values: StringArray,
+}
+
+impl Labels {
+    pub(super) fn value(&self, series: u32) -> Option<&str> {
+        self.places.get(&series).map(|place| self.values.value(*place as usize))
     }
 }
 
 impl MonitorTable {
+    pub(super) fn new(link: &Arc<Link>, storage: &Arc<Storage>, data: TableData) -> Self {
+        let schema = schema(&data.shape);
+        Self { link: Arc::clone(link), storage: Arc::clone(storage), data: Arc::new(data), schema }
+    }
+
+    async fn labels(&self, column: &str, series: Option<&RoaringBitmap>) -> Result<Labels> {
+        let batches = self.link.labels(&self.data.shape.name, &[column.to_owned()], series).await.map_err(external)?;
+        let mut places = HashMap::new();
+        let mut values = Vec::with_capacity(batches.len());
+        let mut offset = 0;
+        for batch in &batches {
+            let (ids, codes, texts) = parts(batch)?;
+            let known = ids.values().iter().zip(codes.keys().iter());
+            places.extend(known.filter_map(|(id, code)| Some((*id, code? + offset))));
+            offset += texts.len() as i32;
+            values.push(texts as &dyn Array);
+        }
+        let values = if values.is_empty() { StringArray::new_null(0) } else { concat(&values)?.as_string().clone() };
+        Ok(Labels { places, values })
+    }
+
     /// Series for whose value of `column` all the filters hold. They are evaluated once for each value there
     /// is, not for each row.
-    fn select(&self, session: &dyn Session, column: &str, filters: &[&Expr]) -> Result<RoaringBitmap> {
-        let mut values: Vec<Option<String>> = {
-            let state = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
-            let of_table = |(table, _): &(u32, i64)| {
-                state.index.values(*table, column).map(|value| Some(value.to_string())).collect::<Vec<_>>()
+    async fn select(&self, session: &dyn Session, column: &str, filters: &[&Expr]) -> Result<RoaringBitmap> {
+        let name = &self.data.shape.name;
+        let mut selected: Option<RoaringBitmap> = None;
+        let mut others = Vec::new();
+        for filter in filters {
+            let Some(values) = key_values(filter) else {
+                others.push(*filter);
+                continue;
             };
-            self.snapshot.tables.iter().flat_map(of_table).collect()
-        };
-        values.push(None);
+            let found = self.link.lookup(name, column, values).await.map_err(external)?;
+            selected = Some(selected.map_or_else(|| found.clone(), |so_far| so_far & &found));
+        }
+        if others.is_empty() {
+            return Ok(selected.unwrap_or_default());
+        }
         let schema = Arc::new(Schema::new(vec![Field::new(column, DataType::Utf8, true)]));
         let named = DFSchema::try_from(Arc::clone(&schema))?;
-        let batch = RecordBatch::try_new(schema, vec![Arc::new(StringArray::from(values.clone()))])?;
-        let mut accepted: HashSet<&Option<String>> = values.iter().collect();
-        for filter in filters {
-            let holds = session.create_physical_expr((*filter).clone(), &named)?.evaluate(&batch)?;
-            let holds = holds.into_array(values.len())?;
-            let holds = holds
-                .as_boolean_opt()
-                .ok_or_else(|| DataFusionError::Plan(format!("`{filter}` is not a condition")))?;
-            for (value, holds) in values.iter().zip(holds) {
-                if holds != Some(true) {
-                    accepted.remove(value);
-                }
+        let mut accepted = RoaringBitmap::new();
+        let columns = [column.to_owned()];
+        for batch in self.link.labels(name, &columns, selected.as_ref()).await.map_err(external)? {
+            let (ids, codes, texts) = parts(&batch)?;
+            // After the values comes none at all.
+            let values: StringArray = texts.iter().chain([None]).collect();
+            let values = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(values)])?;
+            let mut keeps = vec![true; values.num_rows()];
+            for filter in &others {
+                let holds = session.create_physical_expr((*filter).clone(), &named)?.evaluate(&values)?;
+                let holds = holds.into_array(values.num_rows())?;
+                let holds = holds
+                    .as_boolean_opt()
+                    .ok_or_else(|| DataFusionError::Plan(format!("`{filter}` is not a condition")))?;
+                keeps.iter_mut().zip(holds).for_each(|(keep, holds)| *keep &= holds == Some(true));
             }
+            let kept = ids.values().iter().zip(codes.keys().iter()).filter(|(_, code)| {
+                let place = code.map_or(texts.len(), |code| code as usize);
+                keeps[place]
+            });
+            accepted.extend(kept.map(|(id, _)| *id));
         }
-        let accepted: HashSet<Option<&str>> = accepted.into_iter().map(Option::as_deref).collect();
-        let state = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
-        let mut selected = RoaringBitmap::new();
-        for (table, _) in &self.snapshot.tables {
-            selected |= state.index.select(*table, column, |value| accepted.contains(&value));
-        }
-        Ok(selected)
+        Ok(accepted)
     }
+}
+
+type Parts<'a> = (&'a arrow::array::UInt32Array, &'a arrow::array::DictionaryArray<Int32Type>, &'a StringArray);
+
+/// Series, codes, and what the codes stand for.
+fn parts(batch: &RecordBatch) -> Result<Parts<'_>> {
+    let unexpected = || DataFusionError::Internal("labels have other columns than expected".to_owned());
+    let ids = batch.column(0).as_primitive_opt::<UInt32Type>().ok_or_else(unexpected)?;
+    let codes = batch.column(1).as_dictionary_opt::<Int32Type>().ok_or_else(unexpected)?;
+    let texts = codes.values().as_string_opt().ok_or_else(unexpected)?;
+    Ok((ids, codes, texts))
+}
+
+pub(super) fn external(error: nightjar_model::Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
 }

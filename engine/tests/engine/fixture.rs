@@ -107,6 +107,7 @@ impl Fixture {
 
     pub(crate) async fn at(dir: &Path, change: impl FnOnce(&mut EngineConfig)) -> Self {
         let mut config = EngineConfig { data_dir: dir.join("engine"), ..EngineConfig::default() };
+        config.statement_program = vec![env!("CARGO_BIN_EXE_nightjar-statements").to_owned()];
         change(&mut config);
         let catalog = Arc::new(Catalog::default());
         catalog.define("w", "m", &["k"], &[("count", "lines", ""), ("v_sum", "sum", "v")]);
@@ -183,7 +184,7 @@ impl Fixture {
 
     pub(crate) async fn csv(&self, sql: &str) -> Result<String> {
         let answer = self.engine().sql("w", sql, SqlFormat::Csv).await?;
-        Ok(String::from_utf8(answer.body).expect("text").replace("\r\n", "\n"))
+        Ok(String::from_utf8(answer.body.read().await?).expect("text").replace("\r\n", "\n"))
     }
 
     /// Lines and sum of every window of `m`: by minute after the epoch and key.

@@ -44,6 +44,7 @@ async fn filled() -> Fixture {
     ];
     fixture.catalog.define("w", "trade-create", &["goods", "$host"], &stats);
     fixture.catalog.define("w", "login", &[], &[("count", "lines", "")]);
+    fixture.catalog.define("w", "visits", &["user", "interval"], &[("count", "lines", "")]);
     fixture.clock.set(EPOCH);
     let agents = [("a", "h1"), ("b", "h2")].map(|(agent, _)| nightjar_model::names::AgentId(agent.into()));
     let expected = ["trade-create", "login"].map(|name| {
@@ -68,7 +69,9 @@ async fn filled() -> Fixture {
     let through = |monitor: &str, minute: i64| {
         nightjar_model::delta::Watermark::new(MonitorKey::new("w", monitor), Timestamp(EPOCH + minute * MINUTE))
     };
-    let mut one = batch("a", 1, vec![first, login, faults]);
+    let visits =
+        delta("visits", &["user", "interval"], &["*"], &[(1, &["ann", "b"], 1, &[]), (1, &["ann", "a"], 2, &[])]);
+    let mut one = batch("a", 1, vec![first, login, visits, faults]);
     one.watermarks = vec![through("trade-create", 131), through("login", 2)];
     let mut two = batch("b", 1, vec![second]);
     two.watermarks = vec![through("trade-create", 3), through("login", 2)];
@@ -126,7 +129,7 @@ async fn json_says_names_types_and_values() {
                WHERE goods LIKE 'it%' OR time > '2026-01-31T10:00:00Z' ORDER BY time";
     let answer = fixture.engine().sql("w", sql, SqlFormat::Json).await.expect("answered");
     assert_eq!(answer.content_type, "application/json");
-    let mut json: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+    let mut json: serde_json::Value = serde_json::from_slice(&answer.body.read().await.expect("read")).expect("JSON");
     assert!(json.as_object_mut().expect("an object").remove("elapsed_ms").expect("there").is_u64());
     let expected = serde_json::json!({
         "columns": [
@@ -146,7 +149,7 @@ async fn json_says_names_types_and_values() {
 async fn arrow_streams_are_read_back() {
     let fixture = filled().await;
     let answer = fixture.engine().sql("w", "SELECT count FROM monitor.login ORDER BY time", SqlFormat::Arrow).await;
-    let body = answer.expect("answered").body;
+    let body = answer.expect("answered").body.read().await.expect("read");
     let reader = arrow::ipc::reader::StreamReader::try_new(body.as_slice(), None).expect("a stream");
     let rows: usize = reader.map(|batch| batch.expect("a batch").num_rows()).sum();
     assert_eq!(rows, 2);

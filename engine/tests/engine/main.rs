@@ -1,6 +1,7 @@
 //! The engine through its ports, on real files.
 
 mod completeness;
+mod conditions;
 mod crash;
 mod disk_full;
 mod fixture;
@@ -8,4 +9,6 @@ mod formats;
 mod golden;
 mod identity;
 mod limits;
+mod statements;
+mod tables;
 mod upkeep;

@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 
 use super::Routes;
 use super::readings::{Reading, read};
-use crate::body::{Json, json, typed};
+use crate::body::{Json, json, streamed};
 use crate::problem::Answer;
 use crate::serve::Shared;
 
@@ -76,12 +76,13 @@ pub(crate) struct FaultCount {
 /// Query figures with SQL
 #[utoipa::path(post, path = "/api/v1/workspaces/{ws}/sql", tag = "figures", params(("ws" = String, Path)),
     request_body = SqlRequest,
-    responses((status = 200, description = "JSON: `{columns: [{name, type}], rows: [{…}], elapsed_ms}`; CSV or an Arrow stream where asked for",
+    responses((status = 200, description = "JSON: `{columns: [{name, type}], rows: [{…}], elapsed_ms}`; CSV or an Arrow stream where asked for. \
+        A long answer comes in pieces: where it cannot be completed, the transfer breaks off",
         content((serde_json::Value = "application/json"), (String = "text/csv"), (Vec<u8> = "application/vnd.apache.arrow.stream")))),
     extensions(("x-nightjar-access" = json!("viewer"))))]
 async fn sql(State(shared): State<Arc<Shared>>, Path(ws): Path<String>, Json(request): Json<SqlRequest>) -> Answer {
     let answer = shared.services.windows.sql(&ws, &request.sql, request.format).await?;
-    Ok(typed(answer.content_type, answer.body))
+    Ok(streamed(answer.content_type, answer.body))
 }
 
 /// How a monitor's data is doing: completeness, agents, faults

@@ -227,6 +227,19 @@ async fn sql_is_answered_in_the_callers_workspace() {
 }
 
 #[tokio::test]
+async fn a_long_answer_comes_in_pieces_and_a_broken_one_is_not_whole() {
+    let server = server();
+    let path = "/api/v1/workspaces/default/sql";
+    let whole = server.ask("POST", path, VIEWER, r#"{"sql": "select 1"}"#).await;
+    assert_eq!(whole.header("content-length"), whole.text().len().to_string());
+    let pieces = server.ask("POST", path, VIEWER, r#"{"sql": "in pieces"}"#).await;
+    assert_eq!((pieces.header("content-length"), pieces.text().as_str()), ("", "default: in pieces and more"));
+    let response = server.begin("POST", path, VIEWER, r#"{"sql": "broken pieces"}"#).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(axum::body::to_bytes(response.into_body(), 1 << 20).await.is_err(), "what came is not the whole");
+}
+
+#[tokio::test]
 async fn a_draft_is_tried_on_lines_or_on_an_agent() {
     let server = server();
     let path = "/api/v1/workspaces/default/try-monitor";

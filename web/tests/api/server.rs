@@ -77,15 +77,25 @@ impl Server {
     }
 
     pub(crate) async fn ask_as(&self, method: &str, path: &str, token: &str, kind: &str, body: &str) -> Answer {
-        let mut request = Request::builder().method(method).uri(path).header(header::HOST, "nightjar.example:9700");
-        if !token.is_empty() {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-        }
-        if !body.is_empty() {
-            request = request.header(header::CONTENT_TYPE, kind);
-        }
-        self.send(request.body(Body::from(body.to_owned())).expect("a request")).await
+        self.send(request(method, path, token, kind, body)).await
     }
+
+    /// The answer with its body still to come.
+    pub(crate) async fn begin(&self, method: &str, path: &str, token: &str, body: &str) -> http::Response<Body> {
+        let request = request(method, path, token, "application/json", body);
+        self.router.clone().oneshot(request).await.expect("infallible")
+    }
+}
+
+fn request(method: &str, path: &str, token: &str, kind: &str, body: &str) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path).header(header::HOST, "nightjar.example:9700");
+    if !token.is_empty() {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    if !body.is_empty() {
+        request = request.header(header::CONTENT_TYPE, kind);
+    }
+    request.body(Body::from(body.to_owned())).expect("a request")
 }
 
 impl Answer {

@@ -26,8 +26,8 @@ use nightjar_model::ports::{
     ResourceStore, TaskStatus, Tasks, TestSender, WindowReader, WriteOptions,
 };
 use nightjar_model::query::{
-    Completeness, CompletenessState, Contributor, InstanceCompleteness, Progress, SeriesWindows, SqlAnswer, SqlFormat,
-    WindowAnswer, WindowQuery,
+    Completeness, CompletenessState, Contributor, InstanceCompleteness, Progress, SeriesWindows, SqlAnswer, SqlBody,
+    SqlFormat, WindowAnswer, WindowQuery,
 };
 use nightjar_model::{Clock, Decimal, Error, ErrorKind, Resource, ResourceKey, Result, Secret, Timestamp};
 
@@ -509,8 +509,22 @@ impl WindowReader for World {
 
     async fn sql(&self, workspace: &str, sql: &str, format: SqlFormat) -> Result<SqlAnswer> {
         let content_type = if format == SqlFormat::Csv { "text/csv" } else { "application/json" };
-        Ok(SqlAnswer { content_type, body: format!("{workspace}: {sql}").into_bytes() })
+        Ok(SqlAnswer { content_type, body: sql_body(workspace, sql) })
     }
+}
+
+/// One that says so comes in pieces, and one of these breaks off.
+fn sql_body(workspace: &str, sql: &str) -> SqlBody {
+    let whole = format!("{workspace}: {sql}").into_bytes();
+    if !sql.contains("pieces") {
+        return SqlBody::whole(whole);
+    }
+    let (pieces, rest) = tokio::sync::mpsc::channel(4);
+    let last = if sql.contains("broken") { Err(Error::unavailable("no more")) } else { Ok(Vec::new()) };
+    for piece in [Ok(b" and ".to_vec()), Ok(b"more".to_vec()), last] {
+        pieces.try_send(piece).expect("there is room");
+    }
+    SqlBody::streamed(whole, rest)
 }
 
 #[async_trait]

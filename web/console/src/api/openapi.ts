@@ -6025,7 +6025,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description JSON: `{columns: [{name, type}], rows: [{…}], elapsed_ms}`; CSV or an Arrow stream where asked for */
+            /** @description JSON: `{columns: [{name, type}], rows: [{…}], elapsed_ms}`; CSV or an Arrow stream where asked for. A long answer comes in pieces: where it cannot be completed, the transfer breaks off */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -1,0 +1,260 @@
+//! One statement in its process: parsed, planned, run, and its answer written as it comes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::{RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, MemTable, MemoryCatalogProvider, SchemaProvider, TableProvider};
+use datafusion::common::{DataFusionError, TableReference};
+use datafusion::datasource::provider_as_source;
+use datafusion::execution::context::{SQLOptions, SessionConfig, SessionContext};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SessionState, TaskContext};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::execute_stream;
+use datafusion::sql::parser::Statement as Parsed;
+use futures::StreamExt;
+use nightjar_model::{Error, Result, Timestamp};
+
+use super::encode::Encoder;
+use super::link::Link;
+use super::process::too_much_memory;
+use super::table::MonitorTable;
+use super::wire::{MonitorShape, Settings, Statement};
+use super::{near, words};
+use crate::storage::Storage;
+
+const CATALOG: &str = "nightjar";
+pub(super) const SCHEMA: &str = "monitor";
+
+/// Consumers that a lack of memory names.
+const NAMED: usize = 3;
+
+pub(super) struct Session {
+    link: Arc<Link>,
+    settings: Settings,
+    storage: Arc<Storage>,
+    state: SessionState,
+}
+
+impl Session {
+    pub(super) fn new(settings: &Settings, link: &Arc<Link>) -> Result<Self> {
+        let mut config = SessionConfig::new()
+            .with_default_catalog_and_schema(CATALOG, SCHEMA)
+            .with_create_default_catalog_and_schema(false)
+            .with_information_schema(false)
+            .with_target_partitions(settings.threads);
+        // It compares whether columns can be null, of which planning steps know more or less.
+        config.options_mut().execution.skip_physical_aggregate_schema_check = true;
+        let context = SessionContext::new_with_config_rt(config, environment(settings)?);
+        Ok(Self {
+            link: Arc::clone(link),
+            settings: settings.clone(),
+            storage: Arc::new(Storage::local(&settings.blocks)?),
+            state: context.state(),
+        })
+    }
+
+    /// # Errors
+    /// What is wrong with the statement, or went wrong.
+    pub(super) async fn run(&self, statement: Statement) -> Result<()> {
+        let started = Instant::now();
+        let mut state = self.state.clone();
+        state.execution_props_mut().query_execution_start_time = Some(Timestamp(statement.now).to_utc());
+        let (plan, is_rows) = self.plan(&mut state, &statement.sql).await?;
+        let plan = if is_rows {
+            LogicalPlanBuilder::from(plan)
+                .limit(0, Some(statement.row_limit + 1))
+                .and_then(LogicalPlanBuilder::build)
+                .map_err(|error| self.refusal(&error))?
+        } else {
+            plan
+        };
+        let plan = state.create_physical_plan(&plan).await.map_err(|error| self.failure(&error))?;
+        let mut encoder = Encoder::new(&self.link, statement.format, &plan.schema())?;
+        let mut stream =
+            execute_stream(plan, Arc::new(TaskContext::from(&state))).map_err(|error| self.failure(&error))?;
+        let mut rows = 0;
+        while let Some(batch) = stream.next().await {
+            let batch = batch.map_err(|error| self.failure(&error))?;
+            rows += batch.num_rows();
+            if is_rows && rows > statement.row_limit {
+                let text = format!("the answer has more than {} rows: add a LIMIT, or group", statement.row_limit);
+                return Err(Error::invalid(text, Vec::new()));
+            }
+            encoder.write(&batch)?;
+        }
+        encoder.finish(started.elapsed())
+    }
+
+    /// The plan, and whether its rows are limited.
+    async fn plan(&self, state: &mut SessionState, sql: &str) -> Result<(LogicalPlan, bool)> {
+        let dialect = state.config_options().sql_parser.dialect;
+        let mut parsed = match state.sql_to_statement(sql, &dialect) {
+            Ok(parsed) => parsed,
+            Err(error) => return Err(self.not_parsed(sql, &error).await),
+        };
+        let asked = words::admit(&mut parsed)?;
+        if asked == words::Asked::Tables {
+            return Ok((self.show_tables().await?, true));
+        }
+        let tables = self.tables(state, &parsed).await?;
+        let catalog = MemoryCatalogProvider::new();
+        let schema = Arc::new(Monitors(tables));
+        catalog.register_schema(SCHEMA, schema).map_err(|error| self.failure(&error))?;
+        state.catalog_list().register_catalog(CATALOG.to_owned(), Arc::new(catalog));
+        let plan = state.statement_to_plan(parsed).await.map_err(|error| self.refusal(&error))?;
+        let only_queries = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        only_queries.verify_plan(&plan).map_err(|error| self.refusal(&error))?;
+        Ok((plan, asked == words::Asked::Rows))
+    }
+
+    /// The tables that the statement names, all as of one moment.
+    async fn tables(&self, state: &SessionState, parsed: &Parsed) -> Result<BTreeMap<String, Arc<MonitorTable>>> {
+        let mut names = Vec::new();
+        for reference in state.resolve_table_references(parsed).map_err(|error| self.refusal(&error))? {
+            let known = match &reference {
+                TableReference::Bare { .. } => true,
+                TableReference::Partial { schema, .. } => **schema == *SCHEMA,
+                TableReference::Full { .. } => false,
+            };
+            if !known {
+                let text = format!("there is no table {reference}: tables are monitor.\"name\", one for each monitor");
+                return Err(Error::invalid(text, Vec::new()));
+            }
+            names.push(reference.table().to_owned());
+        }
+        names.sort_unstable();
+        names.dedup();
+        if names.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let found = self.link.tables(names.clone()).await?;
+        if let Some(absent) = names.iter().find(|name| found.iter().all(|table| table.shape.name != **name)) {
+            let monitors = self.link.monitors().await?;
+            let suggestion = near::suggestion(absent, monitors.iter().map(|monitor| monitor.name.as_str()));
+            return Err(Error::invalid(format!("there is no monitor `{absent}`{suggestion}"), Vec::new()));
+        }
+        let table = |data: super::wire::TableData| {
+            (data.shape.name.clone(), Arc::new(MonitorTable::new(&self.link, &self.storage, data)))
+        };
+        Ok(found.into_iter().map(table).collect())
+    }
+
+    async fn show_tables(&self) -> Result<LogicalPlan> {
+        let monitors = self.link.monitors().await?;
+        let text = |of: &dyn Fn(&MonitorShape) -> String| {
+            Arc::new(StringArray::from_iter_values(monitors.iter().map(of))) as arrow::array::ArrayRef
+        };
+        let columns = [
+            ("table_schema", text(&|_| SCHEMA.to_owned())),
+            ("table_name", text(&|monitor| monitor.name.clone())),
+            ("keys", text(&|monitor| monitor.group_by.join(", "))),
+            (
+                "statistics",
+                text(&|monitor| monitor.stats.iter().map(|stat| stat.name.as_str()).collect::<Vec<_>>().join(", ")),
+            ),
+        ];
+        let fields: Vec<Field> = columns.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, false)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let columns = columns.into_iter().map(|(_, column)| column).collect();
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns);
+        let table = batch.map_err(DataFusionError::from).and_then(|batch| MemTable::try_new(schema, vec![vec![batch]]));
+        table
+            .and_then(|table| LogicalPlanBuilder::scan("tables", provider_as_source(Arc::new(table)), None))
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(|error| self.failure(&error))
+    }
+
+    async fn not_parsed(&self, sql: &str, error: &DataFusionError) -> Error {
+        let mut refused = self.refusal(error);
+        // Without the monitors there is one hint less.
+        if let Ok(monitors) = self.link.monitors().await
+            && let Some(hint) = words::hint(sql, &monitors)
+        {
+            refused.message.push_str(&hint);
+        }
+        refused
+    }
+
+    /// The statement is at fault.
+    fn refusal(&self, error: &DataFusionError) -> Error {
+        match error.find_root() {
+            DataFusionError::SQL(parse, _) => {
+                let text = format!("{parse}. Names that hold `-` need double quotes: monitor.\"trade-create\"");
+                Error::invalid(text, Vec::new())
+            }
+            DataFusionError::Internal(_) => library_failed(&error.strip_backtrace()),
+            _ => self.failure(error),
+        }
+    }
+
+    /// Running it failed.
+    fn failure(&self, error: &DataFusionError) -> Error {
+        let root = error.find_root();
+        let text = root.strip_backtrace();
+        match root {
+            DataFusionError::ResourcesExhausted(_) => {
+                too_much_memory(self.settings.memory_bytes, text.lines().next().unwrap_or_default())
+            }
+            // What the tables' own reading said.
+            DataFusionError::External(inner) => match inner.downcast_ref::<Error>() {
+                Some(error) => error.clone(),
+                None => library_failed(&text),
+            },
+            DataFusionError::Internal(_) | DataFusionError::ExecutionJoin(_) => library_failed(&text),
+            DataFusionError::IoError(_) | DataFusionError::ParquetError(_) | DataFusionError::ObjectStore(_) => {
+                Error::internal(text)
+            }
+            _ => Error::invalid(text, Vec::new()),
+        }
+    }
+}
+
+/// What runs statements cannot run this one.
+pub(super) fn library_failed(text: &str) -> Error {
+    let text: String = text.lines().next().unwrap_or_default().chars().take(300).collect();
+    Error::invalid(format!("the statement cannot be run; write it another way ({text})"), Vec::new())
+}
+
+fn environment(settings: &Settings) -> Result<Arc<RuntimeEnv>> {
+    let failed = |error: DataFusionError| Error::internal(error.strip_backtrace());
+    let disk = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::Directories(vec![settings.spill.clone()]))
+        .with_max_temp_directory_size(settings.spill_bytes);
+    let named = std::num::NonZeroUsize::new(NAMED).unwrap_or(std::num::NonZeroUsize::MIN);
+    let memory = TrackConsumersPool::new(FairSpillPool::new(settings.memory_bytes as usize), named);
+    let environment = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(memory))
+        .with_disk_manager_builder(disk)
+        .build_arc()
+        .map_err(failed)?;
+    // Statements reach no files: the tables read blocks by themselves.
+    environment.deregister_object_store(ObjectStoreUrl::local_filesystem().as_ref()).map_err(failed)?;
+    Ok(environment)
+}
+
+/// The schema of one statement.
+#[derive(Debug)]
+struct Monitors(BTreeMap<String, Arc<MonitorTable>>);
+
+#[async_trait]
+impl SchemaProvider for Monitors {
+    fn table_names(&self) -> Vec<String> {
+        self.0.keys().cloned().collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        Ok(self.0.get(name).map(|table| Arc::clone(table) as Arc<dyn TableProvider>))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+}
