@@ -96,7 +96,7 @@ fn copy(from: &Path, to: &Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_put_back_leaves_what_was_received_since_never_complete() {
     let (mut stand, log) = stand_with_agent().await;
-    let lost = early_in_a_minute(Timestamp(0)).await;
+    let lost = early_in_a_minute(now().floor(MINUTE)).await;
     write_lines(&log, 5);
     wait_for_lines(&stand, lost, 5).await;
     let (data, backup) = (stand.data_dir().to_owned(), stand.path("backup.tar"));
@@ -133,7 +133,7 @@ async fn a_backup_put_back_leaves_what_was_received_since_never_complete() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_put_back_from_a_copy_leaves_what_it_forgot_never_complete() {
     let (mut stand, log) = stand_with_agent().await;
-    let lost = early_in_a_minute(Timestamp(0)).await;
+    let lost = early_in_a_minute(now().floor(MINUTE)).await;
     write_lines(&log, 5);
     wait_for_lines(&stand, lost, 5).await;
     stand.kill_agent("agent");

@@ -157,7 +157,7 @@ impl Stand {
         self.launch_agent_in(name, token, labels, &[]);
     }
 
-    fn launch_agent_in(&mut self, name: &str, token: &str, labels: &[&str], environment: &[(&str, &str)]) {
+    pub(crate) fn launch_agent_in(&mut self, name: &str, token: &str, labels: &[&str], environment: &[(&str, &str)]) {
         let mut arguments: Vec<String> = vec!["run".into(), "--server".into()];
         arguments.push(format!("http://127.0.0.1:{}", self.agents_port));
         if !token.is_empty() {

@@ -35,16 +35,20 @@ async fn agent_on(stand: &Stand, label: &str) -> Option<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_waits_for_one_that_left_and_not_for_ever_for_one_that_vanished() {
     let mut stand = Stand::start_with(|stand| stand.set("NIGHTJAR_COLLECTOR_EXPIRE_AFTER", "1m")).await;
-    let log = stand.path("app.log");
-    std::fs::write(&log, "").unwrap();
+    // Of two agents of one host that read the same file one counts: each has a file of its own.
+    let log = "/proc/self/cwd/app.log";
     let monitor = json!({
         "kind": "Monitor",
         "metadata": { "name": "lines" },
         "spec": { "type": "minute", "source": { "log": { "paths": [{ "path": log }] } } },
     });
     stand.apply(json!([monitor])).await;
+    let home = |stand: &Stand, name: &str| stand.path(&format!("{name}.home")).to_str().unwrap().to_owned();
     for name in ["stays", "leaves", "vanishes"] {
-        stand.start_agent(name, &[&format!("name={name}")]).await;
+        let home = home(&stand, name);
+        std::fs::create_dir(&home).unwrap();
+        std::fs::write(format!("{home}/app.log"), "").unwrap();
+        stand.start_agent_in(name, &[&format!("name={name}")], &[("PWD", &home)]).await;
     }
     let begun = SystemClock.now().floor(MINUTE).saturating_add(MINUTE);
     wait_complete(&stand, begun).await;
@@ -73,7 +77,8 @@ async fn nobody_waits_for_one_that_left_and_not_for_ever_for_one_that_vanished()
     assert_eq!((&found[0]["state"], &found[0]["missing"]), (&json!("partial"), &json!([id])), "{found:?}");
 
     // It comes back, and what it owed is there.
-    stand.launch_agent("vanishes", "", &["name=vanishes"]);
+    let home = home(&stand, "vanishes");
+    stand.launch_agent_in("vanishes", "", &["name=vanishes"], &[("PWD", &home)]);
     wait_complete(&stand, vanished).await;
 }
 

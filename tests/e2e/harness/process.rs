@@ -23,6 +23,10 @@ impl Process {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("NIGHTJAR_")) {
             command.env_remove(name);
         }
+        // One that is told where it is begins there.
+        if let Some((_, directory)) = environment.iter().find(|(name, _)| name == "PWD") {
+            command.current_dir(directory);
+        }
         let child = command
             .args(["tethered", "--parent", &std::process::id().to_string(), "--"])
             .arg(program)
