@@ -9,7 +9,7 @@ use nightjar_model::Result;
 use nightjar_model::Timestamp;
 use roaring::RoaringBitmap;
 
-use super::{blocking, leavers};
+use super::{blocking, flush, leavers};
 use crate::block::{Block, BlockMeta, read};
 use crate::engine::Shared;
 use crate::series::file::{self, Stored};
@@ -48,9 +48,12 @@ pub(crate) async fn retain(shared: &Arc<Shared>) -> Result<()> {
             return Err(error.into());
         }
     }
-    forget_series(shared, expired).await?;
     drop(turn);
-    shared.sweep().await
+    shared.sweep().await?;
+    // What is replayed from the log after a crash is read with the index as it is stored: what came before
+    // something is forgotten is not to be read with what came after.
+    flush::flush(shared).await?;
+    forget_series(shared, expired).await
 }
 
 /// Where the retention of each tier ends: by the clock, unless it is far ahead of the newest data. A clock that
@@ -79,8 +82,9 @@ fn limits(shared: &Shared, blocks: &[BlockMeta]) -> BTreeMap<Tier, Timestamp> {
 }
 
 /// Forgets the series of which there is no window, once they are a tenth of all, and the `expired` tables of
-/// which there is none. The caller holds the turn.
+/// which there is none.
 async fn forget_series(shared: &Arc<Shared>, expired: BTreeSet<u32>) -> Result<()> {
+    let _turn = shared.turn().await?;
     let (blocks, known) = {
         let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
         (Arc::clone(&state.blocks), state.index.len() as u64)
