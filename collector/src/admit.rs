@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(batch.deltas, [delta("mine", &[NOW])]);
         let counts = left_out.not_kept.into_iter().map(|(monitor, lines)| (monitor, FaultReason::NotKept, lines));
         let faults = faults("w", "h", NOW, counts).unwrap();
-        assert!(is_fault_shape(&faults));
+        assert!(builtin::has_its_shape(&faults));
         assert_eq!(faults.windows[0].keys, ["mine", "not_kept", "h"]);
         assert_eq!(faults.windows[0].partials, [Partial::lines(2)]);
     }

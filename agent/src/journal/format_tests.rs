@@ -54,7 +54,7 @@ fn tell(directory: &Path) {
     };
     journal.append(&[payload(1)], &changes(1)).unwrap();
     journal.append(&[payload(2), payload(3)], &changes(3)).unwrap();
-    journal.acknowledge(1);
+    journal.acknowledge(1, Timestamp(60_000));
     journal.keep_acknowledged();
     drop(journal);
     fs::remove_file(directory.join(RESERVE)).unwrap();

@@ -354,7 +354,7 @@ fn who_has_not_told_yet_is_named_once_the_window_is_over() {
     pass(&mut tracker, "a", 11 * MINUTE);
     let track = tracker.track(&key()).expect("tracked");
     let at = |now: i64| {
-        let one = Marks::new(track, MINUTE, now).of(10 * MINUTE, 11 * MINUTE);
+        let one = Marks::new(track, now).of(10 * MINUTE, 11 * MINUTE);
         (one.state, one.missing)
     };
     assert_eq!(at(11 * MINUTE - 1), (CompletenessState::InProgress, Vec::new()));

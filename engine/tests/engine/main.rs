@@ -10,4 +10,5 @@ mod golden;
 mod identity;
 mod limits;
 mod statements;
+mod tops;
 mod upkeep;

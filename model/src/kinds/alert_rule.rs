@@ -6,6 +6,7 @@ use chrono::NaiveTime;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::monitor::MonitorType;
 use super::{Document, Kind, Reference, Spec};
 use crate::message_template;
 use crate::names::stored_key;
@@ -426,6 +427,14 @@ impl Document for AlertRuleSpec {
     fn validate_with(&self, lookup: &dyn Fn(Kind, &str) -> Option<Spec>, problems: &mut Problems) {
         let Some(found) = lookup(Kind::Monitor, &self.monitor) else { return };
         let Some(monitor) = found.as_monitor() else { return };
+        if monitor.kind == MonitorType::MinuteTop {
+            let text = format!(
+                "monitor `{}` is a Top, whose keys no rule can judge yet; judge a monitor of type `minute` or \
+                 `minute_multi_key` on the same log",
+                self.monitor
+            );
+            return problems.add("monitor", text);
+        }
         for (path, condition) in self.all_conditions() {
             if !monitor.stats.iter().any(|stat| stat.name == condition.field) {
                 let known: Vec<&str> = monitor.stats.iter().map(|s| s.name.as_str()).collect();

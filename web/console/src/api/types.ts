@@ -40,11 +40,8 @@ export interface ServiceSpec {
   success?: string[];
   cost?: string;
 }
-/** How many keys are kept of a minute, by which statistic. */
-export interface TopSpec {
-  n: number;
-  by: string;
-}
+/** How many keys are shown of a minute, by which statistic. */
+export type TopSpec = Schemas['TopSpec'];
 export type PathPattern = Schemas['PathPattern'];
 
 /** Of a filter, a side without entries is left out. */
@@ -69,6 +66,8 @@ export type Completeness = Schemas['Completeness'];
 export type CompletenessRun = Schemas['CompletenessRun'];
 export type Windows = Schemas['Windows'];
 export type Series = Windows['series'][number];
+export type TopWindow = Schemas['TopWindow'];
+export type TopItem = Schemas['TopItem'];
 export type MonitorStatus = Schemas['MonitorStatus'];
 
 export type TrialReport = Schemas['TrialReport'];
