@@ -90,8 +90,8 @@ async fn a_row_is_a_key_with_its_figures_and_their_errors() {
     let second = state(3, &[("/a", "h2", 1, 60), ("/d", "h2", 1, 10), ("/e", "h2", 1, 9), ("/x", "h2", 1, 3)]);
     let mut one = batch("a", 1, vec![delta(vec![(1, first), (2, state(3, &[("/a", "h1", 1, 7)]))])]);
     one.watermarks = vec![Watermark::new(key(), Timestamp(EPOCH + 2 * MINUTE))];
-    fixture.take(one).await.expect("taken");
     fixture.take(batch("b", 1, vec![delta(vec![(1, second)])])).await.expect("taken");
+    fixture.take(one).await.expect("taken");
     let check = async |fixture: &Fixture, place: &str| {
         let query = async |sql: &str| fixture.csv(sql).await.expect(sql).trim_end().replace("2026-01-31T", "");
         let all = query("SELECT * FROM monitor.urls ORDER BY time, cost_sum DESC").await;

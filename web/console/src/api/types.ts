@@ -33,7 +33,7 @@ export type ColumnFilter = Schemas['ColumnFilter'];
 /** `success` and the two after it are of service metrics alone. */
 export type StatFn = Schemas['StatFn'] | 'success' | 'failure' | 'success_rate';
 export type Stat = Omit<Schemas['Stat'], 'fn'> & { fn: StatFn };
-export type MonitorType = Schemas['MonitorType'] | 'second' | 'second_multi_key' | 'service_metrics' | 'minute_top';
+export type MonitorType = Schemas['MonitorType'];
 /** Which column tells what became of a request, which values of it mean success, and which column what it took. */
 export interface ServiceSpec {
   result: string;
