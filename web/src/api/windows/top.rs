@@ -100,3 +100,58 @@ fn item(spec: &MonitorSpec, entry: &TopEntry) -> TopItem {
         errors: figures().filter_map(|(name, figure)| Some((name, figure.and_then(error)?))).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nightjar_model::Decimal;
+    use nightjar_model::partial::TopRank;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_window_says_how_sure_it_is() {
+        let spec: MonitorSpec = serde_json::from_value(json!({
+            "type": "minute_top",
+            "source": { "log": { "paths": [{ "path": "/x" }] } },
+            "columns": [{ "name": "url", "pick": { "split": { "by": ",", "index": 1 } } },
+                        { "name": "cost", "pick": { "split": { "by": ",", "index": 2 } } }],
+            "group_by": ["url"],
+            "stats": [{ "name": "count", "fn": "lines" }, { "name": "cost_avg", "fn": "avg", "column": "cost" }],
+            "top": { "n": 2, "by": "count" },
+        }))
+        .expect("a monitor");
+        let state = |keys: &[(&str, u64)]| {
+            let keys: Vec<([&str; 1], u64)> = keys.iter().map(|(key, count)| ([*key], *count)).collect();
+            let fed = keys.iter().map(|(key, count)| (key.as_slice(), *count, Decimal::from_int(*count as i64 * 2)));
+            TopState::of_exact(2, TopRank::Count, fed)
+        };
+        let exact = state(&[("/a", 5), ("/b", 3)]);
+        let mut merged = state(&[("/a", 5), ("/b", 3), ("/c", 2)]);
+        merged.merge(&state(&[("/a", 1), ("/d", 9)]));
+        let series = SeriesWindows {
+            keys: Vec::new(),
+            windows: [exact, merged]
+                .into_iter()
+                .enumerate()
+                .map(|(at, state)| (Timestamp(at as i64 * 60_000), vec![state.into()]))
+                .collect(),
+        };
+        let shown = serde_json::to_value(windows(&spec, Some(&series), 1, 100)).expect("JSON");
+        let expected = json!({
+            "groupBy": ["url"], "rankedBy": "count", "truncated": false,
+            "windows": [
+                { "time": "1970-01-01T00:00:00Z", "exact": true, "errors": { "count": 0.0, "cost_avg": 0.0 },
+                  "absentAtMost": 0.0, "keysKept": 2,
+                  "items": [{ "keys": { "url": "/a" }, "values": { "count": 5.0, "cost_avg": 2.0 } }] },
+                { "time": "1970-01-01T00:01:00Z", "exact": false,
+                  "errors": { "count": 2.0, "cost_avg": 22.0 / 9.0 - 18.0 / 11.0 },
+                  "absentAtMost": 3.0, "keysKept": 2,
+                  "items": [{ "keys": { "url": "/d" }, "values": { "count": 11.0, "cost_avg": 22.0 / 9.0 },
+                              "errors": { "count": 2.0, "cost_avg": 22.0 / 9.0 - 18.0 / 11.0 } }] },
+            ],
+        });
+        assert_eq!(shown, expected);
+        assert!(windows(&spec, Some(&series), 2, 3).truncated, "more items than are answered");
+    }
+}
