@@ -394,7 +394,7 @@ mod tests {
         let away = [("4", Some(Timestamp(7))), ("5", None)];
         let away = away.map(|(id, left_at)| AwayAgent { id: AgentId(id.to_owned()), left_at });
         for one_expected in &expected {
-            assert_eq!(one_expected.agents, [one.clone()]);
+            assert_eq!(one_expected.agents, std::slice::from_ref(&one));
             assert_eq!(one_expected.away, away);
         }
     }

@@ -494,7 +494,7 @@ fn says_what_it_read_and_what_of_it_it_understood() {
     assert_eq!(Blindness::of(&read[&("none".to_owned(), 0)]), Some(Blindness::NoFile));
     // Of the minute after, by when it was read.
     assert_eq!(Blindness::of(&read[&("m".to_owned(), 60_000)]), Some(Blindness::NotUnderstood));
-    let told = |name: &str| watermarks.iter().filter(|w| w.monitor.name == name).map(|w| w.through.0 - NOON).last();
+    let told = |name: &str| watermarks.iter().rfind(|w| w.monitor.name == name).map(|w| w.through.0 - NOON);
     assert_eq!((told(INTAKE_MONITOR), told(FAULTS_MONITOR)), (Some(60_000), Some(60_000)));
 }
 

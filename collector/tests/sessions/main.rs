@@ -86,7 +86,7 @@ async fn records_are_acknowledged_in_order_once_taken() {
 
 /// Who is waited for by a monitor, and who is away since when.
 fn waited(house: &House, monitor: &str) -> (Vec<String>, Vec<(String, Option<Timestamp>)>) {
-    let expected = house.taker.expected.lock().unwrap();
+    let expected = house.taker.expected.lock().expect("no test panicked here");
     let one = expected.iter().find(|one| one.monitor.name == monitor).expect("expected");
     let there = one.agents.iter().map(|agent| agent.id.0.clone()).collect();
     (there, one.away.iter().map(|away| (away.id.0.clone(), away.left_at)).collect())

@@ -15,6 +15,7 @@
 mod engine {
     pub(crate) mod block;
     pub(crate) mod completeness;
+    pub(crate) mod config;
     pub(crate) mod error;
     pub(crate) mod manifest;
     pub(crate) mod ranges;
@@ -26,7 +27,7 @@ mod engine {
 }
 
 // The engine's files name each other from the root.
-use engine::{block, completeness, error, manifest, ranges, sequences, series, storage, tier, wal};
+use engine::{block, completeness, config, error, manifest, ranges, sequences, series, storage, tier, wal};
 
 pub mod damage;
 pub mod stored_block;

@@ -5,7 +5,7 @@
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
-use datafusion::sql::parser::Statement as Parsed;
+use datafusion::sql::parser::{DFParser, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArguments, Ident, ObjectNamePart, Statement, VisitMut, VisitorMut,
 };
@@ -89,6 +89,7 @@ pub(super) fn hint(sql: &str, monitors: &[MonitorShape]) -> Option<String> {
             && word.keyword != Keyword::NoKeyword
             && is_column(&word.value)
             && !words.contains(&word.value.as_str())
+            && !is_name(&word.value)
         {
             words.push(&word.value);
         }
@@ -98,10 +99,13 @@ pub(super) fn hint(sql: &str, monitors: &[MonitorShape]) -> Option<String> {
     Some(format!("; {} is also a word of SQL: the column is written \"{first}\"", list.join(", ")))
 }
 
+/// Whether this word of SQL is also taken for a column where one can stand, as `count` is.
+fn is_name(word: &str) -> bool {
+    DFParser::parse_sql_with_dialect(&format!("SELECT {word}, {word} FROM t"), &GenericDialect {}).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
-    use datafusion::sql::parser::DFParser;
-
     use super::*;
 
     fn parsed(sql: &str) -> Parsed {
@@ -145,11 +149,11 @@ mod tests {
 
     #[test]
     fn words_that_are_columns_are_pointed_out() {
-        let group_by = vec!["order".into(), "goods".into()];
+        let group_by = vec!["order".into(), "count".into(), "goods".into()];
         let shape = MonitorShape { name: "m".into(), uid: None, group_by, stats: vec![], top: None };
         let hint = |sql: &str| hint(sql, std::slice::from_ref(&shape));
         let expected = "; `order` is also a word of SQL: the column is written \"order\"";
-        assert_eq!(hint("SELECT goods, order FROM m").as_deref(), Some(expected));
+        assert_eq!(hint("SELECT goods, count, order FROM m").as_deref(), Some(expected));
         assert_eq!(hint("SELECT goods \"order\" FRM m"), None);
     }
 }

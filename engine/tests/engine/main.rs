@@ -10,5 +10,6 @@ mod golden;
 mod identity;
 mod limits;
 mod statements;
+mod tables;
 mod tops;
 mod upkeep;

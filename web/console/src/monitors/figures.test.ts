@@ -15,7 +15,7 @@ function windows(letters: string, series: [key: string, points: [minute: number,
     by,
     stats: ['count', 'avg'],
     truncated: false,
-  blind: [],
+    blind: [],
     completeness: Array.from(letters, (letter, minute) => ({ time: at(minute), state: LETTERS[letter] ?? 'partial', ...(letter === 'm' ? { missing: ['a1'], missingCount: 1 } : {}), ...(letter === 'n' ? { reason: 'nobody_expected' as const } : {}), ...(letter === 'b' ? { reason: 'not_collected' as const } : {}) })),
     series: series.map(([key, points]) => ({ keys: by[0] ? { [by[0]]: key } : {}, points: points.map(([minute, count, avg = null]) => ({ time: at(minute), values: { count, avg } })) })),
   };
