@@ -11,6 +11,7 @@ mod key;
 mod pick;
 mod tally;
 mod text;
+mod top;
 mod when;
 mod windows;
 
@@ -35,6 +36,7 @@ use pick::{Columns, Fetch};
 pub use tally::PipelineCounters;
 use tally::Tally;
 use text::{Charset, TextReader};
+use top::Top;
 use when::{Now, TimeReader};
 use windows::Windows;
 
@@ -58,9 +60,12 @@ pub struct HostFacts {
 pub struct Pipeline {
     key: MonitorKey,
     width: Duration,
-    group_by: Vec<String>,
+    /// What keeps series apart.
+    series_by: Vec<String>,
     fields: Vec<String>,
+    /// Of keys; of a Top these are not what keeps series apart.
     parts: Vec<KeyPart>,
+    top: Option<Top>,
     text: TextReader,
     counter: Counter,
     tally: Tally,
@@ -121,8 +126,13 @@ impl Pipeline {
             }
             _ => column(field).map(Number::Column),
         };
-        let numbers: Vec<Number> = fields.iter().skip(1).filter_map(number).collect();
-        let number_columns = fields.iter().skip(1).filter_map(|field| column(field)).chain(result_column);
+        let top = Top::of(spec);
+        let summed: Vec<String> = match top {
+            Some(_) => spec.top_column().map(str::to_owned).into_iter().collect(),
+            None => fields[1..].to_vec(),
+        };
+        let numbers: Vec<Number> = summed.iter().filter_map(number).collect();
+        let number_columns = summed.iter().filter_map(|field| column(field)).chain(result_column);
         let parts: Vec<KeyPart> = spec
             .group_by
             .iter()
@@ -155,13 +165,15 @@ impl Pipeline {
         let mut other = Vec::new();
         write_key(&mut other, key_columns.iter().map(|_| OTHER_KEY.as_bytes()), key_columns.len());
         let width_ms = spec.width().as_millis() as i64;
-        let windows = Windows::new(width_ms, numbers.len(), spec.limits.max_keys as usize, other);
+        let max_keys = if top.is_some() { usize::MAX } else { spec.limits.max_keys as usize };
+        let windows = Windows::new(width_ms, numbers.len(), max_keys, other);
         Self {
             key,
             width: spec.width(),
-            group_by: spec.group_by.clone(),
+            series_by: spec.series_by().to_vec(),
             fields,
             parts,
+            top,
             text: TextReader::new(charset),
             counter: Counter {
                 columns,
@@ -206,6 +218,7 @@ impl Pipeline {
             self.tally.count(reason, path, text);
         }
         self.tally.outcome(&outcome, path, text);
+        self.look_at_top();
     }
 
     /// Takes whole lines, the last with or without its end: the same as to feed each, and faster.
@@ -227,28 +240,41 @@ impl Pipeline {
             }
         }
         self.tally.lines(lines);
+        self.look_at_top();
+    }
+
+    #[inline]
+    fn look_at_top(&mut self) {
+        if let Some(top) = &mut self.top {
+            top.look_at(&mut self.counter.windows, &self.parts);
+        }
     }
 
     /// The partials gathered since the last drain.
     pub fn drain(&mut self) -> Option<MonitorDelta> {
-        if self.counter.windows.pending() == 0 {
+        if self.pending_keys() == 0 {
             return None;
         }
-        let mut windows = Vec::with_capacity(self.counter.windows.pending());
-        let parts = &self.parts;
-        self.counter.windows.drain(|start, key, lines, numbers| {
-            let partials =
-                std::iter::once(Partial::lines(lines)).chain(numbers.iter().copied().map(Partial::from)).collect();
-            windows.push(WindowDelta { start, keys: key_texts(parts, key), partials });
-        });
-        Some(MonitorDelta {
+        let mut delta = MonitorDelta {
             monitor: self.key.clone(),
             uid: None,
             width: self.width,
-            group_by: self.group_by.clone(),
+            group_by: self.series_by.clone(),
             fields: self.fields.clone(),
-            windows,
-        })
+            windows: Vec::new(),
+        };
+        let (parts, windows) = (&self.parts, &mut self.counter.windows);
+        if let Some(top) = &mut self.top {
+            top.drain(windows, parts, &mut delta);
+            return Some(delta);
+        }
+        delta.windows.reserve_exact(windows.pending());
+        windows.drain(|start, key, lines, numbers| {
+            let partials =
+                std::iter::once(Partial::lines(lines)).chain(numbers.iter().copied().map(Partial::from)).collect();
+            delta.windows.push(WindowDelta { start, keys: key_texts(parts, key), partials });
+        });
+        Some(delta)
     }
 
     /// What was wrong since the last call.
@@ -279,7 +305,10 @@ impl Pipeline {
     /// Windows × keys that the next drain will yield. Lines of a day may open many windows between two
     /// drains; who feeds drains early when this grows.
     pub fn pending_keys(&self) -> usize {
-        self.counter.windows.pending()
+        match &self.top {
+            Some(top) => top.pending(&self.counter.windows),
+            None => self.counter.windows.pending(),
+        }
     }
 
     /// Feeds one line and tells what was made of it, and what each column picked.

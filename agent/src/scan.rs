@@ -81,8 +81,8 @@ pub fn run(args: ScanArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let begun = Instant::now();
     let scanned = scan(&spec, &host, &args.logs, args.threads)?;
     let elapsed = begun.elapsed();
-    print::rows(&spec, scanned.figures.as_ref(), args.output, out).context("cannot write the result")?;
-    print::summary(&scanned, elapsed, &mut std::io::stderr().lock());
+    let rows = print::rows(&spec, scanned.figures.as_ref(), args.output, out).context("cannot write the result")?;
+    print::summary(&scanned, rows, elapsed, &mut std::io::stderr().lock());
     scanned.untimely(SystemClock.now()).iter().for_each(|text| print::warning(text));
     Ok(())
 }

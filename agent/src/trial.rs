@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use nightjar_model::agents::{TrialLine, TrialReport, TrialRow};
-use nightjar_model::delta::{FaultReason, MonitorDelta};
-use nightjar_model::kinds::monitor::MonitorSpec;
+use nightjar_model::delta::{FaultReason, MonitorDelta, Partial, WindowDelta};
+use nightjar_model::kinds::monitor::{MonitorSpec, TopSpec};
 use nightjar_model::names::MonitorKey;
+use nightjar_model::partial::TopEntry;
 use nightjar_model::{Clock, Error, Result, SystemClock, Timestamp};
 
 pub use crate::derive::derive;
@@ -77,6 +78,9 @@ fn reason(outcome: &Outcome) -> Option<&'static str> {
 
 /// By time, then keys.
 fn rows(spec: &MonitorSpec, delta: &MonitorDelta) -> Vec<TrialRow> {
+    if let Some(top) = &spec.top {
+        return delta.windows.iter().flat_map(|window| top_rows(spec, top, window)).collect();
+    }
     let mut rows: Vec<TrialRow> = delta
         .windows
         .iter()
@@ -94,6 +98,23 @@ fn rows(spec: &MonitorSpec, delta: &MonitorDelta) -> Vec<TrialRow> {
         .collect();
     rows.sort_by(|a, b| (a.time, &a.keys).cmp(&(b.time, &b.keys)));
     rows
+}
+
+/// The keys of a window of a Top, the greatest first, with the error of each statistic.
+fn top_rows(spec: &MonitorSpec, top: &TopSpec, window: &WindowDelta) -> Vec<TrialRow> {
+    let items = window.partials.iter().find_map(Partial::as_top).map_or_else(Vec::new, |state| top.items(state));
+    let row = |entry: &TopEntry| TrialRow {
+        time: window.start,
+        keys: spec.group_by.iter().cloned().zip(entry.key.iter().map(|part| part.to_string())).collect(),
+        stats: (spec.stats.iter())
+            .flat_map(|stat| {
+                let figure = stat.of_key(entry);
+                let (value, error) = (figure.map(|figure| figure.value), figure.map(|figure| figure.error));
+                [(stat.name.clone(), value), (stat.error_name(), error)]
+            })
+            .collect(),
+    };
+    items.into_iter().map(row).collect()
 }
 
 #[cfg(test)]

@@ -33,7 +33,8 @@ const MAX_MERGED: i64 = 1_600_000;
 /// The shape of a monitor's data.
 pub(crate) struct Shape {
     pub(crate) uid: Option<String>,
-    pub(crate) group_by: Vec<String>,
+    pub(crate) series_by: Vec<String>,
+    is_top: bool,
     /// With the kind of the partials of each.
     pub(crate) fields: Vec<(String, PartialKind)>,
     pub(crate) width: i64,
@@ -48,7 +49,8 @@ impl Shape {
     fn new(uid: Option<String>, spec: &MonitorSpec) -> Self {
         Self {
             uid,
-            group_by: spec.group_by.clone(),
+            series_by: spec.series_by().to_vec(),
+            is_top: spec.top.is_some(),
             fields: spec.typed_fields(),
             width: spec.width().as_millis() as i64,
         }
@@ -127,15 +129,20 @@ async fn shape(shared: &Shared, monitor: &MonitorKey) -> Result<Shape> {
 }
 
 fn by(shape: &Shape, query: &WindowQuery) -> Result<Vec<String>> {
-    let unknown = query.by.iter().flatten().chain(query.filter.keys()).find(|column| !shape.group_by.contains(column));
+    let unknown = query.by.iter().flatten().chain(query.filter.keys()).find(|column| !shape.series_by.contains(column));
     if let Some(column) = unknown {
-        let known = if shape.group_by.is_empty() { "nothing".to_owned() } else { shape.group_by.join(", ") };
+        if shape.is_top {
+            let text =
+                format!("`{}` is a Top: its keys are in its windows, and no series to choose from", query.monitor.name);
+            return Err(Error::invalid(text, Vec::new()));
+        }
+        let known = if shape.series_by.is_empty() { "nothing".to_owned() } else { shape.series_by.join(", ") };
         return Err(Error::invalid(
             format!("`{}` is not grouped by `{column}`; it is grouped by {known}", query.monitor.name),
             Vec::new(),
         ));
     }
-    Ok(query.by.clone().unwrap_or_else(|| shape.group_by.clone()))
+    Ok(query.by.clone().unwrap_or_else(|| shape.series_by.clone()))
 }
 
 fn step(shape: &Shape, query: &WindowQuery) -> Result<i64> {

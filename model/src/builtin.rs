@@ -189,6 +189,7 @@ fn spec(keys: &[&str], stats: &[(&str, StatFn, Option<&str>)]) -> MonitorSpec {
             })
             .collect(),
         service: None,
+        top: None,
         limits: Limits::default(),
         enabled: true,
     }

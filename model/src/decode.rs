@@ -243,8 +243,8 @@ columns:
 stats: { name: x }
 "#,
             expect![[r#"
-                spec.type: unknown variant `minutely`, expected one of `minute`, `minute_multi_key`, `second`, `second_multi_key`, `service_metrics`
-                spec.sauce: unknown field `sauce`, expected one of `type`, `app`, `targets`, `source`, `columns`, `filter`, `group_by`, `stats`, `service`, `limits`, `enabled`
+                spec.type: unknown variant `minutely`, expected one of `minute`, `minute_multi_key`, `second`, `second_multi_key`, `service_metrics`, `minute_top`
+                spec.sauce: unknown field `sauce`, expected one of `type`, `app`, `targets`, `source`, `columns`, `filter`, `group_by`, `stats`, `service`, `top`, `limits`, `enabled`
                 spec.columns[0].pick.split.index: invalid type: string "two", expected u32
                 spec.columns[0].pick.split.extra: unknown field `extra`, expected `by` or `index`
                 spec.columns[1].nmae: unknown field `nmae`, expected one of `name`, `pick`, `number`

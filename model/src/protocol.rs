@@ -43,8 +43,10 @@ pub mod capability {
     pub const SECOND: &str = "second";
     /// Collecting monitors of type `service_metrics`.
     pub const SERVICE_METRICS: &str = "service_metrics";
+    /// Collecting monitors of type `minute_top`.
+    pub const MINUTE_TOP: &str = "minute_top";
     /// What this version does.
-    pub const ALL: [&str; 4] = [LEAVE, PAST, SECOND, SERVICE_METRICS];
+    pub const ALL: [&str; 5] = [LEAVE, PAST, SECOND, SERVICE_METRICS, MINUTE_TOP];
 }
 
 /// Encodes what was gathered, uncompressed.

@@ -410,6 +410,119 @@ fn service_metrics_are_refused_for_what_they_lack_or_have_too_much() {
     );
 }
 
+const TOP: &str = r#"
+kind: Monitor
+metadata: { name: urls }
+spec:
+  type: minute_top
+  source: { log: { paths: [ { path: /logs/access.log } ] } }
+  columns:
+    - { name: url, pick: { split: { by: ",", index: 1 } } }
+    - { name: cost, pick: { split: { by: ",", index: 2 } } }
+    - { name: size, pick: { split: { by: ",", index: 3 } } }
+  group_by: [ url, $idc ]
+  stats: [ { name: count, fn: lines }, { name: cost_sum, fn: sum, column: cost }, { name: cost_avg, fn: avg, column: cost } ]
+  top: { n: 100, by: cost_sum }
+"#;
+
+#[test]
+fn a_top_is_one_series_and_names_what_it_is_of() {
+    let spec = |text: &str| parse(text).expect("valid").spec.as_monitor().cloned().expect("a monitor");
+    let top = spec(TOP);
+    assert_eq!(top.fields(), ["*", "*top sum(cost) by url,$idc"]);
+    assert_eq!((top.series_by().len(), top.instance_columns().len()), (0, 0));
+    assert_eq!(top.needs(), ["minute_top"]);
+    let by_count = spec(&TOP.replace("by: cost_sum", "by: count"));
+    assert_eq!(by_count.fields()[1], "*top lines(cost) by url,$idc");
+    let short = TOP.lines().filter(|line| !line.contains("stats:")).collect::<Vec<_>>().join("\n");
+    let short = spec(&short.replace("top: { n: 100, by: cost_sum }", "top: { by: count }"));
+    assert_eq!((short.top.map(|top| top.n), short.stats.len()), (Some(10), 1));
+}
+
+#[test]
+fn a_top_is_refused_for_what_it_cannot_tell() {
+    let refused_with = |from: &str, to: &str, expected: Expect| {
+        assert!(TOP.contains(from), "{from}");
+        refused(&TOP.replace(from, to), expected);
+    };
+    refused_with(
+        "  top: { n: 100, by: cost_sum }\n",
+        "",
+        expect![[r#"
+        spec.top: is required by type `minute_top`: { n: 10, by: STATISTIC }
+    "#]],
+    );
+    refused_with(
+        "  group_by: [ url, $idc ]\n",
+        "",
+        expect![[r#"
+        spec.group_by: a Top needs at least one column: whose values are ranked
+    "#]],
+    );
+    refused_with(
+        "n: 100, by: cost_sum",
+        "n: 0, by: slowest",
+        expect![[r#"
+        spec.top.n: must be from 1 to 1000
+        spec.top.by: there is no statistic `slowest`; there are: count, cost_sum, cost_avg
+    "#]],
+    );
+    refused_with(
+        "n: 100, by: cost_sum",
+        "n: 1001, by: cost_avg",
+        expect![[r#"
+        spec.top.n: must be from 1 to 1000
+        spec.top.by: must be a statistic of `lines` or of a `sum`: which of very many keys are the greatest by another one cannot be known without keeping them all
+    "#]],
+    );
+    refused_with(
+        "fn: avg, column: cost",
+        "fn: max, column: size",
+        expect![[r#"
+        spec.stats[2].fn: a Top has `lines`, `sum` and `avg`
+    "#]],
+    );
+    refused_with(
+        "fn: avg, column: cost",
+        "fn: avg, column: size",
+        expect![[r#"
+        spec.stats[2].column: the statistics of a Top are of one column, and there is `cost` already
+    "#]],
+    );
+    refused_with(
+        "name: cost_avg, fn: avg",
+        "name: count_error, fn: avg",
+        expect![[r#"
+        spec.stats[0].name: a Top has a column `count_error` of its own
+    "#]],
+    );
+    refused_with(
+        "by: cost_sum }",
+        "by: cost_sum }\n  limits: { max_keys: 5 }",
+        expect![[r#"
+        spec.limits.max_keys: a Top takes any number of keys: leave it out
+    "#]],
+    );
+    refused_with(
+        "type: minute_top",
+        "type: minute_multi_key",
+        expect![[r#"
+        spec.top: is of monitors of type `minute_top` alone
+    "#]],
+    );
+}
+
+#[test]
+fn a_top_is_not_judged_yet() {
+    let top = parse(TOP).expect("valid");
+    let rule = "{ kind: AlertRule, metadata: { name: r }, spec: { monitor: urls, conditions: [ { field: count, op: '>', threshold: 5 } ] } }";
+    let rule = parse(rule).expect("valid");
+    let mut problems = Problems::new();
+    rule.spec.validate_with(&|_, _| Some(top.spec.clone()), &mut problems);
+    let shown: Vec<String> = problems.into_vec().into_iter().map(|p| format!("{}: {}", p.path, p.message)).collect();
+    expect!["spec.monitor: monitor `urls` is a Top, whose keys no rule can judge yet; judge a monitor of type `minute` or `minute_multi_key` on the same log"].assert_eq(&shown.join("\n"));
+}
+
 #[test]
 fn secrets_are_never_shown() {
     let robot = parse("{ kind: DingtalkRobot, metadata: { name: r }, spec: { url: 'https://d/robot?access_token=hunter2', secret: hunter2 } }")

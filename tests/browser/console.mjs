@@ -242,6 +242,20 @@ async function run(page, base, errors) {
     if (found.join() !== right.join()) throw new Error(`stored: ${found}`);
   });
 
+  await step('a Top is a table of its keys, the greatest first', async () => {
+    const columns = [{ name: 'goods', pick: { split: { by: ',', index: 2 } } }, { name: 'cost', pick: { split: { by: ',', index: 5 } }, number: true }];
+    const stats = [{ name: 'count', fn: 'lines' }, { name: 'cost_sum', fn: 'sum', column: 'cost' }];
+    const spec = { type: 'minute_top', source: { log: { paths: [{ path: tradeLog }], start: 'beginning' } }, columns, group_by: ['goods'], stats, top: { n: 5, by: 'cost_sum' } };
+    await put('monitors', { kind: 'Monitor', metadata: { name: 'top' }, spec });
+    await until('the Top', 30, async () => (await get('monitors/top/windows')).top?.windows.length > 0);
+    await page.goto(`${base}/w/default/monitors/top`);
+    await page.getByTestId('top-exact').waitFor();
+    const rows = page.getByTestId('top-table').locator('tbody tr.ant-table-row');
+    await rows.nth(1).waitFor();
+    const goods = await rows.locator('td:nth-child(2)').allTextContents();
+    if (goods.join() !== '衣服,food') throw new Error(`ranked: ${goods}`);
+  });
+
   await step('the browser saw no errors', async () => {
     if (errors.length > 0) throw new Error(errors.join('\n'));
   });

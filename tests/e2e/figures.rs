@@ -54,7 +54,7 @@ async fn examples_count_what_was_written() {
 
     let examples = stand.path("examples");
     std::fs::create_dir(&examples).unwrap();
-    for name in ["trade.yaml", "toll.yaml", "service.yaml", "people.yaml"] {
+    for name in ["trade.yaml", "toll.yaml", "service.yaml", "top.yaml", "people.yaml"] {
         let text = std::fs::read_to_string(repository().join("examples").join(name)).unwrap();
         let here = logs.to_str().unwrap();
         std::fs::write(examples.join(name), text.replace("/home/admin/logs", here)).unwrap();
@@ -62,10 +62,10 @@ async fn examples_count_what_was_written() {
     let applied = stand.nightjar(&["apply", "-f", examples.to_str().unwrap()]);
     let text = String::from_utf8_lossy(&applied.stdout).into_owned();
     assert!(applied.status.success(), "{text}{}", String::from_utf8_lossy(&applied.stderr));
-    assert_eq!(text.lines().filter(|line| line.contains("created")).count(), 18, "{text}");
+    assert_eq!(text.lines().filter(|line| line.contains("created")).count(), 20, "{text}");
     let again = stand.nightjar(&["apply", "-f", examples.to_str().unwrap()]);
     let text = String::from_utf8_lossy(&again.stdout).into_owned();
-    assert_eq!(text.lines().filter(|line| line.contains("unchanged")).count(), 18, "{text}");
+    assert_eq!(text.lines().filter(|line| line.contains("unchanged")).count(), 20, "{text}");
 
     stand.start_agent("agent", &["app=trade"]).await;
     wait_for("the trades", Duration::from_secs(60), async || {
@@ -123,6 +123,8 @@ async fn examples_count_what_was_written() {
     })
     .await;
 
+    tops(&stand, &logs.join("trade.log"), &trade).await;
+
     // The same through the windows of the API: one figure a minute, every one of them complete.
     let mut minutes = BTreeMap::<i64, u64>::new();
     trade.iter().for_each(|((at, _), (lines, _))| *minutes.entry(*at).or_default() += lines);
@@ -134,4 +136,67 @@ async fn examples_count_what_was_written() {
     let points = answer["series"][0]["points"].as_array().expect("points");
     let counted: Vec<u64> = points.iter().map(|point| point["values"]["count"].as_f64().unwrap() as u64).collect();
     assert_eq!(counted, minutes.values().copied().collect::<Vec<_>>());
+}
+
+/// The goods of `top.yaml` are few and exact; its orders are more than an agent keeps, and within their bounds.
+async fn tops(stand: &Stand, log: &std::path::Path, trade: &Totals) {
+    let mut expected = BTreeMap::<i64, Vec<(i64, String, u64)>>::new();
+    for ((at, goods), (lines, sum)) in trade {
+        expected.entry(*at).or_default().push((-sum, goods.clone(), *lines));
+    }
+    for goods in expected.values_mut() {
+        goods.sort_by(|a, b| (a.0, -(a.2 as i64), &a.1).cmp(&(b.0, -(b.2 as i64), &b.1)));
+        goods.truncate(10);
+    }
+    wait_for("the Top of the goods", Duration::from_secs(30), async || {
+        let sql = "SELECT to_unixtime(time) AS at, goods, count, cost_sum, cost_avg, count_error + cost_sum_error AS error \
+                   FROM monitor.\"trade-top\" ORDER BY time, cost_sum DESC, count DESC, goods";
+        let mut found = BTreeMap::<i64, Vec<(i64, String, u64)>>::new();
+        for row in stand.sql(sql).await {
+            let (sum, lines) = (row["cost_sum"].as_f64().unwrap(), row["count"].as_u64().unwrap());
+            if row["error"] != 0.0 || (row["cost_avg"].as_f64().unwrap() * lines as f64 - sum).abs() > 1e-6 {
+                return Err(format!("{row}"));
+            }
+            let goods = (-sum as i64, row["goods"].as_str().unwrap().to_owned(), lines);
+            found.entry(row["at"].as_i64().unwrap() * 1000).or_default().push(goods);
+        }
+        if found == expected { Ok(()) } else { Err(format!("found {found:?}, written {expected:?}")) }
+    })
+    .await;
+
+    let mut costs = BTreeMap::<String, f64>::new();
+    for line in std::fs::read_to_string(log).unwrap().lines() {
+        let parts: Vec<&str> = line.split(',').collect();
+        *costs.entry(parts[1].to_owned()).or_default() += parts[5].parse::<f64>().unwrap();
+    }
+    let first = chrono::DateTime::from_timestamp_millis(*expected.keys().next().unwrap()).unwrap();
+    let until = first + Duration::from_secs(600);
+    let path = format!(
+        "workspaces/default/monitors/trade-top-orders/windows?from={}&until={}&limit=50",
+        first.format("%FT%TZ"),
+        until.format("%FT%TZ"),
+    );
+    wait_for("the Top of the orders", Duration::from_secs(30), async || {
+        let answer = stand.get(&path).await;
+        let windows = answer["top"]["windows"].as_array().cloned().unwrap_or_default();
+        let lines = |point: &Value| point["values"]["cost_sum"].as_f64().unwrap();
+        let all: f64 = answer["series"][0]["points"].as_array().into_iter().flatten().map(lines).sum();
+        if windows.len() < expected.len() || (all - costs.values().sum::<f64>()).abs() > 1e-3 {
+            return Err(format!("{} windows, {all} in all", windows.len()));
+        }
+        for window in &windows {
+            assert_eq!((window["exact"].as_bool(), window["keysKept"].as_u64()), (Some(false), Some(1024)), "{window}");
+            let items = window["items"].as_array().unwrap();
+            assert_eq!(items.len(), 50);
+            for item in items {
+                let value = item["values"]["cost_sum"].as_f64().unwrap();
+                let error = item["errors"]["cost_sum"].as_f64().unwrap_or_default();
+                let truth = costs[item["keys"]["order"].as_str().unwrap()];
+                assert!((value - error..=value).contains(&truth), "{truth}: {item}");
+                assert!(error <= window["errors"]["cost_sum"].as_f64().unwrap(), "{window}");
+            }
+        }
+        Ok(())
+    })
+    .await;
 }

@@ -19,6 +19,8 @@ impl Pipeline {
     /// on keys: which keys are over it is for the whole to say.
     pub(crate) fn into_part_of(mut self, whole: &Self) -> Self {
         self.counter.windows = whole.counter.windows.sibling(usize::MAX);
+        // A piece has few enough keys to count them all; which are the greatest is for the whole to say, too.
+        self.top = None;
         self
     }
 
@@ -36,5 +38,6 @@ impl Pipeline {
         self.tally.absorb(&gathered.counters);
         self.counter.time.saw(gathered.times);
         self.tally.add(FaultReason::KeyOverLimit, over_limit);
+        self.look_at_top();
     }
 }

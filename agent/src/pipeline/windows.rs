@@ -85,6 +85,16 @@ impl Windows {
         self.pending
     }
 
+    /// What the keys of all open windows take.
+    pub(crate) fn key_bytes(&self) -> usize {
+        self.open.iter().map(|window| window.keys.len()).sum()
+    }
+
+    /// How many keys each open window has.
+    pub(crate) fn keys_of_windows(&self) -> impl Iterator<Item = usize> + '_ {
+        self.open.iter().map(|window| window.rows.len())
+    }
+
     /// Counts one line of `key` and answers where its numbers go.
     #[inline]
     pub(crate) fn count_line(&mut self, time: Timestamp, key: &[u8]) -> At {
@@ -194,6 +204,12 @@ impl Windows {
         }
         self.current = 0;
         self.pending = 0;
+    }
+
+    /// As [`clear`](Self::clear), and keeps the memory of one window only.
+    pub(crate) fn forget(&mut self) {
+        self.clear();
+        self.spare.truncate(1);
     }
 }
 

@@ -3,38 +3,83 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use nightjar_model::Decimal;
 use nightjar_model::delta::{MonitorDelta, Number, Partial, WindowDelta};
 use nightjar_model::kinds::monitor::{MonitorSpec, Stat, StatFn};
+use nightjar_model::partial::TopEntry;
+use nightjar_model::{Decimal, Timestamp};
 use serde_json::Value;
 
 use super::{ScanOutput, Scanned};
 
-/// One row each: `time`, the group-by columns, the statistics.
+/// One row each: `time`, the group-by columns, the statistics; of a Top one for each key, with the error behind
+/// each statistic. Answers how many.
 pub(super) fn rows(
     spec: &MonitorSpec,
     figures: Option<&MonitorDelta>,
     output: ScanOutput,
     out: &mut dyn Write,
-) -> io::Result<()> {
-    let fields = spec.fields();
-    let place = |stat: &Stat| stat.field().and_then(|name| fields.iter().position(|field| field == name)).unwrap_or(0);
-    let stats: Vec<(&Stat, usize)> = spec.stats.iter().map(|stat| (stat, place(stat))).collect();
+) -> io::Result<usize> {
     let windows = figures.map_or(&[][..], |delta| &delta.windows);
     match output {
-        ScanOutput::Json => windows.iter().try_for_each(|window| json(spec, &stats, window, out)),
-        ScanOutput::Table => table(spec, &stats, windows, out),
+        ScanOutput::Json => {
+            let names = figure_names(spec);
+            let mut count = 0;
+            each_row(spec, windows, |time, keys, figures| {
+                count += 1;
+                json(spec, &names, time, keys, figures, out)
+            })?;
+            Ok(count)
+        }
+        ScanOutput::Table => table(spec, windows, out),
     }
 }
 
-fn json(spec: &MonitorSpec, stats: &[(&Stat, usize)], window: &WindowDelta, out: &mut dyn Write) -> io::Result<()> {
-    write!(out, "{{\"time\":\"{}\"", window.start)?;
-    for (name, key) in spec.group_by.iter().zip(&window.keys) {
-        write!(out, ",{}:{}", Value::from(name.as_str()), Value::from(key.as_str()))?;
+fn figure_names(spec: &MonitorSpec) -> Vec<String> {
+    let error = |stat: &Stat| spec.top.as_ref().map(|_| stat.error_name());
+    spec.stats.iter().flat_map(|stat| std::iter::once(stat.name.clone()).chain(error(stat))).collect()
+}
+
+/// Hands each row to `each`: time, keys, figures.
+fn each_row(
+    spec: &MonitorSpec,
+    windows: &[WindowDelta],
+    mut each: impl FnMut(Timestamp, &[&str], &[Option<String>]) -> io::Result<()>,
+) -> io::Result<()> {
+    let fields = spec.fields();
+    let place = |stat: &Stat| stat.field().and_then(|name| fields.iter().position(|field| field == name)).unwrap_or(0);
+    let places: Vec<usize> = spec.stats.iter().map(place).collect();
+    for window in windows {
+        if let Some(top) = &spec.top {
+            let state = window.partials.iter().find_map(Partial::as_top);
+            for entry in state.map_or_else(Vec::new, |state| top.items(state)) {
+                let keys: Vec<&str> = entry.key.iter().map(|part| &**part).collect();
+                let figures: Vec<_> = spec.stats.iter().flat_map(|stat| of_key(stat, entry)).collect();
+                each(window.start, &keys, &figures)?;
+            }
+            continue;
+        }
+        let keys: Vec<&str> = window.keys.iter().map(String::as_str).collect();
+        let figures: Vec<_> =
+            spec.stats.iter().zip(&places).map(|(stat, place)| figure(stat, &window.partials[*place])).collect();
+        each(window.start, &keys, &figures)?;
     }
-    for (stat, place) in stats {
-        let figure = figure(stat, &window.partials[*place]);
-        write!(out, ",{}:{}", Value::from(stat.name.as_str()), figure.as_deref().unwrap_or("null"))?;
+    Ok(())
+}
+
+fn json(
+    spec: &MonitorSpec,
+    names: &[String],
+    time: Timestamp,
+    keys: &[&str],
+    figures: &[Option<String>],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    write!(out, "{{\"time\":\"{time}\"")?;
+    for (name, key) in spec.group_by.iter().zip(keys) {
+        write!(out, ",{}:{}", Value::from(name.as_str()), Value::from(*key))?;
+    }
+    for (name, figure) in names.iter().zip(figures) {
+        write!(out, ",{}:{}", Value::from(name.as_str()), figure.as_deref().unwrap_or("null"))?;
     }
     writeln!(out, "}}")
 }
@@ -53,24 +98,34 @@ fn figure(stat: &Stat, partial: &Partial) -> Option<String> {
     }
 }
 
-fn table(spec: &MonitorSpec, stats: &[(&Stat, usize)], windows: &[WindowDelta], out: &mut dyn Write) -> io::Result<()> {
-    let names = std::iter::once("time")
-        .chain(spec.group_by.iter().map(String::as_str))
-        .chain(stats.iter().map(|(stat, _)| stat.name.as_str()));
-    let header: Vec<String> = names.map(str::to_owned).collect();
-    let rows: Vec<Vec<String>> = windows
-        .iter()
-        .map(|window| {
-            let figures = stats
-                .iter()
-                .map(|(stat, place)| figure(stat, &window.partials[*place]).unwrap_or_else(|| "-".to_owned()));
-            std::iter::once(window.start.to_string()).chain(window.keys.iter().cloned()).chain(figures).collect()
-        })
-        .collect();
+/// The figure of a key of a Top and its error, written alike.
+fn of_key(stat: &Stat, entry: &TopEntry) -> [Option<String>; 2] {
+    match stat.function {
+        StatFn::Lines => [Some(entry.count.to_string()), Some(entry.count_error.to_string())],
+        StatFn::Sum => [Some(entry.sum.to_string()), Some(entry.sum_error.to_string())],
+        _ => {
+            let figure = stat.of_key(entry);
+            [figure.map(|figure| figure.value.to_string()), figure.map(|figure| figure.error.to_string())]
+        }
+    }
+}
+
+fn table(spec: &MonitorSpec, windows: &[WindowDelta], out: &mut dyn Write) -> io::Result<usize> {
+    let names = figure_names(spec);
+    let figure_columns = names.len();
+    let header: Vec<String> =
+        std::iter::once("time".to_owned()).chain(spec.group_by.iter().cloned()).chain(names).collect();
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    each_row(spec, windows, |time, keys, figures| {
+        let figures = figures.iter().map(|figure| figure.clone().unwrap_or_else(|| "-".to_owned()));
+        let keys = keys.iter().map(|key| (*key).to_owned());
+        rows.push(std::iter::once(time.to_string()).chain(keys).chain(figures).collect());
+        Ok(())
+    })?;
     let lines = || std::iter::once(&header).chain(&rows);
     let widths: Vec<usize> =
         (0..header.len()).map(|at| lines().map(|line| width(&line[at])).max().unwrap_or(0)).collect();
-    let first_figure = header.len() - stats.len();
+    let first_figure = header.len() - figure_columns;
     for line in lines() {
         let mut text = String::new();
         for (at, cell) in line.iter().enumerate() {
@@ -83,7 +138,7 @@ fn table(spec: &MonitorSpec, stats: &[(&Stat, usize)], windows: &[WindowDelta], 
         }
         writeln!(out, "{}", text.trim_end())?;
     }
-    Ok(())
+    Ok(rows.len())
 }
 
 /// Columns on a terminal: East Asian wide characters take two.
@@ -102,9 +157,8 @@ pub(super) fn warning(text: &str) {
 }
 
 /// What was read, how fast, and what was wrong.
-pub(super) fn summary(scanned: &Scanned, elapsed: Duration, out: &mut dyn Write) {
+pub(super) fn summary(scanned: &Scanned, rows: usize, elapsed: Duration, out: &mut dyn Write) {
     let seconds = elapsed.as_secs_f64().max(1e-6);
-    let rows = scanned.figures.as_ref().map_or(0, |delta| delta.windows.len());
     let counters = &scanned.counters;
     let mut text = format!(
         "{} lines, {:.1} MB in {seconds:.3} s ({:.1} million lines/s): {rows} rows\n",

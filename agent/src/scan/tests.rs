@@ -115,7 +115,7 @@ fn prints_rows() {
     .assert_eq(&print(ScanOutput::Table));
     let scanned = figures(&std::fs::read_to_string(&path).expect("a file"), &[log], 1);
     let mut summary = Vec::new();
-    print::summary(&scanned, std::time::Duration::from_millis(500), &mut summary);
+    print::summary(&scanned, 3, std::time::Duration::from_millis(500), &mut summary);
     let summary = String::from_utf8(summary).expect("UTF-8").replace(&*directory.path().to_string_lossy(), "");
     expect![[r#"
         5 lines, 0.0 MB in 0.500 s (0.0 million lines/s): 3 rows
@@ -229,4 +229,50 @@ fn one_standard_input_is_not_read_for_two() {
         ScanArgs { monitor: "-".into(), name: None, logs: vec!["-".into()], output: ScanOutput::Table, threads: None };
     let error = run(args, &mut Vec::new()).expect_err("refused").to_string();
     assert!(error.contains("put one of them into a file"), "{error}");
+}
+
+/// Pieces counted on several threads and put together are one Top, its rows in the order of their rank.
+#[test]
+fn a_top_is_the_same_on_any_number_of_threads() {
+    let yaml = monitor(
+        &[split("key", 1), split("cost", 2)].join(", "),
+        "group_by: [key]\n  stats: [{ name: count, fn: lines }, { name: s, fn: sum, column: cost }]\n  top: { n: 2, by: s }",
+    )
+    .replace("minute_multi_key", "minute_top");
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = directory.path().join("x.log");
+    let lines: String = (0..200_000)
+        .map(|at| {
+            format!("2026-11-20 12:0{}:00,{},{}\n", at / 100_000, if at % 10 == 0 { at / 10 % 3 } else { at }, at % 7)
+        })
+        .collect();
+    std::fs::write(&log, lines).expect("a log");
+    let path = directory.path().join("m.yaml");
+    std::fs::write(&path, &yaml).expect("a file");
+    let print = |threads| {
+        let monitor = path.clone();
+        let args = ScanArgs {
+            monitor,
+            name: None,
+            logs: vec![log.clone()],
+            output: ScanOutput::Json,
+            threads: NonZeroUsize::new(threads),
+        };
+        let mut out = Vec::new();
+        run(args, &mut out).expect("rows");
+        String::from_utf8(out).expect("UTF-8")
+    };
+    let one = print(1);
+    let rows: Vec<Value> = one.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(rows.len(), 4, "{one}");
+    for row in &rows {
+        let (s, error) = (row["s"].as_f64().expect("a sum"), row["s_error"].as_f64().expect("an error"));
+        let key: usize = row["key"].as_str().and_then(|key| key.parse().ok()).expect("a key");
+        let minute = row["time"].as_str().and_then(|time| time[15..16].parse::<usize>().ok()).expect("a minute");
+        let of_key = |at: &usize| if at.is_multiple_of(10) { at / 10 % 3 == key } else { *at == key };
+        let truth: usize = (minute * 100_000..(minute + 1) * 100_000).filter(of_key).map(|at| at % 7).sum();
+        assert!((s - error..=s).contains(&(truth as f64)), "{truth}: {row}");
+        assert!(error < 200.0 && key < 3, "{row}");
+    }
+    assert_eq!(print(4), one);
 }

@@ -24,6 +24,9 @@ use crate::storage::{BlockFile, Footer, Storage, block_error};
 
 const BATCH_ROWS: usize = 8 * 1024;
 
+/// Large partials of a batch, about; read, they take a few times as much.
+const BATCH_STATE_BYTES: usize = 4 << 20;
+
 /// Which rows are wanted.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
@@ -108,16 +111,30 @@ impl BlockRows {
         let groups: Vec<usize> =
             (0..metadata.num_row_groups()).filter(|group| group_fits(metadata, *group, wanted)).collect();
         let selection = page_selection(metadata, &groups, wanted);
+        let batch_size = if wanted.figures { batch_rows(metadata, &groups) } else { BATCH_ROWS };
         let file = self.file.clone();
         let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(file, self.footer.arrow.clone())
             .with_projection(mask)
             .with_row_groups(groups)
-            .with_batch_size(BATCH_ROWS);
+            .with_batch_size(batch_size);
         if let Some(selection) = selection {
             builder = builder.with_row_selection(selection);
         }
         builder.build().map_err(|error| block_error(self.meta.id, error))
     }
+}
+
+/// Rows of a batch, given how large the partials are that have a state.
+fn batch_rows(metadata: &ParquetMetaData, groups: &[usize]) -> usize {
+    let states = groups.iter().filter_map(|group| {
+        let group = metadata.row_group(*group);
+        let column = group.columns().get(STATE)?;
+        let absent = column.statistics().and_then(Statistics::null_count_opt)?;
+        let present = (group.num_rows() as u64).saturating_sub(absent);
+        (present > 0).then(|| column.uncompressed_size().max(0) as u64 / present)
+    });
+    let largest = states.max().unwrap_or(0).max(1) as usize;
+    (BATCH_STATE_BYTES / largest).clamp(16, BATCH_ROWS)
 }
 
 /// What to read, part by part, so that all of it comes in order: one part, but for a block of a format whose order

@@ -26,6 +26,10 @@ const ROW_GROUP_ROWS: usize = 128 * 1024;
 const PAGE_ROWS: usize = 8 * 1024;
 const BATCH_ROWS: usize = 8 * 1024;
 
+/// A batch is cut, and so a page ends, where large partials take this much; a row group at as much encoded.
+const BATCH_STATE_BYTES: usize = 4 << 20;
+const ROW_GROUP_BYTES: usize = 64 << 20;
+
 /// What a block's ids of metrics and fields stand for, for those who read it without the index: given the ids,
 /// answers `(key, JSON)`.
 pub(crate) type Names<'a> = &'a (dyn Fn(&BTreeSet<u32>, &BTreeSet<u32>) -> Vec<(String, String)> + Sync);
@@ -134,7 +138,7 @@ impl BlockWriter {
             self.fields.insert(row.field);
             self.columns.push(row);
             self.meta.rows += 1;
-            if self.columns.metric_len() == BATCH_ROWS {
+            if self.columns.is_full() {
                 self.write_batch().await?;
             }
         }
@@ -176,19 +180,28 @@ impl BlockWriter {
         }
         let id = self.meta.id;
         let batch = self.columns.finish().map_err(|error| storage::block_error(id, error))?;
-        self.writer.write(&batch).await.map_err(|error| storage::block_error(id, error))
+        self.writer.write(&batch).await.map_err(|error| storage::block_error(id, error))?;
+        // What a row group has is in memory until it is whole.
+        if self.writer.in_progress_size() >= ROW_GROUP_BYTES {
+            self.writer.flush().await.map_err(|error| storage::block_error(id, error))?;
+        }
+        Ok(())
     }
 }
 
 /// Rows as a block holds them; they are sorted.
 pub(crate) fn batches(rows: &[Row]) -> Result<Vec<RecordBatch>, arrow::error::ArrowError> {
-    let mut columns = Columns::new();
-    rows.chunks(BATCH_ROWS)
-        .map(|rows| {
-            rows.iter().for_each(|row| columns.push(row));
-            columns.finish()
-        })
-        .collect()
+    let (mut columns, mut batches) = (Columns::new(), Vec::new());
+    for row in rows {
+        columns.push(row);
+        if columns.is_full() {
+            batches.push(columns.finish()?);
+        }
+    }
+    if columns.metric_len() > 0 {
+        batches.push(columns.finish()?);
+    }
+    Ok(batches)
 }
 
 impl Columns {
@@ -208,6 +221,10 @@ impl Columns {
 
     fn metric_len(&self) -> usize {
         arrow::array::ArrayBuilder::len(&self.metric)
+    }
+
+    fn is_full(&self) -> bool {
+        self.metric_len() == BATCH_ROWS || self.state.values_slice().len() >= BATCH_STATE_BYTES
     }
 
     fn push(&mut self, row: &Row) {

@@ -8,14 +8,14 @@ use std::sync::{Arc, PoisonError};
 use arrow::array::{Array, ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use arrow::ipc::writer::StreamWriter;
-use nightjar_model::delta::LINES_FIELD;
+use nightjar_model::delta::{LINES_FIELD, PartialKind};
 use nightjar_model::kinds::monitor::{MonitorSpec, Stat};
 use nightjar_model::names::MonitorKey;
 use nightjar_model::ports::DefinedMonitor;
 use nightjar_model::{Error, Result, Timestamp, builtin};
 use roaring::RoaringBitmap;
 
-use super::wire::{FieldData, MonitorShape, Question, Reply, TableData};
+use super::wire::{FieldData, MonitorShape, Question, Reply, TableData, TopShape};
 use crate::block::Row;
 use crate::block::write::batches;
 use crate::completeness::StateSteps;
@@ -31,6 +31,9 @@ const LOCKED: usize = 4 << 10;
 
 /// Rows in memory of one reply, about.
 const ROWS: usize = 512 << 10;
+
+/// As many bytes of large partials, about.
+const STATE_BYTES: usize = 64 << 20;
 
 pub(super) struct Host {
     shared: Arc<Shared>,
@@ -109,12 +112,15 @@ impl Host {
             let mut memory: Vec<(Tier, i64)> = snapshot.memory.iter().filter_map(in_memory).collect();
             memory.sort_unstable();
             memory.dedup();
-            let field = |stat: &Stat| {
-                let (name, kind) = (stat.field().unwrap_or(LINES_FIELD), stat.kind());
-                Some(FieldData { id: state.index.field(name, kind)?, name: name.to_owned(), kind })
+            let field =
+                |name: &str, kind| Some(FieldData { id: state.index.field(name, kind)?, name: name.to_owned(), kind });
+            let of_stat = |stat: &Stat| field(stat.field().unwrap_or(LINES_FIELD), stat.kind());
+            let found: Vec<FieldData> = match &shape.top {
+                Some(top) => field(&top.field, PartialKind::Top).into_iter().collect(),
+                None => shape.stats.iter().filter_map(of_stat).collect(),
             };
             let mut fields: Vec<FieldData> = Vec::new();
-            for field in shape.stats.iter().filter_map(field) {
+            for field in found {
                 if fields.iter().all(|known| known.id != field.id) {
                     fields.push(field);
                 }
@@ -136,7 +142,13 @@ impl Host {
 }
 
 fn shape(name: &str, uid: Option<String>, spec: &MonitorSpec) -> MonitorShape {
-    MonitorShape { name: name.to_owned(), uid, group_by: spec.group_by.clone(), stats: spec.stats.clone() }
+    MonitorShape {
+        name: name.to_owned(),
+        uid,
+        group_by: spec.group_by.clone(),
+        stats: spec.stats.clone(),
+        top: spec.top.clone().zip(spec.top_field()).map(|(spec, field)| TopShape { spec, field }),
+    }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
@@ -219,15 +231,16 @@ fn memory(
     let mut windows: Vec<&(u32, i64, Arc<Window>)> = snapshot.memory.iter().filter(is_wanted).collect();
     windows.sort_unstable_by_key(|(_, start, _)| *start);
     let mut rows: Vec<Row> = Vec::new();
-    let mut next = None;
-    let mut last = None;
+    let (mut next, mut last, mut states) = (None, None, 0);
     for (table, start, window) in windows {
-        if rows.len() >= ROWS && last != Some(*start) {
+        if (rows.len() >= ROWS || states >= STATE_BYTES) && last != Some(*start) {
             next = Some(*start);
             break;
         }
         last = Some(*start);
+        let before = rows.len();
         window.rows(*table, *start, |series| wanted.is_none_or(|wanted| wanted.contains(series)), &mut rows);
+        states += rows[before..].iter().map(|row| row.partial.heap_bytes()).sum::<usize>();
     }
     rows.sort_unstable_by_key(|row| row.key(tier));
     Ok((batches(&rows).map_err(arrow_error)?, next))

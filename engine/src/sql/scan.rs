@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray, TimestampMillisecondArray,
+    new_null_array,
 };
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -20,7 +21,8 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions};
 use nightjar_model::delta::{LINES_FIELD, Partial, PartialKind};
-use nightjar_model::kinds::monitor::Stat;
+use nightjar_model::kinds::monitor::{Stat, TopFigure, TopSpec};
+use nightjar_model::partial::TopEntry;
 use roaring::RoaringBitmap;
 
 use super::link::Link;
@@ -36,6 +38,9 @@ use crate::tier::Tier;
 
 const BATCH_ROWS: usize = 8 * 1024;
 
+/// Windows of a Top in a batch: each has up to some hundred KiB.
+const MOST_TOPS: usize = 64;
+
 /// States of windows are asked for so many milliseconds ahead.
 const AHEAD: i64 = 7_200_000;
 
@@ -45,6 +50,10 @@ pub(super) enum Output {
     Time,
     Key(String),
     Stat(Stat),
+    /// Part of a key of a Top.
+    TopKey(usize),
+    TopFigure(Stat),
+    TopError(Stat),
     Completeness,
 }
 
@@ -82,6 +91,8 @@ struct Inner {
     field_count: usize,
     figures: bool,
     completeness: bool,
+    /// Windows of a batch.
+    batch: usize,
     partitions: Vec<Vec<Group>>,
 }
 
@@ -103,7 +114,10 @@ impl WindowScan {
         for (at, group) in groups.into_iter().enumerate() {
             parts[at % count].push(group);
         }
-        let mut names: Vec<(&str, PartialKind)> = Vec::new();
+        let top = scanned.data.shape.top.as_ref();
+        // The field of a Top is the first, whatever is asked: it says how many rows there are.
+        let mut names: Vec<(&str, PartialKind)> =
+            top.map(|top| (top.field.as_str(), PartialKind::Top)).into_iter().collect();
         let places = scanned.outputs.iter().map(|output| {
             let Output::Stat(stat) = output else { return None };
             let name = (stat.field().unwrap_or(LINES_FIELD), stat.kind());
@@ -123,6 +137,7 @@ impl WindowScan {
             Boundedness::Bounded,
         );
         let inner = Inner {
+            batch: top.map_or(BATCH_ROWS, |top| (BATCH_ROWS / top.spec.n.max(1) as usize).clamp(1, MOST_TOPS)),
             figures: names.iter().any(|(_, kind)| *kind != PartialKind::Lines),
             field_count: names.len(),
             fields: scanned.data.fields.iter().filter_map(place).collect(),
@@ -300,7 +315,7 @@ impl Reader {
                 continue;
             };
             self.rows.clear();
-            merge.next(BATCH_ROWS, &mut self.rows).await?;
+            merge.next(self.inner.batch, &mut self.rows).await?;
             if self.rows.is_empty() {
                 self.merge = None;
                 self.reservation.free();
@@ -311,7 +326,7 @@ impl Reader {
             // The last window may have more fields to come, unless its group is at its end.
             let open = usize::from(self.merge.is_some());
             let whole = self.windows.time.len().saturating_sub(open);
-            if whole >= BATCH_ROWS.min(self.left) || (open == 0 && whole > 0) {
+            if whole >= self.inner.batch.min(self.left) || (open == 0 && whole > 0) {
                 return Ok(Some(self.emit(whole)));
             }
         }
@@ -325,6 +340,9 @@ impl Reader {
         let rest = self.windows.split_off(whole);
         let windows = std::mem::replace(&mut self.windows, rest);
         let (scanned, states) = (&self.inner.scanned, &mut self.states);
+        if let Some(top) = &scanned.data.shape.top {
+            return top_rows(&windows, &top.spec, &self.inner, states);
+        }
         let columns = scanned.outputs.iter().zip(&self.inner.places).map(|(output, place)| match output {
             Output::Time => {
                 Arc::new(TimestampMillisecondArray::from(windows.time.clone()).with_timezone("UTC")) as ArrayRef
@@ -339,6 +357,7 @@ impl Reader {
                 stat_column(stat, partials)
             }
             Output::Completeness => Arc::new(states.names(&windows, &scanned.labels)),
+            Output::TopKey(_) | Output::TopFigure(_) | Output::TopError(_) => new_null_array(&DataType::Null, whole),
         });
         let options = RecordBatchOptions::new().with_row_count(Some(whole));
         let columns: Vec<ArrayRef> = columns.collect();
@@ -364,7 +383,8 @@ async fn open(inner: &Inner, reservation: &MemoryReservation, group: Group) -> n
             for batch in &run {
                 rows_of(batch, &kinds, &Wanted::ALL, &mut rows)?;
             }
-            reservation.try_grow(rows.len() * size_of::<Row>()).map_err(|_| {
+            let states: usize = rows.iter().map(|row| row.partial.heap_bytes()).sum();
+            reservation.try_grow(rows.len() * size_of::<Row>() + states).map_err(|_| {
                 nightjar_model::Error::invalid(
                     "windows in memory are more than a statement can hold: ask for less time",
                     Vec::new(),
@@ -380,6 +400,37 @@ async fn open(inner: &Inner, reservation: &MemoryReservation, group: Group) -> n
         }
     }
     Ok(Merge::new(group.tier, cursors))
+}
+
+/// A row for each of the greatest keys of each window.
+fn top_rows(windows: &Windows, top: &TopSpec, inner: &Inner, states: &mut States) -> Result<RecordBatch> {
+    let mut rows: Vec<&TopEntry> = Vec::new();
+    let mut of = Windows::default();
+    for (at, partial) in windows.fields.first().into_iter().flatten().enumerate() {
+        let items = partial.as_ref().and_then(Partial::as_top).map_or_else(Vec::new, |state| top.items(state));
+        of.time.extend(items.iter().map(|_| windows.time[at]));
+        of.series.extend(items.iter().map(|_| windows.series[at]));
+        rows.extend(items);
+    }
+    let figures = |stat: &Stat, of: fn(TopFigure) -> f64| -> ArrayRef {
+        let figures = rows.iter().map(|entry| stat.of_key(entry).map(of));
+        if stat.function.is_count() {
+            Arc::new(figures.map(|figure| figure.map(|figure| figure as i64)).collect::<Int64Array>())
+        } else {
+            Arc::new(figures.collect::<Float64Array>())
+        }
+    };
+    let columns = inner.scanned.outputs.iter().map(|output| match output {
+        Output::Time => Arc::new(TimestampMillisecondArray::from(of.time.clone()).with_timezone("UTC")) as ArrayRef,
+        Output::TopKey(at) => Arc::new(rows.iter().map(|entry| entry.key.get(*at)).collect::<StringArray>()),
+        Output::TopFigure(stat) => figures(stat, |figure| figure.value),
+        Output::TopError(stat) => figures(stat, |figure| figure.error),
+        Output::Completeness => Arc::new(states.names(&of, &inner.scanned.labels)),
+        Output::Key(_) | Output::Stat(_) => new_null_array(&DataType::Null, rows.len()),
+    });
+    let columns: Vec<ArrayRef> = columns.collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(&inner.schema), columns, &options)?)
 }
 
 fn stat_column(stat: &Stat, partials: &[Option<Partial>]) -> ArrayRef {

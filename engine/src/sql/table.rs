@@ -1,4 +1,5 @@
-//! A monitor as a table: `time`, the group-by columns, the statistics, `completeness`.
+//! A monitor as a table: `time`, the group-by columns, the statistics, `completeness`. That of a Top has the
+//! error of each statistic too, and a row for each of the greatest keys.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -21,25 +22,26 @@ use super::scan::{Output, Scanned, WindowScan};
 use super::wire::{MonitorShape, TableData};
 use crate::storage::Storage;
 
-/// The columns of a monitor's table.
-fn schema(shape: &MonitorShape) -> SchemaRef {
+/// The columns of a monitor's table, and what stands in each.
+fn columns(shape: &MonitorShape) -> Vec<(Field, Output)> {
     let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
-    let mut fields = vec![Field::new("time", time, false)];
-    fields.extend(shape.group_by.iter().map(|name| Field::new(name, DataType::Utf8, true)));
-    fields.extend(shape.stats.iter().map(|stat| Field::new(&stat.name, stat_type(stat), true)));
-    fields.push(Field::new("completeness", DataType::Utf8, false));
-    Arc::new(Schema::new(fields))
-}
-
-/// What stands in column `at`.
-fn output(shape: &MonitorShape, at: usize) -> Output {
-    let (keys, stats) = (shape.group_by.len(), shape.stats.len());
-    match at {
-        0 => Output::Time,
-        _ if at <= keys => Output::Key(shape.group_by[at - 1].clone()),
-        _ if at <= keys + stats => Output::Stat(shape.stats[at - 1 - keys].clone()),
-        _ => Output::Completeness,
+    let mut columns = vec![(Field::new("time", time, false), Output::Time)];
+    let key = |(at, name): (usize, &String)| {
+        let output = if shape.top.is_some() { Output::TopKey(at) } else { Output::Key(name.clone()) };
+        (Field::new(name, DataType::Utf8, true), output)
+    };
+    columns.extend(shape.group_by.iter().enumerate().map(key));
+    for stat in &shape.stats {
+        if shape.top.is_some() {
+            let (figure, error) = (Output::TopFigure(stat.clone()), Output::TopError(stat.clone()));
+            columns.push((Field::new(&stat.name, stat_type(stat), true), figure));
+            columns.push((Field::new(stat.error_name(), stat_type(stat), true), error));
+        } else {
+            columns.push((Field::new(&stat.name, stat_type(stat), true), Output::Stat(stat.clone())));
+        }
     }
+    columns.push((Field::new("completeness", DataType::Utf8, false), Output::Completeness));
+    columns
 }
 
 fn stat_type(stat: &Stat) -> DataType {
@@ -72,7 +74,7 @@ impl TableProvider for MonitorTable {
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
         let exact = |filter: &&Expr| {
-            if time_range(filter).is_some() || key_column(filter, &self.data.shape.group_by).is_some() {
+            if time_range(filter).is_some() || key_column(filter, self.data.shape.series_by()).is_some() {
                 TableProviderFilterPushDown::Exact
             } else {
                 TableProviderFilterPushDown::Unsupported
@@ -93,7 +95,7 @@ impl TableProvider for MonitorTable {
         for filter in filters {
             if let Some(of_filter) = time_range(filter) {
                 range = range.and(of_filter);
-            } else if let Some(column) = key_column(filter, &self.data.shape.group_by) {
+            } else if let Some(column) = key_column(filter, self.data.shape.series_by()) {
                 by_column.entry(column).or_default().push(filter);
             } else {
                 return Err(DataFusionError::Internal(format!(
@@ -109,7 +111,8 @@ impl TableProvider for MonitorTable {
         let all: Vec<usize> = (0..self.schema.fields().len()).collect();
         let projection = projection.unwrap_or(&all);
         let schema = Arc::new(self.schema.project(projection)?);
-        let outputs: Vec<Output> = projection.iter().map(|at| output(&self.data.shape, *at)).collect();
+        let known = columns(&self.data.shape);
+        let outputs: Vec<Output> = projection.iter().map(|at| known[*at].1.clone()).collect();
         let mut labels = HashMap::new();
         let is_complete = outputs.iter().any(|output| matches!(output, Output::Completeness));
         let of_states = self.data.instance_columns.iter().filter(|_| is_complete).map(String::as_str);
@@ -125,7 +128,8 @@ impl TableProvider for MonitorTable {
             range,
             wanted: series,
             labels,
-            limit,
+            // A window of a Top may have any number of rows.
+            limit: limit.filter(|_| self.data.shape.top.is_none()),
         };
         Ok(Arc::new(WindowScan::new(scanned, schema, session.config().target_partitions())))
     }
@@ -146,7 +150,8 @@ impl Labels {
 
 impl MonitorTable {
     pub(super) fn new(link: &Arc<Link>, storage: &Arc<Storage>, data: TableData) -> Self {
-        let schema = schema(&data.shape);
+        let fields: Vec<Field> = columns(&data.shape).into_iter().map(|(field, _)| field).collect();
+        let schema = Arc::new(Schema::new(fields));
         Self { link: Arc::clone(link), storage: Arc::clone(storage), data: Arc::new(data), schema }
     }
 

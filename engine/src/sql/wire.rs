@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 use nightjar_model::delta::PartialKind;
-use nightjar_model::kinds::monitor::Stat;
+use nightjar_model::kinds::monitor::{Stat, TopSpec};
 use nightjar_model::query::SqlFormat;
 use nightjar_model::{Error, ErrorKind};
 use serde::de::DeserializeOwned;
@@ -122,6 +122,21 @@ pub(super) struct MonitorShape {
     pub(super) uid: Option<String>,
     pub(super) group_by: Vec<String>,
     pub(super) stats: Vec<Stat>,
+    pub(super) top: Option<TopShape>,
+}
+
+impl MonitorShape {
+    /// The columns that keep series apart: of a Top none, its keys are within its partials.
+    pub(super) fn series_by(&self) -> &[String] {
+        if self.top.is_some() { &[] } else { &self.group_by }
+    }
+}
+
+/// Of a Top: which keys are shown, and the field they are in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct TopShape {
+    pub(super) spec: TopSpec,
+    pub(super) field: String,
 }
 
 /// A monitor's windows: where they are.

@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn words_that_are_columns_are_pointed_out() {
         let group_by = vec!["order".into(), "count".into(), "goods".into()];
-        let shape = MonitorShape { name: "m".into(), uid: None, group_by, stats: vec![] };
+        let shape = MonitorShape { name: "m".into(), uid: None, group_by, stats: vec![], top: None };
         let hint = |sql: &str| hint(sql, std::slice::from_ref(&shape));
         let expected = "; `order` is also a word of SQL: the column is written \"order\"";
         assert_eq!(hint("SELECT goods, count, order FROM m").as_deref(), Some(expected));

@@ -62,6 +62,10 @@ impl Catalog {
             "group_by": group_by,
             "stats": stats,
         });
+        self.define_as(workspace, name, spec);
+    }
+
+    pub(crate) fn define_as(&self, workspace: &str, name: &str, spec: serde_json::Value) {
         let spec: MonitorSpec = serde_json::from_value(spec).expect("a monitor");
         let mut all = self.0.lock().expect("catalog");
         let of_workspace = all.entry(workspace.to_owned()).or_default();

@@ -11,4 +11,5 @@ mod identity;
 mod limits;
 mod statements;
 mod tables;
+mod tops;
 mod upkeep;

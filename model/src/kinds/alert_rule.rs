@@ -6,7 +6,7 @@ use chrono::NaiveTime;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::monitor::StatFn;
+use super::monitor::{MonitorType, StatFn};
 use super::{Document, Kind, Reference, Spec};
 use crate::message_template;
 use crate::names::stored_key;
@@ -427,6 +427,14 @@ impl Document for AlertRuleSpec {
     fn validate_with(&self, lookup: &dyn Fn(Kind, &str) -> Option<Spec>, problems: &mut Problems) {
         let Some(found) = lookup(Kind::Monitor, &self.monitor) else { return };
         let Some(monitor) = found.as_monitor() else { return };
+        if monitor.kind == MonitorType::MinuteTop {
+            let text = format!(
+                "monitor `{}` is a Top, whose keys no rule can judge yet; judge a monitor of type `minute` or \
+                 `minute_multi_key` on the same log",
+                self.monitor
+            );
+            return problems.add("monitor", text);
+        }
         let by_the_second = monitor.width() < one_minute().0;
         for (path, condition) in self.all_conditions() {
             // The one window of `now` would be the last second of each minute; nobody means the others to be passed over.

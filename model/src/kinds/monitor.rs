@@ -5,6 +5,7 @@ mod paths;
 mod service;
 mod strftime;
 mod time;
+mod top;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::protocol::capability;
 pub use service::{SUCCESS_FIELD, ServiceSpec};
 pub use strftime::{Field as StrftimeField, Item as StrftimeItem, Strftime};
 pub use time::{TimeFormat, TimeSource};
+pub use top::{TopFigure, TopSpec};
 
 /// Instance dimensions that can stand wherever a group-by column can.
 pub const DIMENSIONS: [&str; 6] = ["$app", "$idc", "$ldc", "$host", "$ip", "$env"];
@@ -54,6 +56,9 @@ pub struct MonitorSpec {
     /// Of type `service_metrics`, instead of statistics; which ones it has is shown in `stats`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceSpec>,
+    /// Of type `minute_top`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top: Option<TopSpec>,
     #[serde(default)]
     pub limits: Limits,
     #[serde(default = "yes")]
@@ -74,6 +79,8 @@ pub enum MonitorType {
     /// Total, success, failure, success rate and average cost of a service, a minute each, for each
     /// combination of the group-by columns if there are any.
     ServiceMetrics,
+    /// The combinations of the group-by columns with the greatest figure of each minute, out of any number.
+    MinuteTop,
 }
 
 /// Agents by their labels; every entry must hold.
@@ -285,7 +292,10 @@ impl MonitorSpec {
     /// Length of a window.
     pub fn width(&self) -> Duration {
         match self.kind {
-            MonitorType::Minute | MonitorType::MinuteMultiKey | MonitorType::ServiceMetrics => Duration::from_secs(60),
+            MonitorType::Minute
+            | MonitorType::MinuteMultiKey
+            | MonitorType::ServiceMetrics
+            | MonitorType::MinuteTop => Duration::from_secs(60),
             MonitorType::Second | MonitorType::SecondMultiKey => Duration::from_secs(1),
         }
     }
@@ -299,6 +309,10 @@ impl MonitorSpec {
     /// [`MonitorSpec::fields`], with the kind of the partials of each.
     pub fn typed_fields(&self) -> Vec<(String, PartialKind)> {
         let mut fields = vec![(LINES_FIELD.to_owned(), PartialKind::Lines)];
+        if let Some(field) = self.top_field() {
+            fields.push((field, PartialKind::Top));
+            return fields;
+        }
         for (stat, column) in self.stats.iter().filter_map(|stat| Some((stat, stat.field()?))) {
             if !fields.iter().any(|(field, _)| field == column) {
                 fields.push((column.to_owned(), stat.kind()));
@@ -314,12 +328,18 @@ impl MonitorSpec {
             MonitorType::Minute | MonitorType::MinuteMultiKey => Vec::new(),
             MonitorType::Second | MonitorType::SecondMultiKey => vec![capability::SECOND],
             MonitorType::ServiceMetrics => vec![capability::SERVICE_METRICS],
+            MonitorType::MinuteTop => vec![capability::MINUTE_TOP],
         }
     }
 
-    /// The columns it groups by that are fixed for an agent, such as `$host`.
+    /// The columns that keep series apart: of a Top none, its keys are within its partials.
+    pub fn series_by(&self) -> &[String] {
+        if self.kind == MonitorType::MinuteTop { &[] } else { &self.group_by }
+    }
+
+    /// The columns that keep series apart and are fixed for an agent, such as `$host`.
     pub fn instance_columns(&self) -> Vec<String> {
-        self.group_by.iter().filter(|column| DIMENSIONS.contains(&column.as_str())).cloned().collect()
+        self.series_by().iter().filter(|column| DIMENSIONS.contains(&column.as_str())).cloned().collect()
     }
 
     /// What one of [`DIMENSIONS`] is on a host, for this monitor; empty where nothing says.
@@ -367,6 +387,7 @@ impl Stat {
         let number = |take: fn(&Number) -> Decimal| partial.as_number().map(|number| take(number).to_f64());
         let any = partial.count() > 0;
         match (self.function, partial) {
+            (_, Partial::Top(top)) => self.of_all_keys(top),
             (StatFn::Lines, Partial::Lines(count)) => Some(*count as f64),
             (StatFn::Lines, _) => None,
             (StatFn::Sum, _) => number(|number| number.sum),
@@ -423,6 +444,7 @@ impl Document for MonitorSpec {
             self.validate_stats(problems);
         }
         self.validate_service(problems);
+        self.validate_top(problems);
         if !(1..=100_000).contains(&self.limits.max_keys) {
             problems.add("limits.max_keys", "must be from 1 to 100000");
         }
@@ -493,10 +515,8 @@ impl MonitorSpec {
 
     fn validate_grouping(&self, problems: &mut Problems) {
         let (single, multi) = match self.kind {
-            MonitorType::Minute | MonitorType::MinuteMultiKey | MonitorType::ServiceMetrics => {
-                ("minute", "minute_multi_key")
-            }
             MonitorType::Second | MonitorType::SecondMultiKey => ("second", "second_multi_key"),
+            _ => ("minute", "minute_multi_key"),
         };
         match self.kind {
             MonitorType::MinuteMultiKey | MonitorType::SecondMultiKey if self.group_by.is_empty() => {

@@ -228,7 +228,8 @@ impl TopState {
         by_rank.then_with(|| a.key.cmp(&b.key))
     }
 
-    pub(super) fn heap_bytes(&self) -> usize {
+    /// Memory that the kept keys take, in bytes.
+    pub fn heap_bytes(&self) -> usize {
         let key = |key: &[Box<str>]| key.iter().map(|part| size_of::<Box<str>>() + part.len()).sum::<usize>();
         self.entries.capacity() * size_of::<TopEntry>() + self.entries.iter().map(|e| key(&e.key)).sum::<usize>()
     }

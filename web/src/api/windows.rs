@@ -1,5 +1,7 @@
 //! A monitor's figures as series, for charts and tables.
 
+mod top;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use axum::extract::{Path, State};
 use nightjar_model::builtin;
 use nightjar_model::delta::{LINES_FIELD, Partial};
 use nightjar_model::kinds::alert_rule::KeyMatch;
-use nightjar_model::kinds::monitor::Stat;
+use nightjar_model::kinds::monitor::{MonitorSpec, Stat};
 use nightjar_model::names::MonitorKey;
 use nightjar_model::query::{Completeness, CompletenessRun, SeriesWindows, WindowAnswer, WindowQuery};
 use nightjar_model::{Error, Kind, ResourceKey, Span, Timestamp};
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
+use self::top::TopWindows;
 use super::Routes;
 use super::readings::{BlindWindow, blind};
 use crate::body::json;
@@ -41,7 +44,7 @@ pub(crate) struct Windows {
     by: Vec<String>,
     /// The monitor's statistics.
     stats: Vec<String>,
-    /// Those with the most lines first.
+    /// Those with the most lines first. Of a Top one: all its keys together, kept or not.
     series: Vec<Series>,
     /// Whether there are series beyond `limit`.
     truncated: bool,
@@ -50,6 +53,9 @@ pub(crate) struct Windows {
     /// Windows whose figures say nothing of what was logged: lines came and none was understood, or no file
     /// was there. Their zeros are none.
     blind: Vec<BlindWindow>,
+    /// Of monitors of type `minute_top`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top: Option<TopWindows>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -92,7 +98,8 @@ pub(crate) enum Fill {
         ("fill" = inline(Option<Fill>), Query, description = "`zero`, as without it: a complete window without a line is a point with \
             counts and sums of 0 and no other figures, and without columns to keep apart there is a series even where no \
             line ever came; `none`: only windows that have data"),
-        ("limit" = Option<u32>, Query, description = "Series, from 1 to 500; 20 without it")),
+        ("limit" = Option<u32>, Query, description = "Series, from 1 to 500; 20 without it. Of a Top items of each window, from 1 to 1000; as many as it \
+            shows without it")),
     responses((status = 200, body = Windows)),
     extensions(("x-nightjar-access" = json!("viewer"))))]
 async fn windows(
@@ -100,18 +107,19 @@ async fn windows(
     Path((ws, name)): Path<(String, String)>,
     mut params: Params,
 ) -> Answer {
-    let (stats, stored) = stored(&shared, &ws, &name).await?;
+    let spec = stored(&shared, &ws, &name).await?;
     let until = params.time("until").unwrap_or_else(|| shared.services.clock.now());
     let from = params.time("from").unwrap_or_else(|| until.saturating_sub(DEFAULT_RANGE));
     if from >= until {
         params.refuse("from", "must be before `until`");
     }
     let step = params.value::<Span>("step").map(|step| step.0);
-    let width = step.unwrap_or(stored);
+    let width = step.unwrap_or_else(|| spec.width());
     if width.is_zero() || until.since(from).as_millis() / width.as_millis().max(1) > MOST_WINDOWS {
         params.refuse("step", format!("gives more than {MOST_WINDOWS} windows; take a longer one, or a shorter range"));
     }
-    let limit = params.number("limit", 20, 500) as usize;
+    let (usual, most) = spec.top.as_ref().map_or((20, 500), |top| (top.n, 1000));
+    let limit = params.number("limit", usual, most) as usize;
     let fill = params.value::<Fill>("fill").unwrap_or_default();
     let by = params.raw("by").map(|text| list(&text));
     let filter =
@@ -123,23 +131,29 @@ async fn windows(
     let query = WindowQuery { monitor, from, until, filter, by, step, max_series: MOST_SERIES_READ };
     let answer = shared.services.windows.windows(query).await?;
     let blind = blind(&shared, &ws, &name, (from, until), step).await?;
-    json(&shape(answer, blind, &stats, limit, fill))
+    json(&shape(answer, blind, &spec, limit, fill))
 }
 
-/// The statistics that a monitor stores, and the length of its windows.
-async fn stored(shared: &Shared, ws: &str, name: &str) -> Answer<(Vec<Stat>, Duration)> {
+async fn stored(shared: &Shared, ws: &str, name: &str) -> Answer<MonitorSpec> {
     if let Some(spec) = builtin::monitor(name) {
-        return Ok((spec.stats.clone(), spec.width()));
+        return Ok(MonitorSpec::clone(spec));
     }
     let monitor = shared.services.resources.get(&ResourceKey::new(Kind::Monitor, ws, name)).await?;
     match monitor.spec.as_monitor() {
-        Some(spec) => Ok((spec.stats.clone(), spec.width())),
+        Some(spec) => Ok(spec.clone()),
         None => Err(Error::internal("the store answered another kind than it was asked for").into()),
     }
 }
 
-fn shape(mut answer: WindowAnswer, blind: Vec<BlindWindow>, stats: &[Stat], limit: usize, fill: Fill) -> Windows {
-    let field_of = |stat: &Stat| answer.fields.iter().position(|field| field == stat.field().unwrap_or(LINES_FIELD));
+fn shape(mut answer: WindowAnswer, blind: Vec<BlindWindow>, spec: &MonitorSpec, limit: usize, fill: Fill) -> Windows {
+    let stats = &spec.stats;
+    let top = spec.top.as_ref().map(|_| top::windows(spec, answer.series.first(), limit, MOST_POINTS));
+    // Every statistic of a Top is of its one summary.
+    let of_top = spec.top_field();
+    let field_of = |stat: &Stat| {
+        let wanted = of_top.as_deref().unwrap_or_else(|| stat.field().unwrap_or(LINES_FIELD));
+        answer.fields.iter().position(|field| field == wanted)
+    };
     let fields: Vec<Option<usize>> = stats.iter().map(field_of).collect();
     let lines = |series: &SeriesWindows| -> u64 {
         series.windows.iter().filter_map(|(_, partials)| partials.first()).map(|partial| partial.count()).sum()
@@ -174,6 +188,7 @@ fn shape(mut answer: WindowAnswer, blind: Vec<BlindWindow>, stats: &[Stat], limi
         series,
         completeness: answer.completeness,
         blind,
+        top,
     }
 }
 

@@ -170,11 +170,11 @@ async fn every_problem_of_a_document_is_named() {
             },
             {
               "path": "spec.type",
-              "message": "unknown variant `hourly`, expected one of `minute`, `minute_multi_key`, `second`, `second_multi_key`, `service_metrics`"
+              "message": "unknown variant `hourly`, expected one of `minute`, `minute_multi_key`, `second`, `second_multi_key`, `service_metrics`, `minute_top`"
             },
             {
               "path": "spec.sauce",
-              "message": "unknown field `sauce`, expected one of `type`, `app`, `targets`, `source`, `columns`, `filter`, `group_by`, `stats`, `service`, `limits`, `enabled`"
+              "message": "unknown field `sauce`, expected one of `type`, `app`, `targets`, `source`, `columns`, `filter`, `group_by`, `stats`, `service`, `top`, `limits`, `enabled`"
             }
           ]
         }

@@ -2449,6 +2449,7 @@ export interface components {
             /** @description Without any, the lines are counted as `count`. */
             stats?: components["schemas"]["Stat"][];
             service?: null | components["schemas"]["ServiceSpec"];
+            top?: null | components["schemas"]["TopSpec"];
             limits?: components["schemas"]["Limits"];
             enabled?: boolean;
         };
@@ -2466,7 +2467,7 @@ export interface components {
             reading?: null | components["schemas"]["Reading"];
         };
         /** @enum {string} */
-        MonitorType: "minute" | "minute_multi_key" | "second" | "second_multi_key" | "service_metrics";
+        MonitorType: "minute" | "minute_multi_key" | "second" | "second_multi_key" | "service_metrics" | "minute_top";
         /** @description What a new API token is to be. */
         NewApiToken: {
             /** @default  */
@@ -2867,6 +2868,61 @@ export interface components {
         };
         /** Format: date-time */
         Timestamp: string;
+        /** @description A key of a window. */
+        TopItem: {
+            keys: {
+                [key: string]: string;
+            };
+            /** @description By statistic; null where nothing can be said, as of the average of a key that may have no line. */
+            values: {
+                [key: string]: number | null;
+            };
+            /** @description By statistic, how much less than its value the truth may be; 0 is left out. */
+            errors?: {
+                [key: string]: number;
+            };
+        };
+        /** @description How many keys of a minute are shown, and by what they are ranked. */
+        TopSpec: {
+            /**
+             * Format: int32
+             * @description From 1 to 1000.
+             */
+            n?: number;
+            /** @description The statistic: one of `lines` or of a `sum`. */
+            by: string;
+        };
+        TopWindow: {
+            /** @description The window's start. */
+            time: components["schemas"]["Timestamp"];
+            /** @description Whether there were no more keys than are kept: every figure and the ranking are exact then. */
+            exact: boolean;
+            /** @description By statistic, the greatest error of an item's figure; null where nothing can be said of one. */
+            errors: {
+                [key: string]: number | null;
+            };
+            /**
+             * Format: double
+             * @description The most that a key may have which is not kept, of the statistic that items are ranked by: items above it
+             *     belong to the Top for sure.
+             */
+            absentAtMost: number;
+            /** @description Keys that are kept: all there were where the window is exact. */
+            keysKept: number;
+            /** @description The greatest first. */
+            items: components["schemas"]["TopItem"][];
+        };
+        /** @description The greatest keys of each window. */
+        TopWindows: {
+            /** @description The columns that an item's keys are of. */
+            groupBy: string[];
+            /** @description The statistic that items are ranked by. */
+            rankedBy: string;
+            /** @description By time; only windows that have data. */
+            windows: components["schemas"]["TopWindow"][];
+            /** @description Whether the latest windows are left out because there are too many items in all. */
+            truncated: boolean;
+        };
         TrendPoint: {
             /** @description The hour's start. */
             time: components["schemas"]["Timestamp"];
@@ -3007,7 +3063,7 @@ export interface components {
             by: string[];
             /** @description The monitor's statistics. */
             stats: string[];
-            /** @description Those with the most lines first. */
+            /** @description Those with the most lines first. Of a Top one: all its keys together, kept or not. */
             series: components["schemas"]["Series"][];
             /** @description Whether there are series beyond `limit`. */
             truncated: boolean;
@@ -3018,6 +3074,7 @@ export interface components {
              *     was there. Their zeros are none.
              */
             blind: components["schemas"]["BlindWindow"][];
+            top?: null | components["schemas"]["TopWindows"];
         };
         WorkspaceView: {
             name: string;
@@ -5848,7 +5905,7 @@ export interface operations {
                 "where.COLUMN"?: string;
                 /** @description `zero`, as without it: a complete window without a line is a point with counts and sums of 0 and no other figures, and without columns to keep apart there is a series even where no line ever came; `none`: only windows that have data */
                 fill?: "zero" | "none";
-                /** @description Series, from 1 to 500; 20 without it */
+                /** @description Series, from 1 to 500; 20 without it. Of a Top items of each window, from 1 to 1000; as many as it shows without it */
                 limit?: number;
             };
             header?: never;

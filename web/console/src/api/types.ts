@@ -33,18 +33,15 @@ export type ColumnFilter = Schemas['ColumnFilter'];
 /** `success` and the two after it are of service metrics alone. */
 export type StatFn = Schemas['StatFn'] | 'success' | 'failure' | 'success_rate';
 export type Stat = Omit<Schemas['Stat'], 'fn'> & { fn: StatFn };
-export type MonitorType = Schemas['MonitorType'] | 'second' | 'second_multi_key' | 'service_metrics' | 'minute_top';
+export type MonitorType = Schemas['MonitorType'];
 /** Which column tells what became of a request, which values of it mean success, and which column what it took. */
 export interface ServiceSpec {
   result: string;
   success?: string[];
   cost?: string;
 }
-/** How many keys are kept of a minute, by which statistic. */
-export interface TopSpec {
-  n: number;
-  by: string;
-}
+/** How many keys are shown of a minute, by which statistic. */
+export type TopSpec = Schemas['TopSpec'];
 export type PathPattern = Schemas['PathPattern'];
 
 /** Of a filter, a side without entries is left out. */
@@ -69,6 +66,8 @@ export type Completeness = Schemas['Completeness'];
 export type CompletenessRun = Schemas['CompletenessRun'];
 export type Windows = Schemas['Windows'];
 export type Series = Windows['series'][number];
+export type TopWindow = Schemas['TopWindow'];
+export type TopItem = Schemas['TopItem'];
 export type MonitorStatus = Schemas['MonitorStatus'];
 
 export type TrialReport = Schemas['TrialReport'];

@@ -9,7 +9,7 @@ import { Field, fieldId } from '@/documents/fields';
 import { problemsAt } from '@/documents/path';
 import type { Yields } from './MonitorForm';
 import { distinctValues } from './picks';
-import { DIMENSIONS, statName, withGroupBy } from './spec';
+import { DIMENSIONS, functionsOf, statName, withGroupBy, withStats } from './spec';
 
 const FUNCTIONS: readonly StatFn[] = ['lines', 'sum', 'avg', 'min', 'max'];
 
@@ -98,7 +98,7 @@ export function StatRows() {
   const { spec } = draft.document;
   const stats = spec.stats ?? [];
   const columns = (spec.columns ?? []).map(({ name }) => ({ value: name, label: name }));
-  const change = (next: Stat[]) => draft.set('spec.stats', next);
+  const change = (next: Stat[]) => (spec.top ? draft.set('spec', withStats(spec, next)) : draft.set('spec.stats', next));
   const others = (index: number) => stats.filter((_, at) => at !== index).map(({ name }) => name);
 
   /** A name that was made up follows what the statistic becomes; a typed one stays. */
@@ -120,7 +120,7 @@ export function StatRows() {
                   value={stat.fn}
                   disabled={draft.readOnly}
                   aria-label={t('stat.fn')}
-                  options={FUNCTIONS.map((fn) => ({ value: fn, label: t(`fn.${fn}`) }))}
+                  options={functionsOf(spec.type, FUNCTIONS).map((fn) => ({ value: fn, label: t(`fn.${fn}`) }))}
                   onChange={(fn) => alter(index, stat, fn === 'lines' ? { fn } : { fn, column: stat.column ?? spec.columns?.find(({ number }) => number)?.name ?? columns[0]?.value })}
                   style={{ width: 130 }}
                   data-testid={`stat-fn-${index}`}

@@ -16,6 +16,7 @@ import { ServiceCharts } from './ServiceCharts';
 import { ServiceTable } from './ServiceTable';
 import { familyOf, widthOf } from './spec';
 import { useMonitorStatus } from './status';
+import { TopFigures } from './TopFigures';
 import { useWindows, type Range } from './windows';
 
 /** A monitor's figures over a time: chart and table. */
@@ -27,7 +28,8 @@ export function MonitorFigures({ monitor: { metadata, spec } }: { monitor: Resou
   const stats = useMemo(() => spec.stats ?? [], [spec.stats]);
   const [stat, setStat] = useState(stats[0]?.name ?? '');
   const [by, setBy] = useState<string[]>(spec.group_by ?? []);
-  const query = useWindows({ monitor: metadata.name, range, by, widthMs });
+  const isTop = family === 'minute_top';
+  const query = useWindows({ monitor: metadata.name, range, widthMs, ...(isTop ? { limit: spec.top?.n } : { by }) });
   const status = useMonitorStatus(metadata.name);
   const hosts = useMemo(() => new Map((status.data?.agents ?? []).map(({ id, hostname }) => [id, hostname ?? id])), [status.data]);
   const chosen = stats.find((one) => one.name === stat) ?? stats[0];
@@ -45,7 +47,7 @@ export function MonitorFigures({ monitor: { metadata, spec } }: { monitor: Resou
       title={
         <div className="row" style={{ padding: '8px 0', whiteSpace: 'normal' }}>
           {!whole && <Select value={chosen?.name} onChange={setStat} options={stats.map((one) => ({ value: one.name, label: one.name }))} aria-label={t('stat.title')} style={{ minWidth: 140 }} data-testid="chart-stat" />}
-          {(spec.group_by ?? []).length > 0 && (
+          {!isTop && (spec.group_by ?? []).length > 0 && (
             <Select mode="multiple" value={by} onChange={setBy} options={(spec.group_by ?? []).map((value) => ({ value, label: value }))} placeholder={t('monitor.merged')} aria-label={t('monitor.keepApart')} style={{ minWidth: 180 }} />
           )}
           <RangePicker range={range} short={widthMs < 60_000} onChange={setRange} />
@@ -60,8 +62,9 @@ export function MonitorFigures({ monitor: { metadata, spec } }: { monitor: Resou
             <>
               {query.data.windows.truncated && <Notice type="info" showIcon title={t('monitor.truncated', { count: query.data.windows.series.length })} style={{ marginBottom: 8 }} />}
               {family === 'service_metrics' && <ServiceTable windows={query.data.windows} stats={stats} />}
-              {whole ? <ServiceCharts monitor={metadata.name} windows={query.data.windows} bounds={query.data.bounds} stats={stats} hosts={hosts} /> : <FigureChart monitor={metadata.name} windows={query.data.windows} bounds={query.data.bounds} stat={chosen} thresholds={thresholds} hosts={hosts} />}
-              <FigureTable windows={query.data.windows} stats={stats} hosts={hosts} />
+              {isTop && <TopFigures monitor={metadata.name} windows={query.data.windows} bounds={query.data.bounds} stats={stats} stat={chosen} hosts={hosts} />}
+              {isTop ? null : whole ? <ServiceCharts monitor={metadata.name} windows={query.data.windows} bounds={query.data.bounds} stats={stats} hosts={hosts} /> : <FigureChart monitor={metadata.name} windows={query.data.windows} bounds={query.data.bounds} stat={chosen} thresholds={thresholds} hosts={hosts} />}
+              {!isTop && <FigureTable windows={query.data.windows} stats={stats} hosts={hosts} />}
             </>
           )}
         </>

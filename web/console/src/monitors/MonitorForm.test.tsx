@@ -83,6 +83,24 @@ test('a file that the glob matches is no news', async () => {
   expect(screen.queryByTestId('sample-apart')).toBeNull();
 });
 
+test.each([['zh-CN' as const, '分钟 Top', '显示个数'], ['en-US' as const, 'Top of the minute', 'How many']])('a Top asks how many and by what, and takes no limit on keys (%s)', async (language, family, howMany) => {
+  const sent = serve({
+    'GET /workspaces/default/agents': () => ({ items: [] }),
+    'GET /workspaces/default/folders': () => ({ items: [] }),
+    'PUT /workspaces/default/monitors/m': ({ body }) => body,
+  });
+  const columns = [{ name: 'url', pick: { split: { by: ',', index: 1 } } }, { name: 'ms', pick: { split: { by: ',', index: 2 } }, number: true }];
+  const initial: Resource<MonitorSpec> = { kind: 'Monitor', metadata: { name: 'm', version: 1 }, spec: { type: 'minute_multi_key', source: { log: { paths: [{ path: '/a.log' }] } }, columns, group_by: ['url'], stats: [{ name: 'ms_avg', fn: 'avg', column: 'ms' }], limits: { max_keys: 10_000 } } };
+  show(<DocumentPage plural="monitors" initial={initial} stored back={() => 'monitors'}><MonitorForm /></DocumentPage>, { language });
+  fireEvent.click(screen.getByText(family));
+  expect(screen.getByText(howMany)).toBeTruthy();
+  fireEvent.click(screen.getByTestId('document-save'));
+  await waitFor(() => expect(sent.some(({ method }) => method === 'PUT')).toBe(true));
+  const { spec } = sent.find(({ method }) => method === 'PUT')?.body as Resource<MonitorSpec>;
+  expect(spec).toMatchObject({ type: 'minute_top', top: { n: 10, by: 'count' }, group_by: ['url'], stats: [{ name: 'count', fn: 'lines' }, { name: 'ms_avg', fn: 'avg' }] });
+  expect(spec.limits).toBeUndefined();
+});
+
 test('service metrics ask for result, success and cost instead of statistics', async () => {
   const sent = serve({
     'GET /workspaces/default/agents': () => ({ items: [] }),

@@ -96,7 +96,7 @@ export function MonitorForm() {
                   <TextField path="spec.source.log.time.timezone" label={t('form.timezone')} help={t('monitor.timezoneHelp')} placeholder="Asia/Shanghai" />
                   <TextField path="spec.source.log.charset" label={t('monitor.charset')} placeholder="auto" />
                   <SelectField path="spec.source.log.start" label={t('monitor.start')} fallback="end" options={['end', 'beginning'].map((value) => ({ value, label: t(`start.${value}`) }))} />
-                  <NumberField path="spec.limits.max_keys" label={t('monitor.maxKeys')} min={1} max={100_000} />
+                  {spec.type !== 'minute_top' && <NumberField path="spec.limits.max_keys" label={t('monitor.maxKeys')} min={1} max={100_000} />}
                 </div>
               ),
             },

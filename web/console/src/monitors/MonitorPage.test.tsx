@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { act, screen, waitFor } from '@testing-library/react';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { AgentView, CompletenessState, MonitorSpec, Resource, Series } from '@/api/types';
+import type { AgentView, CompletenessState, MonitorSpec, Resource, Series, Windows } from '@/api/types';
 import { show } from '@/testing/render';
 import { serve } from '@/testing/server';
 import { Component as MonitorPage } from './MonitorPage';
@@ -21,9 +21,10 @@ interface World {
   report?: Partial<AgentView['monitors'][number]>;
   spec?: Partial<MonitorSpec>;
   series?: Series[];
+  top?: Windows['top'];
 }
 
-function world({ updatedAt = '2026-01-30T00:00:00Z', states = ['complete', 'complete', 'in_progress'], report = {}, spec = {}, series }: World) {
+function world({ updatedAt = '2026-01-30T00:00:00Z', states = ['complete', 'complete', 'in_progress'], report = {}, spec = {}, series, top }: World) {
   const list = (items: unknown[]) => () => ({ items });
   // As the server does: whole windows without a line are zeros.
   const zeros = states.flatMap((state, n) => (state === 'complete' ? [{ time: at(states.length - 1 - n), values: { count: 0 } }] : []));
@@ -32,7 +33,7 @@ function world({ updatedAt = '2026-01-30T00:00:00Z', states = ['complete', 'comp
     'GET /workspaces/default/monitors': list([monitor(updatedAt, spec)]),
     'GET /workspaces/default/monitors/m': () => monitor(updatedAt, spec),
     'GET /workspaces/default/monitors/m/status': () => ({ agents: [{ id: 'a1', hostname: 'trade-1', through: null, health: 'healthy' }], faults: [], files: 1, completeThrough: null }),
-    'GET /workspaces/default/monitors/m/windows': () => ({ by: spec.group_by ?? [], stats: (spec.stats ?? []).map(({ name }) => name), series: series ?? [{ keys: {}, points: zeros }], truncated: false, completeness: states.map((state, n) => ({ time: at(states.length - 1 - n), state, ...(state === 'partial' ? missing : state === 'never' ? { reason: 'nobody_expected' } : {}) })) }),
+    'GET /workspaces/default/monitors/m/windows': () => ({ by: spec.group_by ?? [], stats: (spec.stats ?? []).map(({ name }) => name), series: series ?? [{ keys: {}, points: zeros }], truncated: false, ...(top ? { top } : {}), completeness: states.map((state, n) => ({ time: at(states.length - 1 - n), state, ...(state === 'partial' ? missing : state === 'never' ? { reason: 'nobody_expected' } : {}) })) }),
     'GET /workspaces/default/agents': list([agent(report)]),
     'GET /workspaces/default/folders': list([]),
     'GET /workspaces/default/alert-rules': list([]),
@@ -134,6 +135,23 @@ test('a service as a whole has a chart each for how much, how well and how fast'
   await waitFor(() => expect(screen.getAllByTestId('chart')).toHaveLength(3));
   expect([...document.querySelectorAll('.panel-title')].map(({ textContent }) => textContent)).toEqual(['请求量', '成功率', '平均耗时']);
   expect(screen.getAllByTestId('completeness-strip')).toHaveLength(1);
+});
+
+test('a Top is a table of its keys, that says how sure they are', async () => {
+  const item = (url: string, count: number, error: number) => ({ keys: { url }, values: { count }, ...(error > 0 ? { errors: { count: error } } : {}) });
+  const items = [item('/a', 900, 0), item('/b', 40, 15), item('/c', 30, 15)];
+  const exact = { time: at(2), exact: true, errors: { count: 0 }, absentAtMost: 0, keysKept: 1, items: [item('/old', 1, 0)] };
+  const approximate = { time: at(1), exact: false, errors: { count: 15 }, absentAtMost: 16, keysKept: 1024, items };
+  const sent = world({ spec: { type: 'minute_top', group_by: ['url'], top: { n: 3, by: 'count' } }, top: { groupBy: ['url'], rankedBy: 'count', truncated: false, windows: [exact, approximate] } });
+  page();
+  const table = await screen.findByTestId('top-table');
+  expect([...table.querySelectorAll('tbody tr.ant-table-row')].map(cells)).toEqual([['1', '/a', '900'], ['2', '/b', '25 – 40'], ['3', '/c', '15 – 30']]);
+  // Of a key that is not kept there may be 16.
+  expect([...table.querySelectorAll('td.figure .muted')].map(({ textContent }) => textContent)).toEqual(['15 – 30']);
+  expect(screen.getByTestId('top-approximate').textContent).toContain('at most 15 too high');
+  expect(screen.getByTestId('chart')).toBeTruthy();
+  const asked = sent.find(({ path, query }) => path.endsWith('/windows') && query.get('limit') === '3');
+  expect(asked?.query.has('by')).toBe(false);
 });
 
 test('seconds are watched live: asked for by the second, again every two', async () => {

@@ -7,17 +7,16 @@ import { useDocument } from '@/documents/draft';
 import { Field, NumberField, SelectField } from '@/documents/fields';
 import type { Yields } from './MonitorForm';
 import { distinctValues } from './picks';
-import { familyOf, withFamily, withService, type Family } from './spec';
+import { familyOf, ranks, withFamily, withService, type Family } from './spec';
 
-/** What the server counts today. Another that a document has already is shown too. */
-const OFFERED: readonly Family[] = ['minute', 'second', 'service_metrics'];
+/** What the server counts. */
+const OFFERED: readonly Family[] = ['minute', 'second', 'service_metrics', 'minute_top'];
 
 export function TypeField() {
   const { t } = useTranslation();
   const draft = useDocument<MonitorSpec>();
   const { spec } = draft.document;
   const family = familyOf(spec.type);
-  const families = OFFERED.includes(family) ? OFFERED : [...OFFERED, family];
   return (
     <Field path="spec.type" label={t('type.title')} help={t(`type.${family}Help`)}>
       {({ id, disabled }) => (
@@ -26,7 +25,7 @@ export function TypeField() {
           optionType="button"
           value={family}
           disabled={disabled}
-          options={families.map((value) => ({ value, label: <span data-testid={`type-${value}`}>{t(`type.${value}`)}</span> }))}
+          options={OFFERED.map((value) => ({ value, label: <span data-testid={`type-${value}`}>{t(`type.${value}`)}</span> }))}
           onChange={(event) => draft.set('spec', withFamily(spec, event.target.value as Family))}
         />
       )}
@@ -63,7 +62,7 @@ export function TopFields() {
   return (
     <div className="columns-2">
       <NumberField path="spec.top.n" label={t('top.n')} help={t('top.nHelp')} required min={1} max={1000} />
-      <SelectField path="spec.top.by" label={t('top.by')} required options={(document.spec.stats ?? []).map(({ name }) => ({ value: name, label: name }))} />
+      <SelectField path="spec.top.by" label={t('top.by')} required help={t('top.byHelp')} options={(document.spec.stats ?? []).filter(ranks).map(({ name }) => ({ value: name, label: name }))} />
     </div>
   );
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { MonitorSpec } from '@/api/types';
-import { copyOf, familyOf, statName, withFamily, withGroupBy, withoutColumn, withRenamedColumn, withService } from './spec';
+import type { MonitorSpec, Stat } from '@/api/types';
+import { copyOf, familyOf, functionsOf, statName, withFamily, withGroupBy, withoutColumn, withRenamedColumn, withService, withStats } from './spec';
 
 const SPEC: MonitorSpec = {
   type: 'minute_multi_key',
@@ -77,6 +77,22 @@ test('the columns of a service follow what becomes of them', () => {
 
 test('a Top is by one of its statistics', () => {
   const top = withFamily({ ...SPEC, stats: [{ name: 'ms', fn: 'avg', column: 'cost' }] }, 'minute_top');
-  expect(top).toMatchObject({ type: 'minute_top', top: { n: 10, by: 'ms' }, group_by: ['goods', '$host'] });
+  // An average cannot be ranked by.
+  expect(top).toMatchObject({ type: 'minute_top', top: { n: 10, by: 'count' }, group_by: ['goods', '$host'], stats: [{ name: 'count', fn: 'lines' }, { name: 'ms', fn: 'avg', column: 'cost' }] });
+  expect('limits' in withFamily({ ...SPEC, limits: { max_keys: 5 } }, 'minute_top')).toBe(false);
+  const mixed = withFamily({ ...SPEC, stats: [{ name: 'worst', fn: 'max', column: 'cost' }, { name: 'size', fn: 'sum', column: 'size' }, { name: 'ms', fn: 'avg', column: 'cost' }] }, 'minute_top');
+  expect(mixed).toMatchObject({ stats: [{ name: 'size' }], top: { by: 'size' } });
   expect('top' in withFamily(top, 'second')).toBe(false);
+});
+
+test('a Top stays ranked by the statistic it was, whatever becomes of that', () => {
+  const stats: Stat[] = [{ name: 'count', fn: 'lines' }, { name: 'cost_sum', fn: 'sum', column: 'cost' }];
+  const top: MonitorSpec = { ...SPEC, type: 'minute_top', stats, top: { n: 5, by: 'cost_sum' } };
+  const by = (next: Stat[]) => withStats(top, next).top?.by;
+  expect(by([{ name: 'count', fn: 'lines' }, { name: 'total', fn: 'sum', column: 'cost' }])).toBe('total');
+  expect(by([{ name: 'count', fn: 'lines' }, { name: 'cost_avg', fn: 'avg', column: 'cost' }])).toBe('count');
+  expect(by([{ name: 'cost_sum', fn: 'sum', column: 'cost' }])).toBe('cost_sum');
+  expect(by([{ name: 'count', fn: 'lines' }])).toBe('count');
+  expect(withoutColumn(top, (SPEC.columns ?? []).findIndex(({ name }) => name === 'cost')).top).toEqual({ n: 5, by: 'count' });
+  expect(functionsOf('minute_top', ['lines', 'sum', 'avg', 'min', 'max'])).toEqual(['lines', 'sum', 'avg']);
 });

@@ -47,8 +47,37 @@ export function withFamily(spec: MonitorSpec, family: Family): MonitorSpec {
   }
   // The statistics of service metrics are not chosen, so none of them is kept.
   const own = stats && stats.length > 0 && familyOf(spec.type) !== 'service_metrics' ? stats : [COUNT];
-  if (family === 'minute_top') return { ...next, stats: own, top: top ?? { n: 10, by: own[0]?.name ?? COUNT.name } };
+  if (family === 'minute_top') {
+    // It takes any number of keys.
+    delete next.limits;
+    return withStats({ ...next, top: top ?? { n: 10, by: '' } }, topStats(own));
+  }
   return { ...next, stats: own };
+}
+
+const TOP_FUNCTIONS: readonly Stat['fn'][] = ['lines', 'sum', 'avg'];
+
+/** What the statistics of a type may be, of those that are chosen. */
+export const functionsOf = (type: MonitorSpec['type'], all: readonly Stat['fn'][]): readonly Stat['fn'][] => (type === 'minute_top' ? all.filter((fn) => TOP_FUNCTIONS.includes(fn)) : all);
+
+/** Whether keys can be ranked by it without keeping all of them. */
+export const ranks = ({ fn }: Stat): boolean => fn === 'lines' || fn === 'sum';
+
+/** Those that a Top can have: of one column, and one to rank by. */
+function topStats(stats: readonly Stat[]): Stat[] {
+  const column = stats.find(({ fn, column }) => fn !== 'lines' && TOP_FUNCTIONS.includes(fn) && column)?.column;
+  const kept = stats.filter((stat) => TOP_FUNCTIONS.includes(stat.fn) && (stat.fn === 'lines' || stat.column === column));
+  return kept.some(ranks) ? kept : [COUNT, ...kept];
+}
+
+/** With these statistics; a Top stays ranked by the one it was, under whatever name. */
+export function withStats(spec: MonitorSpec, stats: Stat[]): MonitorSpec {
+  if (!spec.top) return { ...spec, stats };
+  const { by } = spec.top;
+  const before = spec.stats ?? [];
+  const same = stats.length === before.length ? stats[before.findIndex(({ name }) => name === by)] : stats.find(({ name }) => name === by);
+  const kept = same && ranks(same) ? same : stats.find(ranks);
+  return { ...spec, stats, top: { ...spec.top, by: kept?.name ?? '' } };
 }
 
 /** The statistics of service metrics follow from this; those that the server wrote for what it was before go. */
@@ -89,7 +118,7 @@ export function withoutColumn(spec: MonitorSpec, index: number): MonitorSpec {
         }
       : {}),
   };
-  return withGroupBy(kept, (spec.group_by ?? []).filter((name) => name !== gone));
+  return withGroupBy(kept.stats ? withStats({ ...kept, stats: spec.stats }, kept.stats) : kept, (spec.group_by ?? []).filter((name) => name !== gone));
 }
 
 function withoutMention(service: ServiceSpec, gone: string | undefined): ServiceSpec {

@@ -23,7 +23,7 @@ export function RuleForm() {
       <Card size="small" title={t('rule.what')}>
         <MetadataFields folder />
         <div className="columns-2">
-          <SelectField path="spec.monitor" label={t('kind.monitors')} required loading={monitors.isPending} options={(monitors.data ?? []).map(({ metadata }) => ({ value: metadata.name, label: metadata.displayName ? `${metadata.displayName} (${metadata.name})` : metadata.name }))} />
+          <SelectField path="spec.monitor" label={t('kind.monitors')} required loading={monitors.isPending} options={(monitors.data ?? []).filter(({ spec }) => spec.type !== 'minute_top').map(({ metadata }) => ({ value: metadata.name, label: metadata.displayName ? `${metadata.displayName} (${metadata.name})` : metadata.name }))} />
           <SelectField path="spec.level" label={t('rule.level')} fallback="P2" options={LEVELS.map((value) => ({ value, label: `${value} ${t(`level.${value}`)}` }))} />
         </div>
         <SwitchField path="spec.enabled" label={t('state.enabled')} fallback />
