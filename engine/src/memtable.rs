@@ -75,6 +75,11 @@ impl Memtable {
         rows
     }
 
+    /// Table and start of each window.
+    pub(crate) fn starts(&self) -> impl Iterator<Item = (u32, i64)> + '_ {
+        self.windows.keys().copied()
+    }
+
     pub(crate) fn has(&self, table: u32) -> bool {
         self.windows.range((table, i64::MIN)..=(table, i64::MAX)).next().is_some()
     }

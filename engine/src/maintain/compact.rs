@@ -11,11 +11,10 @@ use crate::block::merge::{Cursor, Merge};
 use crate::block::read::{BlockRows, Wanted};
 use crate::block::write::BlockWriter;
 use crate::block::{Block, BlockMeta};
+use crate::config::EngineConfig;
 use crate::engine::Shared;
-use crate::tier::Tier;
-
-const DAY: i64 = 86_400_000;
-const HOUR: i64 = 3_600_000;
+use crate::rollups::RollUps;
+use crate::tier::{DAY, HOUR, Tier};
 
 /// Blocks of a stretch that is not over yet are merged when there are as many.
 const MANY: usize = 4;
@@ -32,8 +31,16 @@ pub(crate) struct Job {
     inputs: Vec<u64>,
 }
 
+/// Roll-ups of a slot are one block, and so many of them are merged even if their stretch is not over.
+const MANY_SLOTS: usize = 32;
+
 /// What is to be done first; `None` when nothing is.
-pub(crate) fn plan(blocks: &[&BlockMeta], now: Timestamp) -> Option<Job> {
+pub(crate) fn plan(config: &EngineConfig, blocks: &[&BlockMeta], ups: &RollUps, now: Timestamp) -> Option<Job> {
+    let rolled_up = slots(config, blocks, ups);
+    if rolled_up.is_some() {
+        return rolled_up;
+    }
+    let blocks = blocks.iter().copied().filter(|block| block.tier.is_raw());
     let mut days: BTreeMap<(Tier, i64), Vec<&BlockMeta>> = BTreeMap::new();
     let mut spans: BTreeMap<(Tier, i64, i64), Vec<&BlockMeta>> = BTreeMap::new();
     for block in blocks {
@@ -62,12 +69,31 @@ pub(crate) fn plan(blocks: &[&BlockMeta], now: Timestamp) -> Option<Job> {
     span.map(|((tier, from, until), inputs)| job(*tier, *from, *until, inputs))
 }
 
+/// Roll-ups, slot by slot, once none of them is done again.
+fn slots(config: &EngineConfig, blocks: &[&BlockMeta], ups: &RollUps) -> Option<Job> {
+    let mut spans: BTreeMap<(Tier, i64), Vec<&BlockMeta>> = BTreeMap::new();
+    let is_settled = |block: &BlockMeta| !block.tier.is_raw() && block.until <= ups.settled(block.tier);
+    for block in blocks.iter().filter(|block| is_settled(block)) {
+        spans.entry((block.tier, block.from.div_euclid(block.tier.span(config)))).or_default().push(block);
+    }
+    spans.into_iter().find_map(|((tier, at), inputs)| {
+        let over = (at + 1) * tier.span(config) <= ups.settled(tier);
+        let from = inputs.iter().map(|block| block.from).min()?;
+        let until = inputs.iter().map(|block| block.until).max()?;
+        let ids = || inputs.iter().map(|block| block.id).collect();
+        ((over && inputs.len() > 1) || inputs.len() >= MANY_SLOTS).then(|| Job { tier, from, until, inputs: ids() })
+    })
+}
+
 /// Does all there is to do.
 pub(crate) async fn compact(shared: &Arc<Shared>) -> Result<()> {
     loop {
-        let blocks = Arc::clone(&shared.state.read().unwrap_or_else(PoisonError::into_inner).blocks);
+        let (blocks, ups) = {
+            let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
+            (Arc::clone(&state.blocks), Arc::clone(&state.rollups))
+        };
         let metas: Vec<&BlockMeta> = blocks.iter().map(|block| &block.meta).collect();
-        let Some(job) = plan(&metas, shared.clock.now()) else { break };
+        let Some(job) = plan(&shared.config, &metas, &ups, shared.clock.now()) else { break };
         let inputs: Vec<Arc<Block>> =
             blocks.iter().filter(|block| job.inputs.contains(&block.meta.id)).cloned().collect();
         drop(blocks);
@@ -169,7 +195,7 @@ mod tests {
 
     fn check(blocks: &[BlockMeta], now_hours: i64, expected: Option<(i64, i64, &[u64])>) {
         let blocks: Vec<&BlockMeta> = blocks.iter().collect();
-        let found = plan(&blocks, Timestamp(now_hours * HOUR));
+        let found = plan(&EngineConfig::default(), &blocks, &RollUps::default(), Timestamp(now_hours * HOUR));
         let expected = expected.map(|(from, until, inputs)| Job {
             tier: Tier::Raw,
             from: from * HOUR,

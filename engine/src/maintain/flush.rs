@@ -38,7 +38,7 @@ pub(crate) async fn flush(shared: &Arc<Shared>) -> Result<()> {
         return Err(error);
     }
     let written = blocks.clone();
-    let (state, of_commit) = (Arc::clone(&frozen), Arc::clone(shared));
+    let (state, of_commit, tiers) = (Arc::clone(&frozen), Arc::clone(shared), tiers(shared));
     let checkpoint_before = shared.manifest.lock().unwrap_or_else(PoisonError::into_inner).checkpoint;
     let committed = shared
         .commit(move |manifest| {
@@ -53,6 +53,10 @@ pub(crate) async fn flush(shared: &Arc<Shared>) -> Result<()> {
             checkpoint::store(&of_commit.dir, number, &state.sequences, &state.tracker)?;
             manifest.set_checkpoint(number);
             manifest.blocks.extend(written);
+            for (table, start) in state.memtable.starts() {
+                let tier = tiers.get(&table).copied().unwrap_or_default();
+                manifest.rollups.note_row(tier, table, start);
+            }
             Ok(())
         })
         .await;
@@ -122,12 +126,14 @@ async fn write_blocks(shared: &Arc<Shared>, rows: Vec<Row>) -> (Vec<BlockMeta>, 
     (written, Ok(()))
 }
 
+fn tiers(shared: &Shared) -> HashMap<u32, Tier> {
+    let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
+    state.index.tables().map(|(id, table)| (id, table.tier)).collect()
+}
+
 /// By tier, and the beginning of the stretch of time that a block is of.
 fn by_block(shared: &Shared, rows: Vec<Row>) -> BTreeMap<(Tier, i64), Vec<Row>> {
-    let tiers: HashMap<u32, Tier> = {
-        let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
-        state.index.tables().map(|(id, table)| (id, table.tier)).collect()
-    };
+    let tiers = tiers(shared);
     let mut blocks: BTreeMap<(Tier, i64), Vec<Row>> = BTreeMap::new();
     for row in rows {
         let tier = tiers.get(&row.table).copied().unwrap_or_default();
