@@ -36,6 +36,7 @@ pub(super) fn routes() -> Routes {
 
 /// A monitor's figures over a time.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Windows {
     /// Columns that keep series apart.
     by: Vec<String>,
@@ -50,6 +51,9 @@ pub(crate) struct Windows {
     /// Windows whose figures say nothing of what was logged: lines came and none was understood, or no file
     /// was there. Their zeros are none.
     blind: Vec<BlindWindow>,
+    /// Before it windows as fine as asked for are not kept any more, and coarser ones are: a longer `step` shows them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_from: Option<Timestamp>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -174,6 +178,7 @@ fn shape(mut answer: WindowAnswer, blind: Vec<BlindWindow>, stats: &[Stat], limi
         series,
         completeness: answer.completeness,
         blind,
+        kept_from: answer.kept_from,
     }
 }
 

@@ -3012,6 +3012,8 @@ export interface components {
              *     was there. Their zeros are none.
              */
             blind: components["schemas"]["BlindWindow"][];
+            /** @description Before it windows as fine as asked for are not kept any more, and coarser ones are: a longer `step` shows them. */
+            keptFrom?: null | components["schemas"]["Timestamp"];
         };
         WorkspaceView: {
             name: string;
