@@ -25,7 +25,7 @@ const QUIET: i64 = HOUR / 4;
 const RESTLESS: i64 = DAY;
 
 /// Windows that are being rolled up take about so much memory; further series are read in another pass.
-const MEMORY: usize = 64 << 20;
+const MEMORY: usize = if cfg!(test) { 4 << 10 } else { 64 << 20 };
 
 const WRITTEN_ROWS: usize = 16 * 1024;
 

@@ -8,6 +8,8 @@ use nightjar_model::ports::{DefinedMonitor, Intake, MonitorCatalog};
 use nightjar_model::{Clock, Timestamp};
 
 use super::*;
+use crate::block::read::{BlockRows, Wanted};
+use crate::tier::{DAY, HOUR};
 use crate::{Engine, EngineConfig};
 
 const NOW: i64 = 1_769_846_400_000;
@@ -31,28 +33,35 @@ async fn engine(dir: &Path, sequences: std::ops::RangeInclusive<u64>) -> Arc<Eng
     let config = EngineConfig { data_dir: dir.to_owned(), ..EngineConfig::default() };
     let engine = Engine::open(config, Arc::new(Nothing), Arc::new(Nothing)).await.expect("opened");
     for sequence in sequences {
-        let window =
-            WindowDelta { start: Timestamp(NOW - 86_400_000), keys: Vec::new(), partials: vec![Partial::lines(1)] };
-        let delta = MonitorDelta {
-            monitor: MonitorKey::new("w", "m"),
-            uid: None,
-            width: Duration::from_secs(60),
-            group_by: Vec::new(),
-            fields: vec!["*".into()],
-            windows: vec![window],
-        };
-        let batch = Batch {
-            agent: AgentId("a".into()),
-            incarnation: 1,
-            sequence,
-            digest: 0,
-            deltas: vec![delta],
-            watermarks: Vec::new(),
-        };
-        engine.take(batch).await.expect("taken");
-        engine.flush().await.expect("flushed");
+        send(&engine, sequence, &[(NOW - 86_400_000, "")]).await;
     }
     engine
+}
+
+async fn send(engine: &Engine, sequence: u64, windows: &[(i64, &str)]) {
+    let window = |(start, key): &(i64, &str)| WindowDelta {
+        start: Timestamp(*start),
+        keys: vec![(*key).to_owned()],
+        partials: vec![Partial::lines(1)],
+    };
+    let delta = MonitorDelta {
+        monitor: MonitorKey::new("w", "m"),
+        uid: None,
+        width: Duration::from_secs(60),
+        group_by: vec!["k".into()],
+        fields: vec!["*".into()],
+        windows: windows.iter().map(window).collect(),
+    };
+    let batch = Batch {
+        agent: AgentId("a".into()),
+        incarnation: 1,
+        sequence,
+        digest: 0,
+        deltas: vec![delta],
+        watermarks: Vec::new(),
+    };
+    engine.take(batch).await.expect("taken");
+    engine.flush().await.expect("flushed");
 }
 
 fn files(dir: &Path) -> usize {
@@ -98,4 +107,36 @@ async fn a_flush_that_fails_leaves_nothing_behind_and_is_tried_again() {
     engine.flush().await.expect("flushed");
     assert_eq!(log(), 1);
     assert_eq!(engine.take(taken).await.expect("known"), nightjar_model::ports::Taken::Repeat);
+}
+
+#[tokio::test]
+async fn more_series_than_fit_into_memory_are_rolled_up_in_passes() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = engine(dir.path(), 1..=0).await;
+    let begin = NOW.div_euclid(DAY) * DAY - 2 * DAY;
+    let keys: Vec<String> = (0..150).map(|key| key.to_string()).collect();
+    for sequence in 1..=3 {
+        // Minutes of three hours, far apart.
+        let minute = |at: i64| begin + (at % 3) * 5 * HOUR + (at / 3) * 60_000 * sequence as i64;
+        let windows: Vec<(i64, &str)> =
+            keys.iter().flat_map(|key| (0..12).map(move |at| (minute(at), key.as_str()))).collect();
+        send(&engine, sequence, &windows).await;
+    }
+    rollup::roll_up(&engine.shared).await.expect("rolled up");
+    let blocks = Arc::clone(&engine.shared.state.read().expect("state").blocks);
+    for (tier, windows) in [(Tier::Hour, 150 * 3), (Tier::Day, 150)] {
+        let rolled: Vec<&Arc<Block>> = blocks.iter().filter(|block| block.meta.tier == tier).collect();
+        assert_eq!(rolled.len(), 1);
+        let mut source = BlockRows::open(&engine.shared.storage, &rolled[0].meta, Wanted::ALL).await.expect("open");
+        let (mut all, mut rows) = (Vec::new(), Vec::new());
+        loop {
+            source.next(&mut rows).await.expect("read");
+            if rows.is_empty() {
+                break;
+            }
+            all.append(&mut rows);
+        }
+        assert_eq!(all.len(), windows);
+        assert_eq!(all.iter().map(|row| row.partial.count()).sum::<u64>(), 3 * 12 * 150);
+    }
 }
