@@ -9,6 +9,7 @@ use nightjar_model::{Clock, Timestamp};
 
 use super::*;
 use crate::block::read::{BlockRows, Wanted};
+use crate::rollups::Level;
 use crate::tier::{DAY, HOUR};
 use crate::{Engine, EngineConfig};
 
@@ -39,6 +40,11 @@ async fn engine(dir: &Path, sequences: std::ops::RangeInclusive<u64>) -> Arc<Eng
 }
 
 async fn send(engine: &Engine, sequence: u64, windows: &[(i64, &str)]) {
+    take(engine, sequence, windows).await;
+    engine.flush().await.expect("flushed");
+}
+
+async fn take(engine: &Engine, sequence: u64, windows: &[(i64, &str)]) {
     let window = |(start, key): &(i64, &str)| WindowDelta {
         start: Timestamp(*start),
         keys: vec![(*key).to_owned()],
@@ -61,7 +67,6 @@ async fn send(engine: &Engine, sequence: u64, windows: &[(i64, &str)]) {
         watermarks: Vec::new(),
     };
     engine.take(batch).await.expect("taken");
-    engine.flush().await.expect("flushed");
 }
 
 fn files(dir: &Path) -> usize {
@@ -112,10 +117,10 @@ async fn a_flush_that_fails_leaves_nothing_behind_and_is_tried_again() {
 #[tokio::test]
 async fn more_series_than_fit_into_memory_are_rolled_up_in_passes() {
     let dir = tempfile::tempdir().expect("tempdir");
-    let engine = engine(dir.path(), 1..=0).await;
+    let engine = engine(dir.path(), 1..=1).await;
     let begin = NOW.div_euclid(DAY) * DAY - 2 * DAY;
     let keys: Vec<String> = (0..150).map(|key| key.to_string()).collect();
-    for sequence in 1..=3 {
+    for sequence in 2..=4 {
         // Minutes of three hours, far apart.
         let minute = |at: i64| begin + (at % 3) * 5 * HOUR + (at / 3) * 60_000 * sequence as i64;
         let windows: Vec<(i64, &str)> =
@@ -139,4 +144,35 @@ async fn more_series_than_fit_into_memory_are_rolled_up_in_passes() {
         assert_eq!(all.len(), windows);
         assert_eq!(all.iter().map(|row| row.partial.count()).sum::<u64>(), 3 * 12 * 150);
     }
+}
+
+#[tokio::test]
+async fn what_is_flushed_while_it_is_rolled_up_is_late() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = engine(dir.path(), 1..=1).await;
+    let begin = NOW.div_euclid(DAY) * DAY - 2 * DAY;
+    send(&engine, 2, &[(begin, "x")]).await;
+    take(&engine, 3, &[(begin, "x"), (begin, "y")]).await;
+    let before = files(dir.path());
+    let turn = engine.shared.turn().await.expect("the turn");
+    // Both wait for the turn, the flush first, and the roll-up has read what there was.
+    let flush = async { engine.flush().await.expect("flushed") };
+    let roll_up = async { rollup::roll_up(&engine.shared).await.expect("rolled up") };
+    let release = async {
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while files(dir.path()) < before + 2 {
+            assert!(std::time::Instant::now() < deadline, "it is not rolled up");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        drop(turn);
+    };
+    tokio::join!(flush, roll_up, release);
+    let rows = || {
+        let state = engine.shared.state.read().expect("state");
+        let late = state.rollups.late(Level::Days, begin);
+        let rolled = state.blocks.iter().filter(|block| block.meta.tier == Tier::Hour);
+        (late.len(), rolled.map(|block| block.meta.rows).sum::<u64>())
+    };
+    // So it was done again, with the late ones.
+    assert_eq!(rows(), (0, 2));
 }
