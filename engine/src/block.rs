@@ -21,6 +21,7 @@
 
 pub(crate) mod merge;
 pub(crate) mod read;
+pub(crate) mod roll;
 pub(crate) mod write;
 
 use std::sync::{Arc, LazyLock};

@@ -98,7 +98,7 @@ impl Engine {
         self.shared.listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener);
     }
 
-    /// The background work: flush, compaction, retention.
+    /// The background work: flush, compaction, roll-ups, retention.
     pub fn reconcilers(&self) -> Vec<Arc<dyn Reconciler>> {
         tasks::all(&self.shared)
     }
@@ -203,7 +203,9 @@ impl Intake for Engine {
 
     fn accepts(&self, now: Timestamp, width: Duration) -> Range<Timestamp> {
         let tier = Tier::of_width(width.as_millis() as i64);
-        crate::state::taken(now, Retention::new(&self.shared.config).of(tier))
+        let taken = crate::state::taken(now, Retention::new(&self.shared.config).of(tier));
+        let state = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
+        taken.start.max(Timestamp(state.rollups.taken_from(tier)))..taken.end
     }
 
     async fn note_gap(&self, mut gap: AgentGap) -> Result<()> {

@@ -10,7 +10,8 @@
 //! [`WindowReader`](nightjar_model::ports::WindowReader).
 //!
 //! **Data flow**: batch → `committer` (one thread: `wal`, then `state`) → memtable → `maintain::flush` →
-//! blocks and manifest, and the log is shorter → `maintain::compact` → days → `maintain::retain`.
+//! blocks and manifest, and the log is shorter → `maintain::compact` → days → `maintain::rollup` → minutes, hours
+//! and days → `maintain::retain`.
 //! Readers take a `snapshot` of memtable and blocks; `windows` adds up, `sql` merges into rows, each
 //! statement in a process of its own ([`serve_statements`]).
 //!
@@ -30,6 +31,7 @@ mod maintain;
 mod manifest;
 mod memtable;
 mod ranges;
+mod rollups;
 mod sequences;
 mod series;
 mod snapshot;

@@ -1,4 +1,4 @@
-//! Background work: writing memory to blocks, merging blocks, deleting old ones.
+//! Background work: writing memory to blocks, merging blocks, rolling them up, deleting old ones.
 //!
 //! Whoever changes blocks holds the turn from reading the manifest to replacing it. Every step leaves a
 //! directory that can be opened: files first, then the manifest, then what the manifest no longer needs.
@@ -7,6 +7,7 @@ pub(crate) mod compact;
 pub(crate) mod flush;
 pub(crate) mod leavers;
 pub(crate) mod retain;
+pub(crate) mod rollup;
 pub(crate) mod tasks;
 
 use std::collections::BTreeSet;
@@ -19,6 +20,7 @@ use crate::block::{Block, BlockMeta, FIELDS_KEY, METRICS_KEY};
 use crate::engine::Shared;
 use crate::error::EngineError;
 use crate::manifest::{self, Manifest};
+use crate::tier::Tier;
 
 impl Shared {
     async fn turn(&self) -> Result<SemaphorePermit<'_>> {
@@ -51,8 +53,10 @@ impl Shared {
         Ok(blocking(work).await??)
     }
 
-    /// Replaces blocks by others, for readers to come.
+    /// Replaces blocks by others, for readers to come, and what is rolled up by what the manifest says of it. The
+    /// caller holds the turn.
     fn replace_blocks(&self, gone: &[u64], fresh: Vec<BlockMeta>, also: impl FnOnce(&mut crate::state::State)) {
+        let mut rollups = self.manifest.lock().unwrap_or_else(PoisonError::into_inner).rollups.clone();
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let (left, mut kept): (Vec<_>, Vec<_>) =
             state.blocks.iter().cloned().partition(|block| gone.contains(&block.meta.id));
@@ -60,6 +64,10 @@ impl Shared {
         kept.sort_by_key(|block| (block.meta.from, block.meta.id));
         metrics::gauge!("nightjar_engine_blocks").set(kept.len() as f64);
         state.blocks = Arc::new(kept);
+        // What was let go of is taken no more, whether or not the manifest could be told.
+        let kept = Tier::ALL.map(|tier| (tier, state.rollups.kept_from(tier)));
+        kept.into_iter().for_each(|(tier, from)| rollups.keep_from(tier, from));
+        state.rollups = Arc::new(rollups);
         also(&mut state);
         drop(state);
         self.leaving.lock().unwrap_or_else(PoisonError::into_inner).extend(left);

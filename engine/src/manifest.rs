@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::block::BlockMeta;
 use crate::completeness::{self, Tracker, checkpoint};
 use crate::error::{EngineError, Result};
+use crate::rollups::RollUps;
 use crate::sequences::{self, Sequences};
 use crate::series::file::{SeriesFile, Stored};
 use crate::wal::WalPosition;
@@ -41,6 +42,8 @@ pub(crate) struct Manifest {
     /// Tables of monitors that were deleted, with when that was found.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) leaving_tables: BTreeMap<u32, i64>,
+    #[serde(default, skip_serializing_if = "RollUps::is_empty")]
+    pub(crate) rollups: RollUps,
 }
 
 impl Manifest {

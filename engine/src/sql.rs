@@ -1,4 +1,4 @@
-//! SQL over the monitors of one workspace: `SELECT … FROM monitor."name"`.
+//! SQL over the monitors of one workspace: `SELECT … FROM monitor."name"`, and `minute`, `hour` or `day."name"`.
 //!
 //! Each statement runs in a process of its own (`statements`, `process` on the server's side; `worker`,
 //! `session` on the other), that reads blocks by itself and asks for what is in memory (`host`, `link`, by
@@ -13,6 +13,7 @@ mod host;
 mod link;
 mod process;
 mod pushdown;
+mod rolled;
 mod scan;
 mod session;
 mod table;

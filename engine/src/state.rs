@@ -13,6 +13,7 @@ use nightjar_model::delta::{Batch, MonitorDelta, PartialKind};
 use crate::block::Block;
 use crate::completeness::{Closed, Tracker};
 use crate::memtable::Memtable;
+use crate::rollups::RollUps;
 use crate::sequences::Sequences;
 use crate::series::SeriesIndex;
 use crate::tier::{Retention, Tier};
@@ -36,6 +37,8 @@ pub(crate) struct State {
     /// Being written to blocks.
     pub(crate) frozen: Option<Arc<Frozen>>,
     pub(crate) blocks: Arc<Vec<Arc<Block>>>,
+    /// What is rolled up in these.
+    pub(crate) rollups: Arc<RollUps>,
     pub(crate) sequences: Sequences,
     pub(crate) tracker: Tracker,
     retention: Retention,
@@ -58,10 +61,16 @@ impl State {
             oldest: None,
             frozen: None,
             blocks: Arc::default(),
+            rollups: Arc::default(),
             sequences,
             tracker,
             retention,
         }
+    }
+
+    /// Table and start of each window that is not in a block.
+    pub(crate) fn starts_in_memory(&self) -> impl Iterator<Item = (u32, i64)> + '_ {
+        self.active.windows().chain(self.frozen.iter().flat_map(|frozen| frozen.memtable.windows()))
     }
 
     /// Of windows that are not in a block.
@@ -108,7 +117,9 @@ impl State {
         let mut fields: Vec<u32> = vec![0; delta.fields.len()];
         let mut order: Vec<usize> = (0..delta.group_by.len()).collect();
         order.sort_unstable_by_key(|place| &delta.group_by[*place]);
-        let taken = taken(at, self.retention.of(tier));
+        let mut taken = taken(at, self.retention.of(tier));
+        // Of what is deleted only roll-ups are left, which cannot be added to.
+        taken.start.0 = taken.start.0.max(self.rollups.taken_from(tier));
         let (mut folded, mut outside) = (0, 0);
         let mut labels: Vec<(&str, &str)> = Vec::with_capacity(order.len());
         for window in &delta.windows {

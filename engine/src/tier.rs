@@ -26,8 +26,8 @@ pub(crate) enum Tier {
 
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
+pub(crate) const HOUR: i64 = 60 * MINUTE;
+pub(crate) const DAY: i64 = 24 * HOUR;
 
 impl Tier {
     pub(crate) const ALL: [Self; 5] = [Self::Second, Self::Raw, Self::Minute, Self::Hour, Self::Day];
@@ -42,9 +42,29 @@ impl Tier {
         if id == 0 { Some(Self::Raw) } else { Self::ALL.into_iter().find(|tier| *tier as u32 == id) }
     }
 
+    /// The schema in which SQL shows windows of this tier; `monitor` is for those that agents sent.
+    pub(crate) const fn schema(self) -> &'static str {
+        match self {
+            Self::Second | Self::Raw => "monitor",
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::Day => "day",
+        }
+    }
+
     /// Whether agents sent its windows.
     pub(crate) fn is_raw(self) -> bool {
         matches!(self, Self::Second | Self::Raw)
+    }
+
+    /// Of its windows, in milliseconds; those that agents send are so wide at least.
+    pub(crate) const fn width(self) -> i64 {
+        match self {
+            Self::Second => 1,
+            Self::Raw | Self::Minute => MINUTE,
+            Self::Hour => HOUR,
+            Self::Day => DAY,
+        }
     }
 
     /// Rows are sorted stretch by stretch of so many milliseconds: of 120 windows.

@@ -1,6 +1,9 @@
 //! Windows by monitor, keys and time: what alerting judges and charts show.
+//!
+//! Each stretch of time is read from the coarsest tier that is rolled up and whose windows are parts of those asked
+//! for. Of what is deleted there may be windows too coarse for the answer: it says up to where.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
 
 use datafusion::common::DataFusionError;
@@ -17,17 +20,19 @@ use nightjar_model::query::{
 use nightjar_model::{Error, ErrorKind, Result, Timestamp};
 use roaring::RoaringBitmap;
 
-use crate::block::Row;
 use crate::block::read::{BlockRows, Wanted};
+use crate::block::{Block, Row};
 use crate::completeness::{States, nobody};
 use crate::engine::Shared;
+use crate::rollups::{self, Piece};
 use crate::snapshot::Snapshot;
 use crate::sql::near;
+use crate::tier::Tier;
 
 /// More windows than this in one answer are an error: a coarser step shows as much.
 const MAX_WINDOWS: i64 = 50_000;
 
-/// As many windows of the monitor, three years of minutes, may be merged into those of one answer.
+/// As many windows of a key, three years of minutes, may be merged into those of one answer.
 const MAX_MERGED: i64 = 1_600_000;
 
 /// The shape of a monitor's data.
@@ -66,6 +71,8 @@ struct Plan {
     /// Place of each field's id in the answer.
     fields: HashMap<u32, usize>,
     wanted: RoaringBitmap,
+    /// What each table is read from.
+    pieces: Vec<(u32, Piece)>,
     from: i64,
     until: i64,
     step: i64,
@@ -98,18 +105,18 @@ async fn read(shared: &Arc<Shared>, query: WindowQuery) -> Result<WindowAnswer> 
             Vec::new(),
         ));
     }
-    if (until - from) / shape.width > MAX_MERGED {
-        return Err(Error::invalid("that is more than three years of minutes: ask for less time", Vec::new()));
-    }
     let work = Arc::clone(shared);
     let answer = async move {
-        let plan = plan(&work, &query, &shape, &by, (from, until, step));
+        let (plan, kept_from) = plan(&work, &query, &shape, &by, (from, until, step));
+        if plan.merged() > MAX_MERGED {
+            return Err(Error::invalid("that is more than three years of minutes: ask for less time", Vec::new()));
+        }
         let reservation = MemoryConsumer::new("windows").register(&work.reading_memory);
         let (completeness, instances) = completeness(&work, &plan, &by, &query.filter, &reservation).await?;
         let kinds: Vec<PartialKind> = shape.fields.iter().map(|(_, kind)| *kind).collect();
         let series = gather(&work, plan, &kinds, query.max_series, reservation).await?;
         let fields = shape.fields.into_iter().map(|(name, _)| name).collect();
-        Ok(WindowAnswer { by, fields, series, completeness, instances })
+        Ok(WindowAnswer { by, fields, series, completeness, instances, kept_from })
     };
     shared.reading.run("windows", answer).await
 }
@@ -159,7 +166,7 @@ fn plan(
     shape: &Shape,
     by: &[String],
     (from, until, step): (i64, i64, i64),
-) -> Plan {
+) -> (Plan, Option<Timestamp>) {
     let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
     let snapshot = state.snapshot(&query.monitor, shape.uid.as_deref(), from, until);
     let mut wanted = RoaringBitmap::new();
@@ -181,7 +188,40 @@ fn plan(
     }
     let place = |(place, (name, kind)): (usize, &(String, PartialKind))| Some((state.index.field(name, *kind)?, place));
     let fields = shape.fields.iter().enumerate().filter_map(place).collect();
-    Plan { snapshot, groups, keys, fields, wanted, from, until, step, width: shape.width }
+    // Windows of the answer are made of whole windows of what is read.
+    let fits = |tier: Tier| step % tier.width() == 0 && from % tier.width() == 0;
+    let (mut pieces, mut kept_from) = (Vec::new(), None);
+    for (table, _) in &snapshot.tables {
+        let source = state.index.table(*table).map(|table| table.tier).unwrap_or_default();
+        let of_table = rollups::pieces((*table, source), (from, until), &snapshot.rolled, 1, fits);
+        let gone = of_table.iter().filter(|piece| piece.tier == source);
+        let gone = gone.map(|piece| (piece.from, piece.until.min(state.rollups.kept_from(source))));
+        for (from, until) in gone.filter(|(from, until)| from < until) {
+            kept_from = kept_from.max(snapshot.coarser(*table, from, until));
+        }
+        pieces.extend(of_table.into_iter().map(|piece| (*table, piece)));
+    }
+    let plan = Plan { snapshot, groups, keys, fields, wanted, pieces, from, until, step, width: shape.width };
+    (plan, kept_from.map(Timestamp))
+}
+
+impl Plan {
+    /// How many windows of a key are read at most.
+    fn merged(&self) -> i64 {
+        let of_piece = |(table, piece): &(u32, Piece)| {
+            let blocks = self.blocks(*table, *piece).map(|block| block.meta.from);
+            let memory = self.snapshot.memory.iter().filter(|(known, _, _)| known == table).map(|(_, start, _)| *start);
+            // Where there was nothing yet, nothing is read.
+            let Some(first) = blocks.chain(memory).min() else { return 0 };
+            let width = if piece.tier.is_raw() { self.width } else { piece.tier.width() };
+            (piece.until - first.max(piece.from)).max(0) / width
+        };
+        self.pieces.iter().map(of_piece).fold(0, i64::saturating_add)
+    }
+
+    fn blocks(&self, table: u32, piece: Piece) -> impl Iterator<Item = &Arc<Block>> {
+        self.snapshot.blocks_of(table, piece.tier, piece.from, piece.until)
+    }
 }
 
 /// Of every window of the answer that has begun, and by what is fixed for an agent.
@@ -289,14 +329,13 @@ async fn gather(
         window.rows(*table, *start, |series| plan.wanted.contains(series), &mut rows);
         add(&rows)?;
     }
-    let tables: BTreeSet<u32> = plan.snapshot.tables.iter().map(|(table, _)| *table).collect();
-    for block in &plan.snapshot.blocks {
-        for table in tables.iter().filter(|table| block.has(**table)) {
+    for (table, piece) in &plan.pieces {
+        for block in plan.blocks(*table, *piece) {
             let wanted = Wanted {
                 table: Some(*table),
                 series: Some(plan.wanted.clone()),
-                from: plan.from,
-                until: plan.until,
+                from: piece.from,
+                until: piece.until,
                 figures: kinds.iter().any(|kind| *kind != PartialKind::Lines),
             };
             let mut source = BlockRows::open(&shared.storage, &block.meta, wanted).await?;

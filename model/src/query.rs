@@ -160,6 +160,8 @@ pub struct WindowAnswer {
     pub completeness: Vec<Completeness>,
     /// The same apart for agents that contribute to different keys.
     pub instances: InstanceCompleteness,
+    /// Before it windows as fine as asked for are not kept any more, and coarser ones are: a longer step shows them.
+    pub kept_from: Option<Timestamp>,
 }
 
 impl WindowAnswer {

@@ -144,7 +144,7 @@ fn warns_of_times_that_an_agent_would_not_count_and_says_what_to_do_of_a_shared_
     "#]]
     .assert_debug_eq(&scanned.untimely(now));
     let mut summary = Vec::new();
-    print::summary(&scanned, std::time::Duration::from_millis(500), &mut summary);
+    print::summary(&scanned, 1, std::time::Duration::from_millis(500), &mut summary);
     let summary = String::from_utf8(summary).expect("UTF-8");
     assert!(summary.contains(" 20:00:00 CST,a,1 (several zones share its zone's abbreviation"), "{summary}");
 }

@@ -205,6 +205,7 @@ impl WindowReader for MemoryWindows {
                 .collect(),
             completeness,
             instances,
+            kept_from: None,
         })
     }
 

@@ -20,6 +20,7 @@ mod engine {
     pub(crate) mod error;
     pub(crate) mod manifest;
     pub(crate) mod ranges;
+    pub(crate) mod rollups;
     pub(crate) mod sequences;
     pub(crate) mod series;
     pub(crate) mod storage;
@@ -28,7 +29,9 @@ mod engine {
 }
 
 // The engine's files name each other from the root.
-use engine::{block, completeness, config, directory, error, manifest, ranges, sequences, series, storage, tier, wal};
+use engine::{
+    block, completeness, config, directory, error, manifest, ranges, rollups, sequences, series, storage, tier, wal,
+};
 
 pub mod damage;
 pub mod stored_block;

@@ -156,14 +156,18 @@ impl<'a> Marks<'a> {
         runs
     }
 
-    /// The states of the windows that start in `[from, until)`: each holds from its start until the next one's.
-    fn steps(&self, from: i64, until: i64) -> Vec<(i64, CompletenessState)> {
+    /// The states of windows of `step`, a multiple of the width, that start in `[from, until)`: each holds from its
+    /// start until the next one's.
+    fn steps(&self, from: i64, until: i64, step: i64) -> Vec<(i64, CompletenessState)> {
         // Further away than any window, and without overflow.
         let far = 1_i64 << 60;
-        let from = from.clamp(-far, far).div_euclid(self.width) * self.width;
-        let cuts = self.cuts(from, until.clamp(-far, far), self.width);
-        let mut steps: Vec<(i64, CompletenessState)> =
-            cuts.into_iter().map(|start| (start, self.state(start).0)).collect();
+        let step = step.max(self.width);
+        let from = from.clamp(-far, far).div_euclid(step) * step;
+        let state = |start: i64| {
+            if step == self.width { self.state(start).0 } else { self.of(start, start.saturating_add(step)).state }
+        };
+        let cuts = self.cuts(from, until.clamp(-far, far), step);
+        let mut steps: Vec<(i64, CompletenessState)> = cuts.into_iter().map(|start| (start, state(start))).collect();
         steps.dedup_by_key(|(_, state)| *state);
         steps
     }
@@ -300,6 +304,7 @@ impl<'a> States<'a> {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct StateSteps {
     width: i64,
+    step: i64,
     now: i64,
     /// The first is that of all agents. Many keys are in the same states, which are here once.
     steps: Vec<Vec<(i64, CompletenessState)>>,
@@ -309,24 +314,24 @@ pub(crate) struct StateSteps {
 }
 
 impl StateSteps {
-    /// Of the windows that start in `[from, until)`.
-    pub(crate) fn new(track: Option<&Track>, width: i64, now: i64, (from, until): (i64, i64)) -> Self {
+    /// Of the windows of `step` that start in `[from, until)`; they are made of those that are `width` wide.
+    pub(crate) fn new(track: Option<&Track>, (width, step): (i64, i64), now: i64, (from, until): (i64, i64)) -> Self {
         let Some(track) = track else {
-            return Self { width, now, steps: vec![Vec::new()], columns: Vec::new(), by_keys: Vec::new() };
+            return Self { width, step, now, steps: vec![Vec::new()], columns: Vec::new(), by_keys: Vec::new() };
         };
         let columns: Vec<usize> = (0..track.columns().len()).collect();
         let states = States::new(track, now, &columns, &|_| true);
-        let mut steps = vec![states.whole().steps(from, until)];
+        let mut steps = vec![states.whole().steps(from, until, step)];
         let mut places = HashMap::from([(steps[0].clone(), 0)]);
         let mut by_keys = Vec::new();
         for (keys, marks) in states.by_keys() {
-            let place = *places.entry(marks.steps(from, until)).or_insert_with_key(|of_keys| {
+            let place = *places.entry(marks.steps(from, until, step)).or_insert_with_key(|of_keys| {
                 steps.push(of_keys.clone());
                 steps.len() - 1
             });
             by_keys.push((keys.clone(), place));
         }
-        Self { width, now, steps, columns: track.columns().to_vec(), by_keys }
+        Self { width, step, now, steps, columns: track.columns().to_vec(), by_keys }
     }
 
     /// Whether there is anything by key.
@@ -347,7 +352,7 @@ impl StateSteps {
         let after = steps.partition_point(|(from, _)| *from <= start);
         match after.checked_sub(1).and_then(|at| steps.get(at)) {
             Some((_, state)) => *state,
-            None => nobody(start, self.width, self.now).0,
+            None => nobody(start + self.step - self.width, self.width, self.now).0,
         }
     }
 }

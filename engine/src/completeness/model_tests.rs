@@ -262,7 +262,7 @@ fn compare(tracker: &Tracker, model: &Model, now: i64) {
             }
         }
     }
-    let steps = StateSteps::new(Some(track), MINUTE, LATER, (i64::MIN, i64::MAX));
+    let steps = StateSteps::new(Some(track), (MINUTE, MINUTE), LATER, (i64::MIN, i64::MAX));
     for window in -1..last {
         assert_eq!(steps.state(0, window * MINUTE), states.whole().state(window * MINUTE).0);
     }

@@ -31,8 +31,8 @@ use crate::work_pool::WorkPool;
 /// Requests that wait for the committer; their bytes have a bound of their own.
 const QUEUE: usize = 1024;
 
-/// One flushes while the other compacts.
-const MAINTAINERS: usize = 2;
+/// One flushes while the others compact and roll up.
+const MAINTAINERS: usize = 3;
 
 pub(super) fn open(
     config: EngineConfig,
@@ -53,6 +53,7 @@ pub(super) fn open(
     let (sequences, tracker) = manifest.marks(&dir)?;
     let mut state = State::new(index, sequences, tracker, Retention::new(&config));
     state.blocks = Arc::new(sound(&storage, &state, &mut manifest)?);
+    state.rollups = Arc::new(manifest.rollups.clone());
     let recovered = wal::recover(&dir.join("wal"), manifest.wal, |record| drop(state.apply(&record)))?;
     let wal = Wal::create(&dir.join("wal"), recovered.next, recovered.bytes)?;
     let maintenance = WorkPool::new("engine-maintain", MAINTAINERS)?;
@@ -107,7 +108,8 @@ pub(super) fn open(
 /// without a name, or under that of another.
 fn sound(storage: &Storage, state: &State, manifest: &mut Manifest) -> Result<Vec<Arc<Block>>> {
     let (mut sound, mut quarantined) = (Vec::with_capacity(manifest.blocks.len()), 0);
-    for meta in &mut manifest.blocks {
+    let Manifest { blocks, rollups, .. } = manifest;
+    for meta in blocks {
         // Once found out it stays so: its ids may be given again.
         let lacks = match meta.highest_series {
             _ if meta.quarantined => true,
@@ -117,6 +119,9 @@ fn sound(storage: &Storage, state: &State, manifest: &mut Manifest) -> Result<Ve
         };
         if lacks || meta.tables.iter().any(|table| state.index.table(*table).is_none()) {
             quarantined += 1;
+            if !meta.quarantined {
+                rollups.undo(meta.tier, meta.from, meta.until);
+            }
             meta.quarantined = true;
             tracing::error!(
                 block = %crate::storage::name(meta.id), from = %Timestamp(meta.from), until = %Timestamp(meta.until),

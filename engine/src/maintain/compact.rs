@@ -22,8 +22,14 @@ const MERGE_ROWS: usize = 16 * 1024;
 /// Does all there is to do.
 pub(crate) async fn compact(shared: &Arc<Shared>) -> Result<()> {
     loop {
-        let blocks = Arc::clone(&shared.state.read().unwrap_or_else(PoisonError::into_inner).blocks);
-        let Some(job) = plan(blocks.iter().map(|block| &block.meta), shared.clock.now()) else { break };
+        let (blocks, ups) = {
+            let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
+            (Arc::clone(&state.blocks), Arc::clone(&state.rollups))
+        };
+        let metas: Vec<&BlockMeta> = blocks.iter().map(|block| &block.meta).collect();
+        let job = plan::roll_ups(&shared.config, &metas, &ups);
+        let raw = metas.iter().copied().filter(|block| block.tier.is_raw());
+        let Some(job) = job.or_else(|| plan(raw, shared.clock.now())) else { break };
         let inputs: Vec<Arc<Block>> =
             blocks.iter().filter(|block| job.inputs.contains(&block.meta.id)).cloned().collect();
         drop(blocks);

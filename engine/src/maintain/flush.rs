@@ -37,7 +37,7 @@ pub(crate) async fn flush(shared: &Arc<Shared>) -> Result<()> {
         return Err(error);
     }
     let written = blocks.clone();
-    let (state, of_commit) = (Arc::clone(&frozen), Arc::clone(shared));
+    let (state, of_commit, tiers) = (Arc::clone(&frozen), Arc::clone(shared), tiers(shared));
     let checkpoint_before = shared.manifest.lock().unwrap_or_else(PoisonError::into_inner).checkpoint;
     let committed = shared
         .commit(move |manifest| {
@@ -52,6 +52,10 @@ pub(crate) async fn flush(shared: &Arc<Shared>) -> Result<()> {
             checkpoint::store(&of_commit.dir, number, &state.sequences, &state.tracker)?;
             manifest.set_checkpoint(number);
             manifest.blocks.extend(written);
+            for (table, start) in state.memtable.windows() {
+                let tier = tiers.get(&table).copied().unwrap_or_default();
+                manifest.rollups.note_row(tier, table, start);
+            }
             Ok(())
         })
         .await;
@@ -129,16 +133,18 @@ async fn write_blocks(shared: &Arc<Shared>, frozen: &Arc<Frozen>) -> (Vec<BlockM
     (written, Ok(()))
 }
 
+fn tiers(shared: &Shared) -> HashMap<u32, Tier> {
+    let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
+    state.index.tables().map(|(id, table)| (id, table.tier)).collect()
+}
+
 /// Tables and stretches of time, in the order of a block: they are made into rows one after the other, so that
 /// a flush does not take as much memory again as what it writes.
 type Parts = BTreeSet<(u32, i64)>;
 
 /// By tier, and the beginning of the time that a block is of.
 fn by_block(shared: &Shared, frozen: &Frozen) -> BTreeMap<(Tier, i64), Parts> {
-    let tiers: HashMap<u32, Tier> = {
-        let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
-        state.index.tables().map(|(id, table)| (id, table.tier)).collect()
-    };
+    let tiers = tiers(shared);
     let mut blocks: BTreeMap<(Tier, i64), Parts> = BTreeMap::new();
     for (table, start) in frozen.memtable.windows() {
         let tier = tiers.get(&table).copied().unwrap_or_default();

@@ -1,5 +1,8 @@
 //! Retention: old blocks are deleted, by tier, and so is what is left of deleted monitors; series that nothing
 //! holds any more are forgotten.
+//!
+//! What is rolled up from others goes by its time alone. Its sources go by whole days, and not before they are rolled
+//! up: their time is over for readers and for late rows at once, so that what is there is always all of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
@@ -12,8 +15,9 @@ use roaring::RoaringBitmap;
 use super::{blocking, flush, leavers};
 use crate::block::{Block, BlockMeta, read};
 use crate::engine::Shared;
+use crate::rollups::Level;
 use crate::series::file::{self, Stored};
-use crate::tier::{Retention, Tier};
+use crate::tier::{DAY, Retention, Tier};
 
 /// The clock is believed as long as data is not older than this.
 const CLOCK_AHEAD: Duration = Duration::from_secs(86_400);
@@ -26,17 +30,32 @@ pub(crate) async fn retain(shared: &Arc<Shared>) -> Result<()> {
     // Those that are left out of answers go with their time, too.
     let blocks = shared.manifest.lock().unwrap_or_else(PoisonError::into_inner).blocks.clone();
     let limits = limits(shared, &blocks);
-    let is_old = |block: &&BlockMeta| limits.get(&block.tier).is_some_and(|before| block.until <= before.0);
+    let kept_from = keep(shared, &blocks, &limits);
+    let is_old = |block: &&BlockMeta| {
+        let limit = limits.get(&block.tier).map_or(i64::MIN, |before| before.0);
+        let before = if block.quarantined { limit } else { kept_from.get(&block.tier).copied().unwrap_or(limit) };
+        block.until <= before
+    };
     let is_left = |block: &&BlockMeta| !block.quarantined && block.tables.iter().all(|table| expired.contains(table));
     let gone: Vec<u64> = blocks.iter().filter(|block| is_old(block) || is_left(block)).map(|block| block.id).collect();
-    if !gone.is_empty() {
+    let rolled_up_kept = rolled_up_kept(blocks.iter().filter(is_old));
+    let moved = {
+        let manifest = shared.manifest.lock().unwrap_or_else(PoisonError::into_inner);
+        kept_from.iter().any(|(tier, from)| *from > manifest.rollups.kept_from(*tier))
+    };
+    if !gone.is_empty() || moved {
         let of_commit = gone.clone();
         let committed = shared.commit(move |manifest| {
             manifest.blocks.retain(|block| !of_commit.contains(&block.id));
+            for (tier, from) in kept_from.into_iter().chain(rolled_up_kept) {
+                manifest.rollups.keep_from(tier, from);
+            }
             Ok(())
         });
         let not_lasting = committed.await?;
-        tracing::info!(blocks = gone.len(), "deleting blocks past their retention, or of deleted monitors");
+        if !gone.is_empty() {
+            tracing::info!(blocks = gone.len(), "deleting blocks past their retention, or of deleted monitors");
+        }
         metrics::counter!("nightjar_engine_blocks_expired_total").increment(gone.len() as u64);
         shared.replace_blocks(&gone, Vec::new(), |_| ());
         // Nobody reads those, but their files are to go too.
@@ -54,6 +73,45 @@ pub(crate) async fn retain(shared: &Arc<Shared>) -> Result<()> {
     // something is forgotten is not to be read with what came after.
     flush::flush(shared).await?;
     forget_series(shared, expired).await
+}
+
+/// From when on the source of each level of roll-ups is kept: what comes before is taken no more from now on.
+/// The caller holds the turn.
+fn keep(shared: &Shared, blocks: &[BlockMeta], limits: &BTreeMap<Tier, Timestamp>) -> BTreeMap<Tier, i64> {
+    let day = |at: i64| at.div_euclid(DAY) * DAY;
+    // Without any data the clock is all there is, and may be wrong.
+    let Some(newest) = blocks.iter().map(|block| block.until).max() else { return BTreeMap::new() };
+    let mut state = shared.state.write().unwrap_or_else(PoisonError::into_inner);
+    let mut in_memory: BTreeMap<Tier, i64> = BTreeMap::new();
+    for (table, start) in state.starts_in_memory() {
+        let tier = state.index.table(table).map(|table| table.tier).unwrap_or_default();
+        let earliest = in_memory.entry(tier).or_insert(start);
+        *earliest = start.min(*earliest);
+    }
+    let mut kept = BTreeMap::new();
+    for level in Level::ALL {
+        let limit = level.sources().iter().filter_map(|tier| limits.get(tier)).map(|limit| limit.0).min();
+        let in_memory = level.feeds().iter().filter_map(|tier| in_memory.get(tier)).copied().min();
+        let limit = limit.unwrap_or(i64::MIN).min(newest).min(in_memory.unwrap_or(i64::MAX));
+        let waiting = blocks.iter().filter(|block| level.feeds().contains(&block.tier) && !block.quarantined);
+        let waiting = waiting.flat_map(|block| level.slots(block.from, block.until.min(limit)));
+        let waiting = waiting.filter(|slot| state.rollups.is_due(level, *slot)).min();
+        let from = day(waiting.map_or(limit, |slot| slot.min(limit)));
+        kept.extend(level.sources().iter().map(|tier| (*tier, from.max(state.rollups.kept_from(*tier)))));
+    }
+    let rollups = Arc::make_mut(&mut state.rollups);
+    kept.iter().for_each(|(tier, from)| rollups.keep_from(*tier, *from));
+    kept
+}
+
+/// Where the tiers begin of which only roll-ups are left: their blocks do not overlap.
+fn rolled_up_kept<'a>(old: impl Iterator<Item = &'a BlockMeta>) -> BTreeMap<Tier, i64> {
+    let mut kept = BTreeMap::new();
+    for block in old.filter(|block| Level::reading(block.tier).is_none() && !block.quarantined) {
+        let until = kept.entry(block.tier).or_insert(block.until);
+        *until = block.until.max(*until);
+    }
+    kept
 }
 
 /// Where the retention of each tier ends: by the clock, unless it is far ahead of the newest data. A clock that

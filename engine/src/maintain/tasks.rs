@@ -8,12 +8,13 @@ use nightjar_model::Result;
 use nightjar_model::ports::Reconciler;
 use tokio::sync::Notify;
 
-use super::{compact, flush, retain};
+use super::{compact, flush, retain, rollup};
 use crate::engine::Shared;
 
 enum What {
     Flush,
     Compact,
+    RollUp,
     Retain,
 }
 
@@ -24,7 +25,7 @@ struct Task {
 
 pub(crate) fn all(shared: &Arc<Shared>) -> Vec<Arc<dyn Reconciler>> {
     let task = |what| Arc::new(Task { what, shared: Arc::clone(shared) }) as Arc<dyn Reconciler>;
-    vec![task(What::Flush), task(What::Compact), task(What::Retain)]
+    vec![task(What::Flush), task(What::Compact), task(What::RollUp), task(What::Retain)]
 }
 
 #[async_trait]
@@ -33,6 +34,7 @@ impl Reconciler for Task {
         match self.what {
             What::Flush => "engine.flush",
             What::Compact => "engine.compact",
+            What::RollUp => "engine.rollup",
             What::Retain => "engine.retain",
         }
     }
@@ -40,7 +42,7 @@ impl Reconciler for Task {
     fn every(&self) -> Duration {
         match self.what {
             What::Flush => Duration::from_secs(10),
-            What::Compact => Duration::from_secs(600),
+            What::Compact | What::RollUp => Duration::from_secs(600),
             What::Retain => Duration::from_secs(3600),
         }
     }
@@ -49,7 +51,7 @@ impl Reconciler for Task {
         match self.what {
             What::Flush => Some(&self.shared.flush_wanted),
             What::Compact => Some(&self.shared.compact_wanted),
-            What::Retain => None,
+            What::RollUp | What::Retain => None,
         }
     }
 
@@ -58,6 +60,7 @@ impl Reconciler for Task {
             What::Flush if flush::due(&self.shared) => flush::flush(&self.shared).await,
             What::Flush => Ok(()),
             What::Compact => compact::compact(&self.shared).await,
+            What::RollUp => rollup::roll_up(&self.shared).await,
             What::Retain => retain::retain(&self.shared).await,
         }
     }

@@ -9,6 +9,9 @@ use nightjar_model::ports::{DefinedMonitor, Intake, MonitorCatalog};
 use nightjar_model::{Clock, Timestamp};
 
 use super::*;
+use crate::block::read::{BlockRows, Wanted};
+use crate::rollups::Level;
+use crate::tier::{DAY, HOUR};
 use crate::{Engine, EngineConfig};
 
 const NOW: i64 = 1_769_846_400_000;
@@ -32,28 +35,39 @@ async fn engine(dir: &Path, sequences: std::ops::RangeInclusive<u64>) -> Arc<Eng
     let config = EngineConfig { data_dir: dir.to_owned(), ..EngineConfig::default() };
     let engine = Engine::open(config, Arc::new(Nothing), Arc::new(Nothing)).await.expect("opened");
     for sequence in sequences {
-        let window =
-            WindowDelta { start: Timestamp(NOW - 86_400_000), keys: Vec::new(), partials: vec![Partial::lines(1)] };
-        let delta = MonitorDelta {
-            monitor: MonitorKey::new("w", "m"),
-            uid: None,
-            width: Duration::from_secs(60),
-            group_by: Vec::new(),
-            fields: vec!["*".into()],
-            windows: vec![window],
-        };
-        let batch = Batch {
-            agent: AgentId("a".into()),
-            incarnation: 1,
-            sequence,
-            digest: 0,
-            deltas: vec![delta],
-            watermarks: Vec::new(),
-        };
-        engine.take(batch).await.expect("taken");
-        engine.flush().await.expect("flushed");
+        send(&engine, sequence, &[(NOW - 86_400_000, "")]).await;
     }
     engine
+}
+
+async fn send(engine: &Engine, sequence: u64, windows: &[(i64, &str)]) {
+    take(engine, sequence, windows).await;
+    engine.flush().await.expect("flushed");
+}
+
+async fn take(engine: &Engine, sequence: u64, windows: &[(i64, &str)]) {
+    let window = |(start, key): &(i64, &str)| WindowDelta {
+        start: Timestamp(*start),
+        keys: vec![(*key).to_owned()],
+        partials: vec![Partial::lines(1)],
+    };
+    let delta = MonitorDelta {
+        monitor: MonitorKey::new("w", "m"),
+        uid: None,
+        width: Duration::from_secs(60),
+        group_by: vec!["k".into()],
+        fields: vec!["*".into()],
+        windows: windows.iter().map(window).collect(),
+    };
+    let batch = Batch {
+        agent: AgentId("a".into()),
+        incarnation: 1,
+        sequence,
+        digest: 0,
+        deltas: vec![delta],
+        watermarks: Vec::new(),
+    };
+    engine.take(batch).await.expect("taken");
 }
 
 fn files(dir: &Path) -> usize {
@@ -173,4 +187,67 @@ impl Clock for Moving {
     fn now(&self) -> Timestamp {
         Timestamp(self.0.load(Ordering::SeqCst))
     }
+}
+
+#[tokio::test]
+async fn more_series_than_fit_into_memory_are_rolled_up_in_passes() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = engine(dir.path(), 1..=1).await;
+    let begin = NOW.div_euclid(DAY) * DAY - 2 * DAY;
+    let keys: Vec<String> = (0..150).map(|key| key.to_string()).collect();
+    for sequence in 2..=4 {
+        // Minutes of three hours, far apart.
+        let minute = |at: i64| begin + (at % 3) * 5 * HOUR + (at / 3) * 60_000 * sequence as i64;
+        let windows: Vec<(i64, &str)> =
+            keys.iter().flat_map(|key| (0..12).map(move |at| (minute(at), key.as_str()))).collect();
+        send(&engine, sequence, &windows).await;
+    }
+    rollup::roll_up(&engine.shared).await.expect("rolled up");
+    let blocks = Arc::clone(&engine.shared.state.read().expect("state").blocks);
+    for (tier, windows) in [(Tier::Hour, 150 * 3), (Tier::Day, 150)] {
+        let rolled: Vec<&Arc<Block>> = blocks.iter().filter(|block| block.meta.tier == tier).collect();
+        assert_eq!(rolled.len(), 1);
+        let mut source = BlockRows::open(&engine.shared.storage, &rolled[0].meta, Wanted::ALL).await.expect("open");
+        let (mut all, mut rows) = (Vec::new(), Vec::new());
+        loop {
+            source.next(&mut rows).await.expect("read");
+            if rows.is_empty() {
+                break;
+            }
+            all.append(&mut rows);
+        }
+        assert_eq!(all.len(), windows);
+        assert_eq!(all.iter().map(|row| row.partial.count()).sum::<u64>(), 3 * 12 * 150);
+    }
+}
+
+#[tokio::test]
+async fn what_is_flushed_while_it_is_rolled_up_is_late() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = engine(dir.path(), 1..=1).await;
+    let begin = NOW.div_euclid(DAY) * DAY - 2 * DAY;
+    send(&engine, 2, &[(begin, "x")]).await;
+    take(&engine, 3, &[(begin, "x"), (begin, "y")]).await;
+    let before = files(dir.path());
+    let turn = engine.shared.turn().await.expect("the turn");
+    // Both wait for the turn, the flush first, and the roll-up has read what there was.
+    let flush = async { engine.flush().await.expect("flushed") };
+    let roll_up = async { rollup::roll_up(&engine.shared).await.expect("rolled up") };
+    let release = async {
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while files(dir.path()) < before + 2 {
+            assert!(std::time::Instant::now() < deadline, "it is not rolled up");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        drop(turn);
+    };
+    tokio::join!(flush, roll_up, release);
+    let rows = || {
+        let state = engine.shared.state.read().expect("state");
+        let late = state.rollups.late(Level::Days, begin);
+        let rolled = state.blocks.iter().filter(|block| block.meta.tier == Tier::Hour);
+        (late.len(), rolled.map(|block| block.meta.rows).sum::<u64>())
+    };
+    // So it was done again, with the late ones.
+    assert_eq!(rows(), (0, 2));
 }

@@ -62,11 +62,12 @@ impl Host {
                 Ok((Reply::Monitors(all), Vec::new()))
             }
             Question::Tables(names) => Ok((Reply::Tables(self.tables(&names)), Vec::new())),
-            Question::Completeness { table, from, until } => {
+            Question::Completeness { table, step, from, until } => {
                 let (snapshot, now) = (self.snapshot(&table)?, self.now.0);
                 blocking(move || {
                     let width = snapshot.tables.first().map_or(1, |(_, width)| (*width).max(1));
-                    let states = StateSteps::new(snapshot.track.as_deref(), width, now, (from, until));
+                    let step = step.unwrap_or(width).max(width);
+                    let states = StateSteps::new(snapshot.track.as_deref(), (width, step), now, (from, until));
                     Ok((Reply::Completeness(states), Vec::new()))
                 })
                 .await
@@ -130,6 +131,7 @@ impl Host {
                 shape: shape.clone(),
                 tables: snapshot.tables.clone(),
                 blocks: snapshot.blocks.iter().map(|block| block.meta.clone()).collect(),
+                rolled: snapshot.rolled.clone(),
                 memory,
                 instance_columns: snapshot.track.as_ref().map_or_else(Vec::new, |track| track.columns().to_vec()),
                 fields,

@@ -66,8 +66,15 @@ impl Link {
         }
     }
 
-    pub(super) async fn completeness(&self, table: &str, from: i64, until: i64) -> Result<StateSteps> {
-        match self.ask(Question::Completeness { table: table.to_owned(), from, until }, &[]).await? {
+    /// Of windows of `step`, of those stored without one.
+    pub(super) async fn completeness(
+        &self,
+        table: &str,
+        step: Option<i64>,
+        from: i64,
+        until: i64,
+    ) -> Result<StateSteps> {
+        match self.ask(Question::Completeness { table: table.to_owned(), step, from, until }, &[]).await? {
             (Reply::Completeness(states), _) => Ok(states),
             _ => Err(unexpected()),
         }

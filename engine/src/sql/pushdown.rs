@@ -18,6 +18,12 @@ pub(crate) struct TimeRange {
 impl TimeRange {
     pub(crate) const ALL: Self = Self { from: i64::MIN, until: i64::MAX };
 
+    /// Of windows of `width`, the same ones: they start at multiples of it.
+    pub(crate) fn of_width(self, width: i64) -> Self {
+        let up = |at: i64| at.checked_add(width - 1).map_or(at, |at| at.div_euclid(width).saturating_mul(width));
+        Self { from: up(self.from), until: up(self.until) }
+    }
+
     pub(crate) fn and(self, other: Self) -> Self {
         Self { from: self.from.max(other.from), until: self.until.min(other.until) }
     }

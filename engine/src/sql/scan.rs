@@ -27,6 +27,7 @@ use roaring::RoaringBitmap;
 
 use super::link::Link;
 use super::pushdown::TimeRange;
+use super::rolled;
 use super::table::{Labels, external};
 use super::wire::{FieldData, TableData};
 use crate::block::merge::{Cursor, Merge};
@@ -68,6 +69,8 @@ pub(super) struct Scanned {
     pub(super) link: Arc<Link>,
     pub(super) storage: Arc<Storage>,
     pub(super) data: Arc<TableData>,
+    /// Whose windows are shown; [`Tier::Raw`] stands for those that agents sent.
+    pub(super) tier: Tier,
     pub(super) outputs: Vec<Output>,
     pub(super) range: TimeRange,
     /// These series only; all without.
@@ -98,17 +101,24 @@ struct Inner {
 
 /// What overlaps in time, of one tier.
 #[derive(Debug, Clone, Default)]
-struct Group {
-    tier: Tier,
-    from: i64,
-    until: i64,
-    blocks: Vec<BlockMeta>,
-    memory: bool,
+pub(super) struct Group {
+    pub(super) tier: Tier,
+    pub(super) from: i64,
+    pub(super) until: i64,
+    pub(super) blocks: Vec<BlockMeta>,
+    pub(super) memory: bool,
+    /// Of this table only.
+    pub(super) table: Option<u32>,
+    /// Into windows of this tier.
+    pub(super) roll: Option<Tier>,
 }
 
 impl WindowScan {
     pub(super) fn new(scanned: Scanned, schema: SchemaRef, partitions: usize) -> Self {
-        let groups = groups(&scanned.data, scanned.range);
+        let groups = match scanned.tier {
+            tier if tier.is_raw() => groups(&scanned.data, scanned.range),
+            tier => rolled::groups(&scanned.data, scanned.range, tier),
+        };
         let count = groups.len().clamp(1, partitions.max(1));
         let mut parts = vec![Vec::new(); count];
         for (at, group) in groups.into_iter().enumerate() {
@@ -153,9 +163,10 @@ impl WindowScan {
 
 fn groups(data: &TableData, range: TimeRange) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    for block in data.blocks.iter().filter(|block| block.from < range.until && range.from < block.until) {
+    let blocks = data.blocks.iter().filter(|block| block.tier.is_raw());
+    for block in blocks.filter(|block| block.from < range.until && range.from < block.until) {
         let BlockMeta { tier, from, until, .. } = *block;
-        groups.push(Group { tier, from, until, blocks: vec![block.clone()], memory: false });
+        groups.push(Group { tier, from, until, blocks: vec![block.clone()], ..Group::default() });
     }
     // Windows in memory are read a stretch at a time, with the blocks of that stretch.
     let mut last = None;
@@ -163,7 +174,7 @@ fn groups(data: &TableData, range: TimeRange) -> Vec<Group> {
         let (tier, stretch) = (*tier, tier.stretch());
         let from = start.div_euclid(stretch) * stretch;
         if last.replace((tier, from)) != Some((tier, from)) {
-            groups.push(Group { tier, from, until: from + stretch, blocks: Vec::new(), memory: true });
+            groups.push(Group { tier, from, until: from + stretch, memory: true, ..Group::default() });
         }
     }
     groups.sort_by_key(|group| (group.tier, group.from));
@@ -277,13 +288,14 @@ struct States {
 impl States {
     /// Asks for those of the group, unless they are here.
     async fn reach(&mut self, inner: &Inner, group: &Group) -> nightjar_model::Result<()> {
-        let Scanned { link, data, range, .. } = &inner.scanned;
+        let Scanned { link, data, range, tier, .. } = &inner.scanned;
         let (from, until) = (group.from.max(range.from), group.until.min(range.until));
         if !inner.completeness || (self.steps.is_some() && self.from <= from && until <= self.until) {
             return Ok(());
         }
         let until = until.max(from.saturating_add(AHEAD).min(range.until));
-        let steps = link.completeness(&data.shape.name, from, until).await?;
+        let step = (!tier.is_raw()).then(|| tier.width());
+        let steps = link.completeness(&data.shape.name, step, from, until).await?;
         *self = Self { from, until, steps: Some(steps), places: HashMap::new() };
         Ok(())
     }
@@ -367,21 +379,15 @@ impl Reader {
 
 async fn open(inner: &Inner, reservation: &MemoryReservation, group: Group) -> nightjar_model::Result<Merge> {
     let Scanned { link, storage, data, range, wanted: series, .. } = &inner.scanned;
-    let wanted = |table: Option<u32>| Wanted {
-        table,
-        series: series.clone(),
-        from: range.from,
-        until: range.until,
-        figures: inner.figures,
-    };
+    let (from, until) = (group.from.max(range.from), group.until.min(range.until));
+    let wanted = |table: Option<u32>| Wanted { table, series: series.clone(), from, until, figures: inner.figures };
     let mut cursors = Vec::new();
     if group.memory {
-        let (from, until) = (group.from.max(range.from), group.until.min(range.until));
         let kinds: FieldKinds = data.kinds.iter().copied().collect();
         for run in link.memory(&data.shape.name, group.tier, series.as_ref(), from, until).await? {
             let mut rows = Vec::new();
             for batch in &run {
-                rows_of(batch, &kinds, &Wanted::ALL, &mut rows)?;
+                rows_of(batch, &kinds, &Wanted { table: group.table, ..Wanted::ALL }, &mut rows)?;
             }
             let states: usize = rows.iter().map(|row| row.partial.heap_bytes()).sum();
             reservation.try_grow(rows.len() * size_of::<Row>() + states).map_err(|_| {
@@ -395,11 +401,16 @@ async fn open(inner: &Inner, reservation: &MemoryReservation, group: Group) -> n
         }
     }
     for block in &group.blocks {
-        for table in data.tables.iter().map(|(table, _)| *table).filter(|table| block.tables.contains(table)) {
+        let tables = data.tables.iter().map(|(table, _)| *table).filter(|table| block.tables.contains(table));
+        for table in tables.filter(|table| group.table.is_none_or(|only| only == *table)) {
             cursors.push(Cursor::block(BlockRows::open(storage, block, wanted(Some(table))).await?));
         }
     }
-    Ok(Merge::new(group.tier, cursors))
+    let merge = Merge::new(group.tier, cursors);
+    match group.roll {
+        Some(tier) => rolled::roll(merge, tier, group.table, reservation).await,
+        None => Ok(merge),
+    }
 }
 
 /// A row for each of the greatest keys of each window.

@@ -1,6 +1,6 @@
 //! One statement in its process: parsed, planned, run, and its answer written as it comes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,12 +26,15 @@ use super::encode::Encoder;
 use super::link::Link;
 use super::process::too_much_memory;
 use super::table::MonitorTable;
-use super::wire::{MonitorShape, Settings, Statement};
+use super::wire::{MonitorShape, Settings, Statement, TableData};
 use super::{near, words};
 use crate::storage::Storage;
+use crate::tier::Tier;
 
 const CATALOG: &str = "nightjar";
-pub(super) const SCHEMA: &str = "monitor";
+
+/// Schemas, by the tier whose windows they show.
+const TIERS: [Tier; 4] = [Tier::Raw, Tier::Minute, Tier::Hour, Tier::Day];
 
 /// Consumers that a lack of memory names.
 const NAMED: usize = 3;
@@ -46,7 +49,7 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(settings: &Settings, link: &Arc<Link>) -> Result<Self> {
         let mut config = SessionConfig::new()
-            .with_default_catalog_and_schema(CATALOG, SCHEMA)
+            .with_default_catalog_and_schema(CATALOG, Tier::Raw.schema())
             .with_create_default_catalog_and_schema(false)
             .with_information_schema(false)
             .with_target_partitions(settings.threads);
@@ -106,8 +109,9 @@ impl Session {
         }
         let tables = self.tables(state, &parsed).await?;
         let catalog = MemoryCatalogProvider::new();
-        let schema = Arc::new(Monitors(tables));
-        catalog.register_schema(SCHEMA, schema).map_err(|error| self.failure(&error))?;
+        for (tier, tables) in tables {
+            catalog.register_schema(tier.schema(), Arc::new(Monitors(tables))).map_err(|error| self.failure(&error))?;
+        }
         state.catalog_list().register_catalog(CATALOG.to_owned(), Arc::new(catalog));
         let plan = state.statement_to_plan(parsed).await.map_err(|error| self.refusal(&error))?;
         let only_queries = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
@@ -116,24 +120,27 @@ impl Session {
     }
 
     /// The tables that the statement names, all as of one moment.
-    async fn tables(&self, state: &SessionState, parsed: &Parsed) -> Result<BTreeMap<String, Arc<MonitorTable>>> {
-        let mut names = Vec::new();
+    async fn tables(&self, state: &SessionState, parsed: &Parsed) -> Result<BTreeMap<Tier, Tables>> {
+        let mut asked: BTreeMap<Tier, BTreeSet<String>> =
+            TIERS.into_iter().map(|tier| (tier, BTreeSet::new())).collect();
         for reference in state.resolve_table_references(parsed).map_err(|error| self.refusal(&error))? {
-            let known = match &reference {
-                TableReference::Bare { .. } => true,
-                TableReference::Partial { schema, .. } => **schema == *SCHEMA,
-                TableReference::Full { .. } => false,
+            let tier = match &reference {
+                TableReference::Bare { .. } => Some(Tier::Raw),
+                TableReference::Partial { schema, .. } => TIERS.into_iter().find(|tier| tier.schema() == &**schema),
+                TableReference::Full { .. } => None,
             };
-            if !known {
-                let text = format!("there is no table {reference}: tables are monitor.\"name\", one for each monitor");
+            let Some(names) = tier.and_then(|tier| asked.get_mut(&tier)) else {
+                let text = format!(
+                    "there is no table {reference}: tables are monitor.\"name\", one for each monitor, and minute, hour and \
+                     day.\"name\" for longer windows"
+                );
                 return Err(Error::invalid(text, Vec::new()));
-            }
-            names.push(reference.table().to_owned());
+            };
+            names.insert(reference.table().to_owned());
         }
-        names.sort_unstable();
-        names.dedup();
+        let names: Vec<String> = asked.values().flatten().cloned().collect::<BTreeSet<_>>().into_iter().collect();
         if names.is_empty() {
-            return Ok(BTreeMap::new());
+            return Ok(TIERS.into_iter().map(|tier| (tier, Tables::new())).collect());
         }
         let found = self.link.tables(names.clone()).await?;
         if let Some(absent) = names.iter().find(|name| found.iter().all(|table| table.shape.name != **name)) {
@@ -141,10 +148,15 @@ impl Session {
             let suggestion = near::suggestion(absent, monitors.iter().map(|monitor| monitor.name.as_str()));
             return Err(Error::invalid(format!("there is no monitor `{absent}`{suggestion}"), Vec::new()));
         }
-        let table = |data: super::wire::TableData| {
-            (data.shape.name.clone(), Arc::new(MonitorTable::new(&self.link, &self.storage, data)))
+        let found: Vec<Arc<TableData>> = found.into_iter().map(Arc::new).collect();
+        let of_tier = |(tier, names): (Tier, BTreeSet<String>)| {
+            let table = |data: &Arc<TableData>| {
+                let table = MonitorTable::new(&self.link, &self.storage, Arc::clone(data), tier);
+                (data.shape.name.clone(), Arc::new(table))
+            };
+            (tier, found.iter().filter(|data| names.contains(&data.shape.name)).map(table).collect())
         };
-        Ok(found.into_iter().map(table).collect())
+        Ok(asked.into_iter().map(of_tier).collect())
     }
 
     async fn show_tables(&self) -> Result<LogicalPlan> {
@@ -153,7 +165,7 @@ impl Session {
             Arc::new(StringArray::from_iter_values(monitors.iter().map(of))) as arrow::array::ArrayRef
         };
         let columns = [
-            ("table_schema", text(&|_| SCHEMA.to_owned())),
+            ("table_schema", text(&|_| Tier::Raw.schema().to_owned())),
             ("table_name", text(&|monitor| monitor.name.clone())),
             ("keys", text(&|monitor| monitor.group_by.join(", "))),
             (
@@ -240,9 +252,12 @@ fn environment(settings: &Settings) -> Result<Arc<RuntimeEnv>> {
     Ok(environment)
 }
 
-/// The schema of one statement.
+/// By name.
+type Tables = BTreeMap<String, Arc<MonitorTable>>;
+
+/// A schema of one statement.
 #[derive(Debug)]
-struct Monitors(BTreeMap<String, Arc<MonitorTable>>);
+struct Monitors(Tables);
 
 #[async_trait]
 impl SchemaProvider for Monitors {

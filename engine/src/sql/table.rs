@@ -21,6 +21,7 @@ use super::pushdown::{TimeRange, key_column, key_values, time_range};
 use super::scan::{Output, Scanned, WindowScan};
 use super::wire::{MonitorShape, TableData};
 use crate::storage::Storage;
+use crate::tier::Tier;
 
 /// The columns of a monitor's table, and what stands in each.
 fn columns(shape: &MonitorShape) -> Vec<(Field, Output)> {
@@ -48,11 +49,12 @@ fn stat_type(stat: &Stat) -> DataType {
     if stat.function.is_count() { DataType::Int64 } else { DataType::Float64 }
 }
 
-/// A monitor's windows as of one moment.
+/// A monitor's windows of a tier as of one moment; [`Tier::Raw`] stands for those that agents sent.
 pub(super) struct MonitorTable {
     link: Arc<Link>,
     storage: Arc<Storage>,
     data: Arc<TableData>,
+    tier: Tier,
     schema: SchemaRef,
 }
 
@@ -103,6 +105,9 @@ impl TableProvider for MonitorTable {
                 )));
             }
         }
+        if !self.tier.is_raw() {
+            range = range.of_width(self.tier.width());
+        }
         let mut series: Option<RoaringBitmap> = None;
         for (column, filters) in by_column {
             let selected = self.select(session, column, &filters).await?;
@@ -124,6 +129,7 @@ impl TableProvider for MonitorTable {
             link: Arc::clone(&self.link),
             storage: Arc::clone(&self.storage),
             data: Arc::clone(&self.data),
+            tier: self.tier,
             outputs,
             range,
             wanted: series,
@@ -149,10 +155,10 @@ impl Labels {
 }
 
 impl MonitorTable {
-    pub(super) fn new(link: &Arc<Link>, storage: &Arc<Storage>, data: TableData) -> Self {
+    pub(super) fn new(link: &Arc<Link>, storage: &Arc<Storage>, data: Arc<TableData>, tier: Tier) -> Self {
         let fields: Vec<Field> = columns(&data.shape).into_iter().map(|(field, _)| field).collect();
         let schema = Arc::new(Schema::new(fields));
-        Self { link: Arc::clone(link), storage: Arc::clone(storage), data: Arc::new(data), schema }
+        Self { link: Arc::clone(link), storage: Arc::clone(storage), data, tier, schema }
     }
 
     async fn labels(&self, column: &str, series: Option<&RoaringBitmap>) -> Result<Labels> {

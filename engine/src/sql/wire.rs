@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::block::BlockMeta;
 use crate::completeness::StateSteps;
+use crate::rollups::Rolled;
 use crate::tier::Tier;
 
 /// Of a frame.
@@ -70,9 +71,11 @@ pub(super) enum Question {
     /// All there are in the workspace.
     Monitors,
     Tables(Vec<String>),
-    /// States of the windows that start in `[from, until)`, by key too.
+    /// States of the windows that start in `[from, until)`, by key too: of windows of `step`, of those stored
+    /// without one.
     Completeness {
         table: String,
+        step: Option<i64>,
         from: i64,
         until: i64,
     },
@@ -145,7 +148,9 @@ pub(super) struct TableData {
     pub(super) shape: MonitorShape,
     /// Ids, with the width of their windows in milliseconds.
     pub(super) tables: Vec<(u32, i64)>,
+    /// Of all tiers.
     pub(super) blocks: Vec<BlockMeta>,
+    pub(super) rolled: Vec<Rolled>,
     /// Tiers and starts of windows in memory, sorted.
     pub(super) memory: Vec<(Tier, i64)>,
     /// By whose values the states of windows differ.

@@ -49,6 +49,18 @@ impl MonitorCatalog for Catalog {
 impl Catalog {
     /// Defines a monitor; `stats` are `(name, fn, column)`.
     pub(crate) fn define(&self, workspace: &str, name: &str, group_by: &[&str], stats: &[(&str, &str, &str)]) {
+        let kind = if group_by.is_empty() { "minute" } else { "minute_multi_key" };
+        self.define_as(kind, workspace, name, group_by, stats);
+    }
+
+    pub(crate) fn define_as(
+        &self,
+        kind: &str,
+        workspace: &str,
+        name: &str,
+        group_by: &[&str],
+        stats: &[(&str, &str, &str)],
+    ) {
         let stats: Vec<serde_json::Value> = stats
             .iter()
             .map(|(name, function, column)| match *column {
@@ -57,15 +69,15 @@ impl Catalog {
             })
             .collect();
         let spec = serde_json::json!({
-            "type": if group_by.is_empty() { "minute" } else { "minute_multi_key" },
+            "type": kind,
             "source": { "log": { "paths": [{ "path": "/x" }] } },
             "group_by": group_by,
             "stats": stats,
         });
-        self.define_as(workspace, name, spec);
+        self.define_spec(workspace, name, spec);
     }
 
-    pub(crate) fn define_as(&self, workspace: &str, name: &str, spec: serde_json::Value) {
+    pub(crate) fn define_spec(&self, workspace: &str, name: &str, spec: serde_json::Value) {
         let spec: MonitorSpec = serde_json::from_value(spec).expect("a monitor");
         let mut all = self.0.lock().expect("catalog");
         let of_workspace = all.entry(workspace.to_owned()).or_default();
@@ -100,6 +112,11 @@ pub(crate) struct Fixture {
 impl Fixture {
     pub(crate) async fn new() -> Self {
         Self::with(|_| ()).await
+    }
+
+    /// Where roll-ups go with their source.
+    pub(crate) async fn of_one_retention() -> Self {
+        Self::with(|config| (config.hour_retention, config.day_retention) = (config.retention, config.retention)).await
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut EngineConfig)) -> Self {

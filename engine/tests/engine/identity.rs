@@ -111,13 +111,14 @@ async fn what_had_no_uid_is_of_the_first_that_has_the_name() {
 
 #[tokio::test]
 async fn a_key_does_not_come_back_under_the_name_of_another() {
-    let mut fixture = Fixture::new().await;
+    let mut fixture = Fixture::of_one_retention().await;
     let far = -20 * 24 * 60;
     // The highest ids are of windows that are about to go.
     fixture.take(batch("a", 1, vec![lines(&[(0, "stays", 1)])])).await.expect("taken");
     fixture.take(batch("a", 2, vec![lines(&[(far, "gone-1", 1), (far, "gone-2", 1)])])).await.expect("taken");
     fixture.engine().flush().await.expect("flushed");
     fixture.clock.set(EPOCH + 2 * DAY);
+    fixture.task("engine.rollup").await;
     fixture.task("engine.retain").await;
     assert_eq!(shown(&fixture).await, "stays,1;");
     for (sequence, key) in [(3, "new-1"), (4, "new-2"), (5, "new-3")] {
@@ -144,7 +145,7 @@ fn forget_series(fixture: &Fixture) {
 
 #[tokio::test]
 async fn a_block_whose_keys_nobody_knows_is_left_out_and_kept() {
-    let mut fixture = Fixture::new().await;
+    let mut fixture = Fixture::of_one_retention().await;
     fixture.take(batch("a", 1, vec![lines(&[(0, "lost", 1)])])).await.expect("taken");
     fixture.engine().flush().await.expect("flushed");
     fixture.crash();
@@ -163,6 +164,7 @@ async fn a_block_whose_keys_nobody_knows_is_left_out_and_kept() {
     fixture.clock.set(EPOCH + 22 * DAY);
     fixture.take(batch("a", 3, vec![lines(&[(22 * 24 * 60, "later", 1)])])).await.expect("taken");
     fixture.engine().flush().await.expect("flushed");
+    fixture.task("engine.rollup").await;
     fixture.task("engine.retain").await;
     assert_eq!(block_bytes(&fixture).len(), 1);
 }
@@ -181,9 +183,13 @@ async fn seconds_go_before_minutes() {
     };
     assert_eq!((block_bytes(&fixture).len(), count("seconds").await.as_str()), (2, "n\n1\n"));
     // Something newer, so that the clock is believed.
-    fixture.clock.set(EPOCH + 3 * DAY + 2 * HOUR);
-    fixture.take(batch("a", 2, vec![lines(&[(3 * 24 * 60, "x", 1)])])).await.expect("taken");
+    fixture.clock.set(EPOCH + 4 * DAY);
+    fixture.take(batch("a", 2, vec![lines(&[(4 * 24 * 60, "x", 1)])])).await.expect("taken");
     fixture.engine().flush().await.expect("flushed");
+    // Not before they are rolled up.
+    fixture.task("engine.retain").await;
+    assert_eq!(count("seconds").await, "n\n1\n");
+    fixture.task("engine.rollup").await;
     fixture.task("engine.retain").await;
     assert_eq!((count("seconds").await.as_str(), count("m").await.as_str()), ("n\n0\n", "n\n2\n"));
 }

@@ -9,6 +9,7 @@ mod formats;
 mod golden;
 mod identity;
 mod limits;
+mod rollups;
 mod statements;
 mod tables;
 mod tops;

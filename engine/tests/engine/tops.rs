@@ -42,7 +42,7 @@ fn delta(windows: Vec<(i64, TopState)>) -> MonitorDelta {
 
 async fn fixture(n: u32) -> Fixture {
     let fixture = Fixture::new().await;
-    fixture.catalog.define_as(
+    fixture.catalog.define_spec(
         "w",
         "urls",
         serde_json::json!({

@@ -10,7 +10,7 @@ fn blocks(fixture: &Fixture) -> usize {
 
 #[tokio::test]
 async fn blocks_become_fewer_then_one_a_day_and_then_go() {
-    let mut fixture = Fixture::new().await;
+    let mut fixture = Fixture::of_one_retention().await;
     for sequence in 1..=3 {
         // Three spans of two hours each time.
         let entries = [(0, "x", 1), (130, "x", 2), (250, "y", 3)];
@@ -36,6 +36,7 @@ async fn blocks_become_fewer_then_one_a_day_and_then_go() {
     fixture.clock.set(EPOCH + 24 * 22 * HOUR);
     fixture.take(batch("a", 5, vec![lines(&[(22 * 24 * 60, "new", 1)])])).await.expect("taken");
     fixture.engine().flush().await.expect("flushed");
+    fixture.task("engine.rollup").await;
     fixture.task("engine.retain").await;
     assert_eq!(blocks(&fixture), 1);
     for _ in 0..2 {
@@ -53,24 +54,27 @@ async fn blocks_become_fewer_then_one_a_day_and_then_go() {
 
 #[tokio::test]
 async fn a_clock_that_jumped_ahead_deletes_nothing() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::of_one_retention().await;
     fixture.take(batch("a", 1, vec![lines(&[(0, "x", 1)])])).await.expect("taken");
     fixture.engine().flush().await.expect("flushed");
     let day = 24 * HOUR;
     fixture.clock.set(EPOCH + 10 * day);
     fixture.take(batch("a", 2, vec![lines(&[(10 * 24 * 60, "x", 1)])])).await.expect("taken");
     fixture.engine().flush().await.expect("flushed");
+    // The first day is rolled up.
+    fixture.task("engine.rollup").await;
     for jumped in [22, 40, 4000] {
         fixture.clock.set(EPOCH + jumped * day);
         fixture.task("engine.retain").await;
-        assert_eq!(blocks(&fixture), 2, "{jumped} days");
+        assert_eq!(blocks(&fixture), 4, "{jumped} days");
     }
     // It was right: with newer data the old goes.
     fixture.clock.set(EPOCH + 22 * day);
     fixture.take(batch("a", 3, vec![lines(&[(22 * 24 * 60, "x", 1)])])).await.expect("taken");
     fixture.engine().flush().await.expect("flushed");
+    fixture.task("engine.rollup").await;
     fixture.task("engine.retain").await;
-    assert_eq!(blocks(&fixture), 2);
+    assert_eq!(blocks(&fixture), 4);
 }
 
 #[tokio::test]

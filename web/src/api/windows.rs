@@ -39,6 +39,7 @@ pub(super) fn routes() -> Routes {
 
 /// A monitor's figures over a time.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Windows {
     /// Columns that keep series apart.
     by: Vec<String>,
@@ -56,6 +57,9 @@ pub(crate) struct Windows {
     /// Of monitors of type `minute_top`.
     #[serde(skip_serializing_if = "Option::is_none")]
     top: Option<TopWindows>,
+    /// Before it windows as fine as asked for are not kept any more, and coarser ones are: a longer `step` shows them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_from: Option<Timestamp>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -189,6 +193,7 @@ fn shape(mut answer: WindowAnswer, blind: Vec<BlindWindow>, spec: &MonitorSpec, 
         completeness: answer.completeness,
         blind,
         top,
+        kept_from: answer.kept_from,
     }
 }
 

@@ -26,8 +26,8 @@ use nightjar_model::ports::{
     ResourceStore, TaskStatus, Tasks, TestSender, WindowReader, WriteOptions,
 };
 use nightjar_model::query::{
-    Completeness, CompletenessState, Contributor, InstanceCompleteness, Progress, SeriesWindows, SqlAnswer, SqlBody,
-    SqlFormat, WindowAnswer, WindowQuery,
+    Completeness, CompletenessState, Contributor, Progress, SeriesWindows, SqlAnswer, SqlBody, SqlFormat, WindowAnswer,
+    WindowQuery,
 };
 use nightjar_model::{Clock, Decimal, Error, ErrorKind, Resource, ResourceKey, Result, Secret, Timestamp};
 
@@ -457,7 +457,7 @@ impl WindowReader for World {
                 fields: vec!["*".into()],
                 series,
                 completeness: vec![],
-                instances: InstanceCompleteness::default(),
+                ..WindowAnswer::default()
             });
         }
         let minute = NOW.floor(Duration::from_secs(60));
@@ -490,7 +490,7 @@ impl WindowReader for World {
                 missing: vec![AgentId("agent-1".into())],
                 missing_count: 1,
             }],
-            instances: InstanceCompleteness::default(),
+            ..WindowAnswer::default()
         })
     }
 

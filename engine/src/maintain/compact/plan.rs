@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use nightjar_model::Timestamp;
 
 use crate::block::BlockMeta;
+use crate::config::EngineConfig;
+use crate::rollups::RollUps;
 use crate::tier::Tier;
 
 /// So many blocks of one size become one; and so many times more than what is new may be written anew for it.
@@ -31,6 +33,9 @@ const GRACE: i64 = 15 * 60_000;
 
 /// More blocks than this in a settled slot are merged, worth it or not.
 const MAX_OVERLAP: usize = 3 * FANOUT;
+
+/// Roll-ups of a slot are one block, and so many of them are merged even if their stretch is not over.
+const MANY_SLOTS: usize = 32;
 
 /// Blocks to be merged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +65,21 @@ pub(crate) fn plan<'a>(blocks: impl IntoIterator<Item = &'a BlockMeta>, now: Tim
             settles: is_over,
         };
         inputs.map(job)
+    })
+}
+
+/// Roll-ups, slot by slot, once none of them is done again.
+pub(crate) fn roll_ups(config: &EngineConfig, blocks: &[&BlockMeta], ups: &RollUps) -> Option<Job> {
+    let mut spans: BTreeMap<(Tier, i64), Vec<&BlockMeta>> = BTreeMap::new();
+    let is_settled = |block: &BlockMeta| !block.tier.is_raw() && block.until <= ups.settled(block.tier);
+    for block in blocks.iter().filter(|block| is_settled(block)) {
+        spans.entry((block.tier, block.from.div_euclid(block.tier.span(config)))).or_default().push(block);
+    }
+    spans.into_iter().find_map(|((tier, at), inputs)| {
+        let over = (at + 1) * tier.span(config) <= ups.settled(tier);
+        let inputs_of = || inputs.iter().map(|block| block.id).collect();
+        let due = (over && inputs.len() > 1) || inputs.len() >= MANY_SLOTS;
+        due.then(|| Job { tier, inputs: inputs_of(), settles: true })
     })
 }
 
