@@ -95,7 +95,11 @@ fn keep(shared: &Shared, blocks: &[BlockMeta], limits: &BTreeMap<Tier, Timestamp
         let limit = limit.unwrap_or(i64::MIN).min(newest).min(in_memory.unwrap_or(i64::MAX));
         let waiting = blocks.iter().filter(|block| level.feeds().contains(&block.tier) && !block.quarantined);
         let waiting = waiting.flat_map(|block| level.slots(block.from, block.until.min(limit)));
-        let waiting = waiting.filter(|slot| state.rollups.is_due(level, *slot)).min();
+        // Seconds wait for their day too: until then a day of them is added up from whatever tier is whole.
+        let is_due = |slot: &i64| {
+            state.rollups.is_due(level, *slot) || state.rollups.is_due(Level::Days, Level::Days.slot_of(*slot))
+        };
+        let waiting = waiting.filter(is_due).min();
         let from = day(waiting.map_or(limit, |slot| slot.min(limit)));
         kept.extend(level.sources().iter().map(|tier| (*tier, from.max(state.rollups.kept_from(*tier)))));
     }
