@@ -2026,7 +2026,7 @@ export interface components {
          * @description Why a window can never be complete.
          * @enum {string}
          */
-        IncompleteReason: "nobody_expected" | "not_collected" | "left" | "lost" | "rolled_back";
+        IncompleteReason: "nobody_expected" | "not_collected" | "left" | "lost" | "rolled_back" | "counted_twice";
         Info: {
             version: string;
             /** @description Where agents report; null where the server cannot tell its own address. */
@@ -3075,6 +3075,7 @@ export interface components {
              */
             blind: components["schemas"]["BlindWindow"][];
             top?: null | components["schemas"]["TopWindows"];
+            keptFrom?: null | components["schemas"]["Timestamp"];
         };
         WorkspaceView: {
             name: string;
