@@ -348,6 +348,23 @@ fn a_window_names_some_of_many_and_counts_all() {
 }
 
 #[test]
+fn a_window_between_one_that_left_and_those_who_came_is_nobodys() {
+    let mut tracker = Tracker::default();
+    expect(&mut tracker, 9 * MINUTE + 5, &["b"]);
+    pass(&mut tracker, "b", 15 * MINUTE + 52_000);
+    only(&mut tracker, 16 * MINUTE, &[named(&["a", "b", "c"])]);
+    let mut one = named(&["a"]);
+    one.away = vec![
+        AwayAgent { id: agent("b"), left_at: Some(Timestamp(16 * MINUTE - 1)) },
+        AwayAgent { id: agent("c"), left_at: None },
+    ];
+    only(&mut tracker, 16 * MINUTE, &[one]);
+    let track = tracker.track(&key()).expect("tracked");
+    let states = [15, 16].map(|minute| Marks::new(track, LATER).state(minute * MINUTE).0);
+    assert_eq!(states, [CompletenessState::Complete, CompletenessState::Never]);
+}
+
+#[test]
 fn who_has_not_told_yet_is_named_once_the_window_is_over() {
     let mut tracker = Tracker::default();
     expect(&mut tracker, 9 * MINUTE + 5, &["a", "b"]);

@@ -296,13 +296,14 @@ impl Track {
         };
         self.keep_passed(&member.keys, member.since, passed);
         self.away.insert_mut(id, Away { from, through: member.through, keys: member.keys });
-        Some(until)
+        // One that came and went within a window was waited for by none.
+        (member.since < until).then_some(until)
     }
 
     /// Answers up to where it was waited for, if it was.
     fn remove(&mut self, at: i64, agent: &AgentId) -> Option<i64> {
         let until = self.floor(at).saturating_add(self.width);
-        let waited = self.members.contains_key(agent);
+        let waited = self.members.get(agent).is_some_and(|member| member.since < until);
         let (id, keys) = if let Some((id, member)) = self.take(agent) {
             let passed = member.passed(self.width);
             self.keep_passed(&member.keys, member.since, passed);
