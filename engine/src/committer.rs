@@ -8,35 +8,19 @@ use std::time::Duration;
 use nightjar_model::names::AgentId;
 use nightjar_model::ports::Taken;
 use nightjar_model::{Error, Timestamp};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::config::Fsync;
-use crate::engine::Shared;
 use crate::error::EngineError;
+use crate::queue::{Request, Write};
 use crate::sequences::{Verdict, judge};
+use crate::shared::Shared;
 use crate::state::Frozen;
 use crate::wal::Wal;
-use crate::wal::record::{Body, Record};
+use crate::wal::record::Body;
 
 /// One frame holds at most this much, unless one record is longer.
 const FRAME_BYTES: usize = 16 << 20;
-
-pub(crate) enum Request {
-    Write(Write),
-    /// Sets the memtable aside.
-    Freeze(oneshot::Sender<Result<Arc<Frozen>, EngineError>>),
-    /// The log before this segment is in blocks.
-    DropBefore(u64, oneshot::Sender<Result<(), EngineError>>),
-    Stop(oneshot::Sender<()>),
-}
-
-pub(crate) struct Write {
-    pub(crate) record: Record,
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) done: oneshot::Sender<Result<Taken, Error>>,
-    /// Its share of the memory that queued records may take.
-    pub(crate) _permit: OwnedSemaphorePermit,
-}
 
 pub(crate) fn run(shared: &Shared, mut wal: Wal, mut requests: mpsc::Receiver<Request>) {
     while let Some(first) = requests.blocking_recv() {

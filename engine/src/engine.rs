@@ -2,16 +2,12 @@
 
 mod open;
 
-use std::collections::HashMap;
 use std::ops::Range;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use datafusion::execution::memory_pool::MemoryPool;
 use nightjar_model::delta::Batch;
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::{
@@ -19,61 +15,24 @@ use nightjar_model::ports::{
 };
 use nightjar_model::query::{Contributor, Progress, SqlAnswer, SqlFormat, WindowAnswer, WindowQuery};
 use nightjar_model::{Clock, Error, Result, Timestamp};
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use crate::block::Block;
-use crate::committer::{Request, STOP_TIMEOUT, Write};
+use crate::committer::STOP_TIMEOUT;
 use crate::config::EngineConfig;
 use crate::maintain::tasks;
-use crate::manifest::Manifest;
+use crate::queue::Request;
+use crate::shared::Shared;
 use crate::sql::statements::Statements;
-use crate::state::State;
-use crate::storage::Storage;
 use crate::tier::{Retention, Tier};
-use crate::wal::record::{Body, Record, check_batch};
-use crate::work_pool::WorkPool;
+use crate::wal::record::{Body, check_batch};
 
 /// An agent's watermark is believed at most this far ahead of the server's clock.
 const WATERMARK_AHEAD: std::time::Duration = std::time::Duration::from_secs(3);
 
-/// Records that wait for the log take at most this much memory.
-const QUEUE_KIB: usize = 64 << 10;
-
-/// What the engine's parts share.
-pub(crate) struct Shared {
-    pub(crate) config: EngineConfig,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) catalog: Arc<dyn MonitorCatalog>,
-    pub(crate) dir: PathBuf,
-    pub(crate) storage: Arc<Storage>,
-    pub(crate) state: RwLock<State>,
-    pub(crate) manifest: Mutex<Manifest>,
-    /// Blocks that are in no manifest any more, until no reader holds them.
-    pub(crate) leaving: Mutex<Vec<Arc<Block>>>,
-    /// Held by who changes blocks and manifest.
-    pub(crate) turn: Semaphore,
-    /// Held by who changes whom to expect.
-    expecting: tokio::sync::Mutex<()>,
-    pub(crate) flush_wanted: Notify,
-    /// Of the log, as it was last written.
-    wal_bytes: AtomicU64,
-    pub(crate) compact_wanted: Notify,
-    pub(crate) requests: mpsc::Sender<Request>,
-    /// Of flush and compaction.
-    pub(crate) maintenance: WorkPool,
-    /// Of what alert rules and charts read.
-    pub(crate) reading: WorkPool,
-    pub(crate) reading_memory: Arc<dyn MemoryPool>,
-    pub(crate) statements: Statements,
-    listeners: RwLock<Vec<ClosedListener>>,
-    queue: Arc<Semaphore>,
-    /// Keeps other processes out of the directory.
-    _lock: std::fs::File,
-}
-
 /// Stores windows, and answers for them.
 pub struct Engine {
     pub(crate) shared: Arc<Shared>,
+    statements: Arc<Statements>,
     committer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -88,8 +47,9 @@ impl Engine {
         catalog: Arc<dyn MonitorCatalog>,
     ) -> Result<Arc<Self>> {
         let opened = tokio::task::spawn_blocking(move || open::open(config, clock, catalog)).await;
-        let (shared, committer) = opened.map_err(|error| Error::internal(format!("opening the engine: {error}")))??;
-        Ok(Arc::new(Self { shared, committer: Mutex::new(Some(committer)) }))
+        let (shared, statements, committer) =
+            opened.map_err(|error| Error::internal(format!("opening the engine: {error}")))??;
+        Ok(Arc::new(Self { shared, statements, committer: Mutex::new(Some(committer)) }))
     }
 
     /// Calls `listener` whenever more windows of a monitor are complete, with the end of the last one. It
@@ -110,16 +70,16 @@ impl Engine {
 
     /// Ends the SQL statements that run, and runs no more: they are not waited for when the server stops.
     pub fn end_statements(&self) {
-        self.shared.statements.stop();
+        self.statements.stop();
     }
 
     /// Flushes, and stops taking anything. What cannot be flushed is in the log.
     pub async fn close(&self) -> Result<()> {
         self.end_statements();
-        self.shared.statements.stopped().await;
+        self.statements.stopped().await;
         let flushed = self.flush().await;
         let (done, stopped) = oneshot::channel();
-        if self.shared.requests.send(Request::Stop(done)).await.is_ok()
+        if self.shared.queue.send(Request::Stop(done)).await.is_ok()
             && tokio::time::timeout(STOP_TIMEOUT, stopped).await.is_err()
         {
             return Err(Error::new(nightjar_model::ErrorKind::Timeout, "the log's last write did not end"));
@@ -134,52 +94,14 @@ impl Drop for Engine {
         // Without `close` it is as after a crash, but the thread must be gone before the directory can be
         // opened again.
         let (done, _) = oneshot::channel();
-        let asked = self.shared.requests.try_send(Request::Stop(done));
+        let asked = self.shared.queue.try_send(Request::Stop(done));
         let thread = self.committer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread
-            && !matches!(asked, Err(mpsc::error::TrySendError::Full(_)))
+            && asked
             && thread.join().is_err()
         {
             tracing::error!("the thread that writes the log ended in a panic");
         }
-    }
-}
-
-impl Shared {
-    /// Returns once it is in the log, and applied.
-    pub(crate) async fn write(&self, body: Body) -> Result<Taken> {
-        let record = Record { at: self.clock.now(), body };
-        let bytes = record.encode();
-        let closed = || Error::unavailable("the engine is closed");
-        let kib = (bytes.len() / 1024 + 1).min(QUEUE_KIB) as u32;
-        let permit = Arc::clone(&self.queue).acquire_many_owned(kib).await.map_err(|_| closed())?;
-        let (done, answer) = oneshot::channel();
-        let write = Write { record, bytes, done, _permit: permit };
-        self.requests.send(Request::Write(write)).await.map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
-    }
-
-    pub(crate) fn closed(&self, closed: HashMap<MonitorKey, Timestamp>) {
-        if closed.is_empty() {
-            return;
-        }
-        let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner).clone();
-        for (monitor, through) in &closed {
-            listeners.iter().for_each(|listener| listener(monitor, *through));
-        }
-    }
-
-    /// The log has so many bytes now.
-    pub(crate) fn wal_is(&self, bytes: u64) {
-        self.wal_bytes.store(bytes, Ordering::Relaxed);
-        if bytes >= self.config.wal_bytes {
-            self.flush_wanted.notify_one();
-        }
-    }
-
-    /// Whether the log is so long that a start would read it for long.
-    pub(crate) fn wal_is_long(&self) -> bool {
-        self.wal_bytes.load(Ordering::Relaxed) >= self.config.wal_bytes
     }
 }
 
@@ -248,6 +170,6 @@ impl WindowReader for Engine {
     }
 
     async fn sql(&self, workspace: &str, sql: &str, format: SqlFormat) -> Result<SqlAnswer> {
-        crate::sql::statements::answer(&self.shared, workspace, sql, format).await
+        crate::sql::statements::answer(&self.shared, &self.statements, workspace, sql, format).await
     }
 }

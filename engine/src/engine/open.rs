@@ -10,9 +10,8 @@ use std::thread::JoinHandle;
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use nightjar_model::ports::MonitorCatalog;
 use nightjar_model::{Clock, Problems, Timestamp};
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore};
 
-use super::{QUEUE_KIB, Shared};
 use crate::block::{Block, read};
 use crate::committer;
 use crate::completeness::checkpoint;
@@ -20,16 +19,15 @@ use crate::config::EngineConfig;
 use crate::directory;
 use crate::error::{EngineError, Result};
 use crate::manifest::Manifest;
+use crate::queue::Queue;
 use crate::series;
+use crate::shared::Shared;
 use crate::sql::statements::Statements;
 use crate::state::State;
 use crate::storage::Storage;
 use crate::tier::Retention;
 use crate::wal::{self, Wal};
 use crate::work_pool::WorkPool;
-
-/// Requests that wait for the committer; their bytes have a bound of their own.
-const QUEUE: usize = 1024;
 
 /// One flushes while the others compact and roll up.
 const MAINTAINERS: usize = 3;
@@ -38,7 +36,7 @@ pub(super) fn open(
     config: EngineConfig,
     clock: Arc<dyn Clock>,
     catalog: Arc<dyn MonitorCatalog>,
-) -> Result<(Arc<Shared>, JoinHandle<()>)> {
+) -> Result<(Arc<Shared>, Arc<Statements>, JoinHandle<()>)> {
     check(&config)?;
     let started = std::time::Instant::now();
     let dir = config.data_dir.clone();
@@ -59,7 +57,7 @@ pub(super) fn open(
     let maintenance = WorkPool::new("engine-maintain", MAINTAINERS)?;
     let reading = WorkPool::new("engine-windows", config.query_threads)?;
     let reading_memory = Arc::new(GreedyMemoryPool::new(config.windows_memory_bytes as usize));
-    let statements = Statements::new(&config)?;
+    let statements = Arc::new(Statements::new(&config)?);
     tracing::info!(
         blocks = state.blocks.len(),
         series = state.index.len(),
@@ -72,7 +70,7 @@ pub(super) fn open(
     metrics::gauge!("nightjar_engine_memtable_bytes").set(state.memtable_bytes() as f64);
     metrics::gauge!("nightjar_engine_wal_bytes").set(wal.bytes() as f64);
 
-    let (requests, queue) = mpsc::channel(QUEUE);
+    let (queue, requests) = Queue::new();
     let shared = Arc::new(Shared {
         config,
         clock,
@@ -84,24 +82,22 @@ pub(super) fn open(
         leaving: Mutex::default(),
         turn: Semaphore::new(1),
         expecting: tokio::sync::Mutex::default(),
-        statements,
         flush_wanted: Notify::new(),
         wal_bytes: AtomicU64::new(wal.bytes()),
         compact_wanted: Notify::new(),
-        requests,
+        queue,
         maintenance,
         reading,
         reading_memory,
         listeners: RwLock::default(),
-        queue: Arc::new(Semaphore::new(QUEUE_KIB)),
         _lock: lock,
     });
     let of_thread = Arc::clone(&shared);
     let thread = std::thread::Builder::new()
         .name("engine-log".into())
-        .spawn(move || committer::run(&of_thread, wal, queue))
+        .spawn(move || committer::run(&of_thread, wal, requests))
         .map_err(EngineError::io("start a thread for", &shared.dir))?;
-    Ok((shared, thread))
+    Ok((shared, statements, thread))
 }
 
 /// The blocks whose ids all stand for something. Others are kept, and not read: their windows would come back

@@ -14,7 +14,7 @@ use crate::block::merge::{Cursor, Merge};
 use crate::block::read::{BlockRows, Wanted};
 use crate::block::write::BlockWriter;
 use crate::block::{Block, BlockMeta, Row};
-use crate::engine::Shared;
+use crate::shared::Shared;
 use crate::tier::Tier;
 
 const MERGE_ROWS: usize = 16 * 1024;

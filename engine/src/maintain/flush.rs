@@ -3,17 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
 
-use nightjar_model::{Error, Result};
-use tokio::sync::oneshot;
+use nightjar_model::Result;
 
-use super::blocking;
 use crate::block::BlockMeta;
 use crate::block::write::BlockWriter;
-use crate::committer::Request;
 use crate::completeness::checkpoint;
-use crate::engine::Shared;
-use crate::error::EngineError;
+use crate::queue::Request;
 use crate::series::file;
+use crate::shared::{Shared, blocking};
 use crate::state::Frozen;
 use crate::tier::Tier;
 
@@ -76,7 +73,7 @@ pub(crate) async fn flush(shared: &Arc<Shared>) -> Result<()> {
         let dir = shared.dir.clone();
         blocking(move || checkpoint::delete(&dir, number)).await?;
     }
-    let dropped = ask(shared, |done| Request::DropBefore(frozen.wal.segment, done)).await?;
+    let dropped = shared.queue.ask(|done| Request::DropBefore(frozen.wal.segment, done)).await?;
     shared.compact_wanted.notify_one();
     Ok(dropped?)
 }
@@ -92,17 +89,8 @@ async fn frozen(shared: &Shared) -> Result<Option<Arc<Frozen>>> {
     };
     match waiting {
         Some(frozen) => Ok(Some(frozen)),
-        None => Ok(Some(ask(shared, Request::Freeze).await??)),
+        None => Ok(Some(shared.queue.ask(Request::Freeze).await??)),
     }
-}
-
-async fn ask<T>(
-    shared: &Shared,
-    request: impl FnOnce(oneshot::Sender<Result<T, EngineError>>) -> Request,
-) -> Result<Result<T, EngineError>> {
-    let (done, answer) = oneshot::channel();
-    shared.requests.send(request(done)).await.map_err(|_| Error::from(EngineError::Closed))?;
-    answer.await.map_err(|_| Error::from(EngineError::Closed))
 }
 
 /// The blocks that came to be, also when not all did.

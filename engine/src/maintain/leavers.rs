@@ -14,8 +14,8 @@ use nightjar_model::ports::DefinedMonitor;
 
 use super::compact;
 use crate::block::Block;
-use crate::engine::Shared;
 use crate::series::Table;
+use crate::shared::Shared;
 use crate::wal::record::{Body, Claim};
 
 /// A monitor that was deleted by mistake can be restored for so long.

@@ -12,11 +12,11 @@ use nightjar_model::Result;
 use nightjar_model::Timestamp;
 use roaring::RoaringBitmap;
 
-use super::{blocking, flush, leavers};
+use super::{flush, leavers};
 use crate::block::{Block, BlockMeta, read};
-use crate::engine::Shared;
 use crate::rollups::Level;
 use crate::series::file::{self, Stored};
+use crate::shared::{Shared, blocking};
 use crate::tier::{DAY, Retention, Tier};
 
 /// The clock is believed as long as data is not older than this.

@@ -13,8 +13,8 @@ use crate::block::read::{BlockRows, Wanted};
 use crate::block::roll::Roller;
 use crate::block::write::BlockWriter;
 use crate::block::{Block, BlockMeta, Row};
-use crate::engine::Shared;
 use crate::rollups::{Level, RollUps};
+use crate::shared::Shared;
 use crate::tier::{DAY, HOUR, Tier};
 
 /// So long after its end a slot is rolled up.

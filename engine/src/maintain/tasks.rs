@@ -9,7 +9,7 @@ use nightjar_model::ports::Reconciler;
 use tokio::sync::Notify;
 
 use super::{compact, flush, retain, rollup};
-use crate::engine::Shared;
+use crate::shared::Shared;
 
 enum What {
     Flush,

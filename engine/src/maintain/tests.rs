@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -6,12 +7,13 @@ use async_trait::async_trait;
 use nightjar_model::delta::{Batch, MonitorDelta, Number, Partial, WindowDelta};
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::{DefinedMonitor, Intake, MonitorCatalog};
-use nightjar_model::{Clock, Timestamp};
+use nightjar_model::{Clock, Result, Timestamp};
 
 use super::*;
+use crate::block::Block;
 use crate::block::read::{BlockRows, Wanted};
 use crate::rollups::Level;
-use crate::tier::{DAY, HOUR};
+use crate::tier::{DAY, HOUR, Tier};
 use crate::{Engine, EngineConfig};
 
 const NOW: i64 = 1_769_846_400_000;

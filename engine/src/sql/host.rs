@@ -19,9 +19,9 @@ use super::wire::{FieldData, MonitorShape, Question, Reply, TableData, TopShape}
 use crate::block::Row;
 use crate::block::write::batches;
 use crate::completeness::StateSteps;
-use crate::engine::Shared;
 use crate::memtable::Window;
 use crate::series::Series;
+use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::tier::Tier;
 

@@ -20,8 +20,8 @@ use super::host::Host;
 use super::process::Process;
 use super::wire::{Order, Report, Settings, Statement};
 use crate::config::EngineConfig;
-use crate::engine::Shared;
 use crate::error::EngineError;
+use crate::shared::Shared;
 
 const MAX_SQL_BYTES: usize = 1 << 20;
 
@@ -112,21 +112,32 @@ impl Statements {
     }
 }
 
-pub(crate) async fn answer(shared: &Arc<Shared>, workspace: &str, sql: &str, format: SqlFormat) -> Result<SqlAnswer> {
+pub(crate) async fn answer(
+    shared: &Arc<Shared>,
+    statements: &Arc<Statements>,
+    workspace: &str,
+    sql: &str,
+    format: SqlFormat,
+) -> Result<SqlAnswer> {
     let started = std::time::Instant::now();
-    let answer = begin(shared, workspace, sql, format).await;
+    let answer = begin(shared, statements, workspace, sql, format).await;
     let outcome = if answer.is_ok() { "ok" } else { "error" };
     metrics::histogram!("nightjar_engine_query_seconds", "kind" => "sql").record(started.elapsed());
     metrics::counter!("nightjar_engine_queries_total", "outcome" => outcome).increment(1);
     answer
 }
 
-async fn begin(shared: &Arc<Shared>, workspace: &str, sql: &str, format: SqlFormat) -> Result<SqlAnswer> {
+async fn begin(
+    shared: &Arc<Shared>,
+    statements: &Arc<Statements>,
+    workspace: &str,
+    sql: &str,
+    format: SqlFormat,
+) -> Result<SqlAnswer> {
     if sql.len() > MAX_SQL_BYTES {
         let text = format!("the statement is longer than {} KiB: shorten it, or ask in several", MAX_SQL_BYTES >> 10);
         return Err(Error::new(ErrorKind::TooLarge, text));
     }
-    let statements = &shared.statements;
     let limit = shared.config.query_timeout;
     let deadline = Instant::now() + limit.0;
     let turn = tokio::select! {
@@ -143,7 +154,7 @@ async fn begin(shared: &Arc<Shared>, workspace: &str, sql: &str, format: SqlForm
     let statement =
         Statement { sql: sql.to_owned(), format, now: now.0, row_limit: shared.config.query_row_limit as usize };
     let (pieces, body) = mpsc::channel(PIECES);
-    let run = Run { shared: Arc::clone(shared), host, statement, pieces, deadline };
+    let run = Run { shared: Arc::clone(shared), statements: Arc::clone(statements), host, statement, pieces, deadline };
     statements.tasks.spawn(run.drive(turn).instrument(tracing::info_span!("engine", work = "sql")));
     hold_back(body, format).await
 }
@@ -173,6 +184,7 @@ async fn hold_back(mut body: mpsc::Receiver<Result<Vec<u8>>>, format: SqlFormat)
 /// One statement on its way.
 struct Run {
     shared: Arc<Shared>,
+    statements: Arc<Statements>,
     host: Host,
     statement: Statement,
     /// To the client; an empty piece is the end.
@@ -183,8 +195,7 @@ struct Run {
 impl Run {
     /// The turn is over when nothing of the statement is left but what the client has not taken yet.
     async fn drive(mut self, turn: OwnedSemaphorePermit) {
-        let shared = Arc::clone(&self.shared);
-        let (statements, pieces, deadline) = (&shared.statements, self.pieces.clone(), self.deadline);
+        let (statements, pieces, deadline) = (Arc::clone(&self.statements), self.pieces.clone(), self.deadline);
         let mut process = None;
         let outcome = tokio::select! {
             biased;
@@ -217,7 +228,7 @@ impl Run {
     async fn converse(&mut self, slot: &mut Option<Process>) -> Result<(Result<()>, bool)> {
         let mut fresh = false;
         loop {
-            let process = slot.insert(self.shared.statements.process(fresh).await?);
+            let process = slot.insert(self.statements.process(fresh).await?);
             let mut sent = process.send(&Order::Statement(self.statement.clone()), &[]).await.is_ok();
             let mut begun = false;
             while sent {
