@@ -233,7 +233,7 @@ async fn the_agents_door_stays_open_too() {
 
     // Those who say nothing are hung up on, and the agent is not.
     for mut stream in [silent, preface].into_iter().filter_map(|mut of| of.pop()) {
-        tokio::time::timeout(Duration::from_secs(40), ends(&mut stream)).await.expect("it is hung up on");
+        tokio::time::timeout(Duration::from_secs(120), ends(&mut stream)).await.expect("it is hung up on");
     }
     wait_for("the agent to be there still", Duration::from_secs(10), async || {
         let agents = stand.get("workspaces/default/agents").await;
