@@ -232,8 +232,21 @@ async fn the_agents_door_stays_open_too() {
     assert!(!refused.message().contains("not known"), "it was read whole: {refused}");
 
     // Those who say nothing are hung up on, and the agent is not.
-    for mut stream in [silent, preface].into_iter().filter_map(|mut of| of.pop()) {
-        tokio::time::timeout(Duration::from_secs(120), ends(&mut stream)).await.expect("it is hung up on");
+    for streams in [silent, preface] {
+        let (count, mut ending) = (streams.len(), JoinSet::new());
+        for mut stream in streams {
+            ending.spawn(async move { ends(&mut stream).await });
+        }
+        // Where more come at once than are taken in, the kernel may keep what the server never heard of.
+        let mut ended = 0;
+        let most = async {
+            while ended < count * 3 / 4 {
+                ending.join_next().await;
+                ended += 1;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(60), most).await;
+        assert!(waited.is_ok(), "{ended} of {count} were hung up on");
     }
     wait_for("the agent to be there still", Duration::from_secs(10), async || {
         let agents = stand.get("workspaces/default/agents").await;
