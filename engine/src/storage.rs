@@ -18,8 +18,8 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use prost::bytes::Bytes;
 
-use crate::block::read::{FieldKinds, field_kinds};
-use crate::block::{BlockMeta, schema};
+use crate::block::read::{FieldKinds, field_kinds, metric_windows};
+use crate::block::{BlockMeta, MetricWindows, schema};
 use crate::error::EngineError;
 
 /// Footers kept in memory, the most recently used.
@@ -37,6 +37,8 @@ pub(crate) struct Storage {
 pub(crate) struct Footer {
     pub(crate) arrow: ArrowReaderMetadata,
     pub(crate) kinds: Arc<FieldKinds>,
+    /// Of each metric, where the block says so.
+    pub(crate) windows: Option<Arc<[MetricWindows]>>,
 }
 
 #[derive(Debug, Default)]
@@ -127,7 +129,8 @@ impl Storage {
             .map_err(|error| block_error(block.id, error))?;
         let kinds = field_kinds(block.format, arrow.metadata())
             .map_err(|what| Error::internal(format!("block {}: {what}", name(block.id))))?;
-        let footer = Footer { arrow, kinds: Arc::new(kinds) };
+        let windows = metric_windows(arrow.metadata()).map(Arc::from);
+        let footer = Footer { arrow, kinds: Arc::new(kinds), windows };
         self.footers.lock().unwrap_or_else(PoisonError::into_inner).put(block.id, footer.clone());
         Ok(footer)
     }

@@ -17,8 +17,8 @@ use parquet::file::statistics::Statistics;
 use roaring::RoaringBitmap;
 
 use super::{
-    BlockMeta, COUNT, DECIMALS, FIELD, FIELDS_KEY, FORMAT, METRIC, PLACES, Row, SERIES, SERIES_KEY, STATE, TIME,
-    figures_at,
+    BlockMeta, COUNT, DECIMALS, FIELD, FIELDS_KEY, FORMAT, METRIC, MetricWindows, PLACES, Row, SERIES, SERIES_KEY,
+    STATE, TIME, WINDOWS_KEY, figures_at,
 };
 use crate::storage::{BlockFile, Footer, Storage, block_error};
 
@@ -47,7 +47,7 @@ impl Wanted {
     }
 
     /// Whether something between these can be wanted: of `(lowest, highest)` metric, series, or time.
-    fn can_hold(&self, column: usize, low: i64, high: i64) -> bool {
+    pub(super) fn can_hold(&self, column: usize, low: i64, high: i64) -> bool {
         match column {
             METRIC => self.table.is_none_or(|table| (low..=high).contains(&i64::from(table))),
             SERIES => self.series.as_ref().is_none_or(|wanted| {
@@ -177,6 +177,11 @@ fn value<'a>(metadata: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
     pairs.iter().find(|pair| pair.key == key)?.value.as_deref()
 }
 
+/// What a block says of its windows; older ones do not.
+pub(crate) fn metric_windows(metadata: &ParquetMetaData) -> Option<Vec<MetricWindows>> {
+    serde_json::from_str(value(metadata, WINDOWS_KEY)?).ok()
+}
+
 #[derive(serde::Deserialize)]
 struct FieldName {
     id: u32,
@@ -284,22 +289,24 @@ fn decode(
     Ok(())
 }
 
-fn group_fits(metadata: &ParquetMetaData, group: usize, wanted: &Wanted) -> bool {
-    [METRIC, SERIES, TIME].into_iter().all(|column| {
-        let bounds = match metadata.row_group(group).column(column).statistics() {
-            // Ids are unsigned, in the sign bit's company.
-            Some(Statistics::Int32(s)) => {
-                s.min_opt().zip(s.max_opt()).map(|(a, b)| (i64::from(*a as u32), i64::from(*b as u32)))
-            }
-            Some(Statistics::Int64(s)) => s.min_opt().zip(s.max_opt()).map(|(a, b)| (*a, *b)),
-            _ => None,
-        };
-        bounds.is_none_or(|(low, high)| wanted.can_hold(column, low, high))
-    })
+pub(super) fn group_fits(metadata: &ParquetMetaData, group: usize, wanted: &Wanted) -> bool {
+    [METRIC, SERIES, TIME]
+        .into_iter()
+        .all(|column| bounds(metadata, group, column).is_none_or(|(low, high)| wanted.can_hold(column, low, high)))
+}
+
+/// The least and the greatest value of a column of a row group, where it says so.
+pub(super) fn bounds(metadata: &ParquetMetaData, group: usize, column: usize) -> Option<(i64, i64)> {
+    match metadata.row_group(group).column(column).statistics()? {
+        // Ids are unsigned, in the sign bit's company.
+        Statistics::Int32(s) => s.min_opt().zip(s.max_opt()).map(|(a, b)| (i64::from(*a as u32), i64::from(*b as u32))),
+        Statistics::Int64(s) => s.min_opt().zip(s.max_opt()).map(|(a, b)| (*a, *b)),
+        _ => None,
+    }
 }
 
 /// Rows of the groups whose pages can hold something wanted; `None` when there is no page index.
-fn page_selection(metadata: &ParquetMetaData, groups: &[usize], wanted: &Wanted) -> Option<RowSelection> {
+pub(super) fn page_selection(metadata: &ParquetMetaData, groups: &[usize], wanted: &Wanted) -> Option<RowSelection> {
     let (columns, offsets) = (metadata.column_index()?, metadata.offset_index()?);
     let mut selectors: Vec<RowSelector> = Vec::new();
     for group in groups {

@@ -1,6 +1,6 @@
 //! A monitor as a table: `time`, the group-by columns, the statistics, `completeness`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DFSchema, DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use hashbrown::HashMap;
 use nightjar_model::kinds::monitor::Stat;
 use roaring::RoaringBitmap;
 
@@ -110,7 +111,7 @@ impl TableProvider for MonitorTable {
         let projection = projection.unwrap_or(&all);
         let schema = Arc::new(self.schema.project(projection)?);
         let outputs: Vec<Output> = projection.iter().map(|at| output(&self.data.shape, *at)).collect();
-        let mut labels = HashMap::new();
+        let mut labels = std::collections::HashMap::new();
         let is_complete = outputs.iter().any(|output| matches!(output, Output::Completeness));
         let of_states = self.data.instance_columns.iter().filter(|_| is_complete).map(String::as_str);
         let columns: BTreeSet<&str> = outputs.iter().filter_map(Output::key).chain(of_states).collect();
@@ -121,13 +122,13 @@ impl TableProvider for MonitorTable {
             link: Arc::clone(&self.link),
             storage: Arc::clone(&self.storage),
             data: Arc::clone(&self.data),
-            outputs,
             range,
-            wanted: series,
+            series,
             labels,
             limit,
         };
-        Ok(Arc::new(WindowScan::new(scanned, schema, session.config().target_partitions())))
+        let partitions = session.config().target_partitions();
+        Ok(Arc::new(WindowScan::plan(scanned, outputs, schema, partitions).await.map_err(external)?))
     }
 }
 
