@@ -18,7 +18,7 @@ CONSOLE_SOURCES = $(shell find $(CONSOLE)/src $(CONSOLE)/public -type f 2>/dev/n
 	$(CONSOLE)/index.html $(CONSOLE)/vite.config.ts $(CONSOLE)/tsconfig.json
 
 .PHONY: help setup console build release demo dev run test fuzz check fmt clean \
-	bench bench-scan bench-latency bench-idle bench-start bench-fleet
+	bench bench-scan bench-latency bench-idle bench-start bench-fleet bench-sql
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,7 +76,7 @@ fuzz: ## Every decoder of bytes that are not ours, or may be damaged, for FUZZ_S
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
-bench: bench-scan bench-latency bench-idle bench-start bench-fleet ## Every figure of docs/benchmarks.md
+bench: bench-scan bench-latency bench-idle bench-start bench-fleet bench-sql ## Every figure of docs/benchmarks.md
 
 bench-scan: ## The agent's scan against mawk, 4 million lines
 	@bench/scan.sh
@@ -92,6 +92,9 @@ bench-start: release ## Start of a server that holds ten million windows
 
 bench-fleet: ## Bookkeeping of completeness: 3,000 agents × 20 monitors, 10,000 × 3, and a tenth of the first
 	@bench/fleet.sh
+
+bench-sql: ## Queries of seven million windows beside DuckDB on the same files
+	@bench/sql.sh
 
 clean: ## Remove what was built
 	$(CARGO) clean
