@@ -9,6 +9,7 @@ pub(crate) mod near;
 pub(crate) mod statements;
 
 mod encode;
+mod grouping;
 mod host;
 mod link;
 mod process;
