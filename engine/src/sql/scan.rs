@@ -110,6 +110,11 @@ impl WindowScan {
         self.inner.outputs.get(at)?.key()
     }
 
+    /// Where the time stands.
+    pub(super) fn time(&self) -> Option<usize> {
+        self.inner.outputs.iter().position(|output| matches!(output, Output::Time))
+    }
+
     pub(super) fn scanned(&self) -> &Arc<Scanned> {
         &self.inner.scanned
     }
