@@ -12,6 +12,7 @@ mod encode;
 mod grouping;
 mod host;
 mod link;
+mod of_time;
 mod process;
 mod pushdown;
 mod rolled;

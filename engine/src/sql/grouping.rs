@@ -22,6 +22,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode, PhysicalGroupBy};
 use datafusion::physical_plan::projection::ProjectionExec;
 
+use super::of_time::of_time;
 use super::scan::{Scanned, WindowScan};
 
 #[derive(Debug)]
@@ -77,7 +78,8 @@ fn by_series(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>
         let shown = schema.field(at).name().clone();
         let Some((_, key)) = key else {
             columns.push((Arc::new(Column::new(name, groups.len())), shown));
-            groups.push((Arc::clone(expr), name.clone()));
+            let value = scan.time().map_or_else(|| Arc::clone(expr), |time| of_time(expr, time));
+            groups.push((value, name.clone()));
             continue;
         };
         if at == first {
