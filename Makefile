@@ -18,7 +18,7 @@ CONSOLE_SOURCES = $(shell find $(CONSOLE)/src $(CONSOLE)/public -type f 2>/dev/n
 	$(CONSOLE)/index.html $(CONSOLE)/vite.config.ts $(CONSOLE)/tsconfig.json
 
 .PHONY: help setup console build release demo dev run test fuzz check fmt clean \
-	bench bench-scan bench-latency bench-idle bench-start bench-fleet bench-top
+	bench bench-scan bench-latency bench-idle bench-start bench-fleet bench-top bench-sql
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,7 +76,7 @@ fuzz: ## Every decoder of bytes that are not ours, or may be damaged, for FUZZ_S
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
-bench: bench-scan bench-latency bench-idle bench-start bench-fleet bench-top ## Every figure of docs/benchmarks.md
+bench: bench-scan bench-latency bench-idle bench-start bench-fleet bench-top bench-sql ## Every figure of docs/benchmarks.md
 
 bench-scan: ## The agent's scan against mawk, 4 million lines
 	@bench/scan.sh
@@ -95,6 +95,9 @@ bench-fleet: ## Bookkeeping of completeness: 3,000 agents × 20 monitors, 10,000
 
 bench-top: release ## Memory and error of a Top over a million keys in a minute
 	@bench/top.sh $(RELEASE)
+
+bench-sql: ## Queries of seven million windows beside DuckDB on the same files
+	@bench/sql.sh
 
 clean: ## Remove what was built
 	$(CARGO) clean

@@ -13,12 +13,15 @@
 //! three exact; where they do not fit, and for every other kind of partial, `state` has the whole partial as
 //! [`Partial::encode`] writes it, and `sum`, `min` and `max` are null (as they are for a number with a count of
 //! 0). Metadata: `nightjar.format`; `nightjar.tier`; `nightjar.fields` and `nightjar.metrics`, JSON of what `field` and `metric`
-//! stand for, a field with the kind of its partials; `nightjar.series`, a roaring bitmap in base64.
+//! stand for, a field with the kind of its partials; `nightjar.series`, a roaring bitmap in base64;
+//! `nightjar.windows`, JSON of how many windows and rows each metric has, and of which fields. Where that is there, a
+//! row group ends where a window does; older blocks of the format are without it.
 //!
 //! **Format 1**, still read: `metric, series, time, field, count, sum, min, max`, the figures as decimals with 9
 //! places; `nightjar.fields` is a list of all names by id, and of which kind a field is follows from its name.
 //! Sorted by metric, series, time and field, whatever it covers.
 
+pub(crate) mod columns;
 pub(crate) mod merge;
 pub(crate) mod read;
 pub(crate) mod roll;
@@ -126,6 +129,28 @@ const FORMAT_KEY: &str = "nightjar.format";
 pub(crate) const FIELDS_KEY: &str = "nightjar.fields";
 pub(crate) const METRICS_KEY: &str = "nightjar.metrics";
 const SERIES_KEY: &str = "nightjar.series";
+const WINDOWS_KEY: &str = "nightjar.windows";
+
+/// What a block says of the windows of one metric.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MetricWindows {
+    metric: u32,
+    windows: u64,
+    rows: u64,
+    /// That rows of it are of, sorted.
+    fields: Vec<u32>,
+}
+
+impl MetricWindows {
+    /// Whether every window has all the fields.
+    fn is_regular(&self) -> bool {
+        self.windows.checked_mul(self.fields.len() as u64) == Some(self.rows)
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<Self>() + size_of_val(self.fields.as_slice())
+    }
+}
 
 /// Columns of a format; `None` for one of a later version.
 pub(crate) fn schema(format: u32) -> Option<SchemaRef> {

@@ -9,8 +9,10 @@ pub(crate) mod near;
 pub(crate) mod statements;
 
 mod encode;
+mod grouping;
 mod host;
 mod link;
+mod of_time;
 mod process;
 mod pushdown;
 mod rolled;

@@ -19,8 +19,8 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use prost::bytes::Bytes;
 
-use crate::block::read::{FieldKinds, field_kinds};
-use crate::block::{BlockMeta, schema};
+use crate::block::read::{FieldKinds, field_kinds, metric_windows};
+use crate::block::{BlockMeta, MetricWindows, schema};
 use crate::directory;
 use crate::error::EngineError;
 
@@ -41,6 +41,8 @@ pub(crate) struct Storage {
 pub(crate) struct Footer {
     pub(crate) arrow: ArrowReaderMetadata,
     pub(crate) kinds: Arc<FieldKinds>,
+    /// Of each metric, where the block says so.
+    pub(crate) windows: Option<Arc<[MetricWindows]>>,
 }
 
 #[derive(Debug)]
@@ -154,7 +156,8 @@ impl Storage {
             .map_err(|error| block_error(block.id, error))?;
         let kinds = field_kinds(block.format, arrow.metadata())
             .map_err(|what| Error::internal(format!("block {}: {what}", name(block.id))))?;
-        let footer = Footer { arrow, kinds: Arc::new(kinds) };
+        let windows = metric_windows(arrow.metadata()).map(Arc::from);
+        let footer = Footer { arrow, kinds: Arc::new(kinds), windows };
         self.footers.lock().unwrap_or_else(PoisonError::into_inner).put(block.id, footer.clone());
         Ok(footer)
     }
@@ -207,7 +210,8 @@ impl Footers {
     fn put(&mut self, id: u64, footer: Footer) {
         self.clock += 1;
         self.remove(id);
-        let bytes = footer.arrow.metadata().memory_size() + footer.kinds.len() * 16;
+        let windows = footer.windows.iter().flat_map(|all| all.iter()).map(MetricWindows::memory).sum::<usize>();
+        let bytes = footer.arrow.metadata().memory_size() + footer.kinds.len() * 16 + windows;
         self.known.insert(id, Kept { footer, used: self.clock, bytes });
         self.bytes += bytes;
         while self.bytes > FOOTER_BYTES

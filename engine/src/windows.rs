@@ -3,13 +3,15 @@
 //! Each stretch of time is read from the coarsest tier that is rolled up and whose windows are parts of those asked
 //! for. Of what is deleted there may be windows too coarse for the answer: it says up to where.
 
+mod groups;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
 
 use datafusion::common::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use nightjar_model::builtin;
-use nightjar_model::delta::{Partial, PartialKind};
+use nightjar_model::delta::PartialKind;
 use nightjar_model::kinds::alert_rule::KeyMatch;
 use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::{AgentId, MonitorKey};
@@ -20,8 +22,10 @@ use nightjar_model::query::{
 use nightjar_model::{Error, ErrorKind, Result, Timestamp};
 use roaring::RoaringBitmap;
 
+use self::groups::{Groups, Places};
+use crate::block::Block;
+use crate::block::columns::{ColumnReader, Need, is_columnar, row_groups};
 use crate::block::read::{BlockRows, Wanted};
-use crate::block::{Block, Row};
 use crate::completeness::{States, nobody};
 use crate::rollups::{self, Piece};
 use crate::shared::Shared;
@@ -34,6 +38,9 @@ const MAX_WINDOWS: i64 = 50_000;
 
 /// As many windows of a key, three years of minutes, may be merged into those of one answer.
 const MAX_MERGED: i64 = 1_600_000;
+
+/// Fewer row groups of a block than this are not worth a second thread.
+const TOGETHER: usize = 3;
 
 /// The shape of a monitor's data.
 pub(crate) struct Shape {
@@ -65,12 +72,10 @@ impl Shape {
 /// What of a monitor is wanted, at one moment.
 struct Plan {
     snapshot: Snapshot,
-    /// Series that the filter keeps, with their group.
-    groups: HashMap<u32, usize>,
+    places: Places,
     keys: Vec<Vec<String>>,
-    /// Place of each field's id in the answer.
-    fields: HashMap<u32, usize>,
-    wanted: RoaringBitmap,
+    /// Series that the filter keeps; `None` if it keeps all.
+    wanted: Option<RoaringBitmap>,
     /// What each table is read from.
     pieces: Vec<(u32, Piece)>,
     from: i64,
@@ -113,8 +118,7 @@ async fn read(shared: &Arc<Shared>, query: WindowQuery) -> Result<WindowAnswer> 
         }
         let reservation = MemoryConsumer::new("windows").register(&work.reading_memory);
         let (completeness, instances) = completeness(&work, &plan, &by, &query.filter, &reservation).await?;
-        let kinds: Vec<PartialKind> = shape.fields.iter().map(|(_, kind)| *kind).collect();
-        let series = gather(&work, plan, &kinds, query.max_series, reservation).await?;
+        let series = gather(&work, plan, reservation).await?;
         let fields = shape.fields.into_iter().map(|(name, _)| name).collect();
         Ok(WindowAnswer { by, fields, series, completeness, instances, kept_from })
     };
@@ -201,7 +205,10 @@ fn plan(
         }
         pieces.extend(of_table.into_iter().map(|piece| (*table, piece)));
     }
-    let plan = Plan { snapshot, groups, keys, fields, wanted, pieces, from, until, step, width: shape.width };
+    let kinds = shape.fields.iter().map(|(_, kind)| *kind).collect();
+    let places = Places { groups, fields, from, step, kinds, max_series: query.max_series };
+    let wanted = (!query.filter.is_empty()).then_some(wanted);
+    let plan = Plan { snapshot, places, keys, wanted, pieces, from, until, step, width: shape.width };
     (plan, kept_from.map(Timestamp))
 }
 
@@ -290,71 +297,113 @@ fn no_memory(_: DataFusionError) -> Error {
     Error::unavailable("the answer needs more memory than queries have now: ask for less time or fewer keys")
 }
 
-/// Partials of the fields by time, of one group.
-type Group = BTreeMap<i64, Vec<Partial>>;
+/// What of the blocks is read by itself.
+struct Part {
+    block: Arc<Block>,
+    wanted: Wanted,
+    /// These row groups, or all.
+    row_groups: Option<Vec<usize>>,
+}
 
-async fn gather(
-    shared: &Shared,
-    plan: Plan,
-    kinds: &[PartialKind],
-    max_series: usize,
-    reservation: MemoryReservation,
-) -> Result<Vec<SeriesWindows>> {
-    let mut groups: BTreeMap<usize, Group> = BTreeMap::new();
-    let entry_bytes = 64 + kinds.len() * size_of::<Partial>();
-    let mut add = |rows: &[Row]| -> Result<()> {
-        let mut fresh = 0;
-        for row in rows {
-            let (Some(group), Some(field)) = (plan.groups.get(&row.series), plan.fields.get(&row.field)) else {
-                continue;
-            };
-            let time = plan.from + (row.time - plan.from).div_euclid(plan.step) * plan.step;
-            let partials = groups.entry(*group).or_default().entry(time).or_insert_with(|| {
-                fresh += entry_bytes;
-                kinds.iter().map(|kind| Partial::empty(*kind)).collect()
-            });
-            let before = partials[*field].heap_bytes();
-            partials[*field].merge(&row.partial).map_err(|error| Error::internal(error.to_string()))?;
-            fresh += partials[*field].heap_bytes().saturating_sub(before);
-        }
-        if groups.len() > max_series {
-            let text = format!("more than {max_series} series: filter them, or keep fewer columns apart");
-            return Err(Error::invalid(text, Vec::new()));
-        }
-        reservation.try_grow(fresh).map_err(no_memory)
-    };
-    let mut rows = Vec::new();
-    for (table, start, window) in &plan.snapshot.memory {
-        rows.clear();
-        window.rows(*table, *start, |series| plan.wanted.contains(series), &mut rows);
-        add(&rows)?;
-    }
+async fn gather(shared: &Arc<Shared>, plan: Plan, reservation: MemoryReservation) -> Result<Vec<SeriesWindows>> {
+    let figures = plan.places.kinds.iter().any(|kind| *kind != PartialKind::Lines);
+    let mut shares: Vec<Vec<Part>> = (0..shared.config.query_threads.max(1)).map(|_| Vec::new()).collect();
     for (table, piece) in &plan.pieces {
+        let (from, until) = (piece.from, piece.until);
         for block in plan.blocks(*table, *piece) {
-            let wanted = Wanted {
-                table: Some(*table),
-                series: Some(plan.wanted.clone()),
-                from: piece.from,
-                until: piece.until,
-                figures: kinds.iter().any(|kind| *kind != PartialKind::Lines),
-            };
-            let mut source = BlockRows::open(&shared.storage, &block.meta, wanted).await?;
-            loop {
-                source.next(&mut rows).await?;
-                if rows.is_empty() {
-                    break;
-                }
-                add(&rows)?;
+            let wanted = Wanted { table: Some(*table), series: plan.wanted.clone(), from, until, figures };
+            share(shared, block, wanted, &mut shares).await?;
+        }
+    }
+    let Plan { snapshot, keys, places, .. } = plan;
+    let places = Arc::new(places);
+    // Those of one thread are read here: most questions are about little.
+    let own = shares.pop().unwrap_or_default();
+    let others = shares.into_iter().filter(|share| !share.is_empty()).map(|share| {
+        let (work, places) = (Arc::clone(shared), Arc::clone(&places));
+        let reservation = reservation.new_empty();
+        shared.reading.run("windows", async move {
+            let mut groups = Groups::new(&places);
+            add(&work, &places, share, &reservation, &mut groups).await?;
+            Ok((groups, reservation))
+        })
+    });
+    let others = futures::future::try_join_all(others);
+    let mut groups = Groups::new(&places);
+    let here = add(shared, &places, own, &reservation, &mut groups);
+    let (others, ()) = futures::future::try_join(others, here).await?;
+    // What the others took stays taken until the answer is made.
+    let mut taken = Vec::new();
+    for (other, reserved) in others {
+        groups.add_groups(&places, other)?;
+        groups.reserve(&places, &reservation)?;
+        taken.push(reserved);
+    }
+    let mut rows = Vec::new();
+    for (table, start, window) in &snapshot.memory {
+        rows.clear();
+        window.rows(*table, *start, |series| places.groups.contains_key(&series), &mut rows);
+        groups.add_rows(&places, &rows)?;
+        groups.reserve(&places, &reservation)?;
+    }
+    let fields = places.kinds.len();
+    let series = |(group, windows)| SeriesWindows { keys: keys.get(group).cloned().unwrap_or_default(), windows };
+    let mut answer: Vec<SeriesWindows> = groups.finish(fields).map(series).collect();
+    answer.sort_by(|a, b| a.keys.cmp(&b.keys));
+    Ok(answer)
+}
+
+/// Divides what is to be read of a block among threads. A long one is read by all of them, if its row groups can be
+/// read apart.
+async fn share(shared: &Shared, block: &Arc<Block>, wanted: Wanted, shares: &mut [Vec<Part>]) -> Result<()> {
+    let mut give = |at: usize, row_groups| {
+        let place = at % shares.len();
+        shares[place].push(Part { block: Arc::clone(block), wanted: wanted.clone(), row_groups });
+    };
+    let footer = if is_columnar(&block.meta) { Some(shared.storage.footer(&block.meta).await?) } else { None };
+    let Some(footer) = footer.filter(|footer| footer.windows.is_some()) else {
+        give(block.meta.id as usize, None);
+        return Ok(());
+    };
+    let groups = row_groups(&footer, &wanted);
+    let size = groups.len().div_ceil(shared.config.query_threads.max(1)).max(TOGETHER);
+    for (at, groups) in groups.chunks(size).enumerate() {
+        give(block.meta.id as usize + at, Some(groups.to_vec()));
+    }
+    Ok(())
+}
+
+async fn add(
+    shared: &Shared,
+    places: &Places,
+    parts: Vec<Part>,
+    reservation: &MemoryReservation,
+    groups: &mut Groups,
+) -> Result<()> {
+    for Part { block, wanted, row_groups } in parts {
+        let storage = &shared.storage;
+        if is_columnar(&block.meta) {
+            let need = if wanted.figures { Need::ALL } else { Need::COUNTS };
+            let mut source = ColumnReader::open(storage, &block.meta, wanted, need, row_groups).await?;
+            while let Some(columns) = source.next().await? {
+                groups.add_columns(places, &columns)?;
+                groups.reserve(places, reservation)?;
                 // One long read does not keep the others waiting.
                 tokio::task::consume_budget().await;
             }
+            continue;
+        }
+        let mut source = BlockRows::open(storage, &block.meta, wanted).await?;
+        let mut rows = Vec::new();
+        loop {
+            source.next(&mut rows).await?;
+            if rows.is_empty() {
+                break;
+            }
+            groups.add_rows(places, &rows)?;
+            groups.reserve(places, reservation)?;
+            tokio::task::consume_budget().await;
         }
     }
-    let series = |(group, windows): (usize, Group)| SeriesWindows {
-        keys: plan.keys.get(group).cloned().unwrap_or_default(),
-        windows: windows.into_iter().map(|(time, partials)| (Timestamp(time), partials)).collect(),
-    };
-    let mut answer: Vec<SeriesWindows> = groups.into_iter().map(series).collect();
-    answer.sort_by(|a, b| a.keys.cmp(&b.keys));
-    Ok(answer)
+    Ok(())
 }

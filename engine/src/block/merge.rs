@@ -3,40 +3,40 @@
 use nightjar_model::delta::Partial;
 use nightjar_model::{Error, Result};
 
-use super::Row;
 use super::read::BlockRows;
+use super::{Row, RowKey};
 use crate::tier::Tier;
 
 /// Sorted rows, from memory or from a block.
 pub(crate) struct Cursor {
     rows: Vec<Row>,
     at: usize,
+    /// Of the row that is next; none before the first, and where there are no rows left.
+    key: Option<RowKey>,
     block: Option<BlockRows>,
 }
 
 impl Cursor {
     /// `rows` are sorted.
     pub(crate) fn rows(rows: Vec<Row>) -> Self {
-        Self { rows, at: 0, block: None }
+        Self { rows, at: 0, key: None, block: None }
     }
 
     pub(crate) fn block(block: BlockRows) -> Self {
-        Self { rows: Vec::new(), at: 0, block: Some(block) }
+        Self { rows: Vec::new(), at: 0, key: None, block: Some(block) }
     }
 
-    fn head(&self) -> Option<&Row> {
-        self.rows.get(self.at)
-    }
-
-    fn take(&mut self) -> Option<Row> {
+    fn take(&mut self, tier: Tier) -> Option<(RowKey, Row)> {
         let row = self.rows.get_mut(self.at)?;
-        self.at += 1;
         // What stays behind is never looked at again.
         let partial = std::mem::replace(&mut row.partial, Partial::lines(0));
-        Some(Row { partial, ..*row })
+        let row = Row { partial, ..*row };
+        self.at += 1;
+        let next = self.rows.get(self.at).map(|row| row.key(tier));
+        Some((std::mem::replace(&mut self.key, next)?, row))
     }
 
-    async fn refill(&mut self) -> Result<()> {
+    async fn refill(&mut self, tier: Tier) -> Result<()> {
         if self.at == self.rows.len()
             && let Some(block) = &mut self.block
         {
@@ -45,6 +45,9 @@ impl Cursor {
             if self.rows.is_empty() {
                 self.block = None;
             }
+        }
+        if self.key.is_none() {
+            self.key = self.rows.get(self.at).map(|row| row.key(tier));
         }
         Ok(())
     }
@@ -55,7 +58,7 @@ pub(crate) struct Merge {
     tier: Tier,
     cursors: Vec<Cursor>,
     /// The last row, which the next ones may be parts of.
-    pending: Option<Row>,
+    pending: Option<(RowKey, Row)>,
 }
 
 impl Merge {
@@ -69,11 +72,11 @@ impl Merge {
         let target = rows.len() + wanted.max(1);
         while rows.len() < target {
             for cursor in &mut self.cursors {
-                cursor.refill().await?;
+                cursor.refill(self.tier).await?;
             }
-            self.cursors.retain(|cursor| cursor.head().is_some());
+            self.cursors.retain(|cursor| cursor.key.is_some());
             if self.cursors.is_empty() {
-                rows.extend(self.pending.take());
+                rows.extend(self.pending.take().map(|(_, row)| row));
                 return Ok(());
             }
             self.drain(target, rows)?;
@@ -83,17 +86,16 @@ impl Merge {
 
     /// Merges until a cursor must be refilled.
     fn drain(&mut self, target: usize, rows: &mut Vec<Row>) -> Result<()> {
-        let tier = self.tier;
         while rows.len() < target {
-            let first = self.cursors.iter_mut().min_by_key(|cursor| cursor.head().map(|row| row.key(tier)));
+            let first = self.cursors.iter_mut().min_by_key(|cursor| cursor.key);
             let Some(cursor) = first else { return Ok(()) };
-            let Some(row) = cursor.take() else { return Ok(()) };
-            let exhausted = cursor.at == cursor.rows.len();
+            let Some((key, row)) = cursor.take(self.tier) else { return Ok(()) };
+            let exhausted = cursor.key.is_none();
             match &mut self.pending {
-                Some(last) if last.key(tier) == row.key(tier) => {
-                    last.partial.merge(&row.partial).map_err(|error| Error::internal(error.to_string()))?;
+                Some((last, pending)) if *last == key => {
+                    pending.partial.merge(&row.partial).map_err(|error| Error::internal(error.to_string()))?;
                 }
-                pending => rows.extend(pending.replace(row)),
+                pending => rows.extend(pending.replace((key, row)).map(|(_, row)| row)),
             }
             if exhausted {
                 return Ok(());

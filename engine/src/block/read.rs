@@ -17,8 +17,8 @@ use parquet::file::statistics::Statistics;
 use roaring::RoaringBitmap;
 
 use super::{
-    BlockMeta, COUNT, DECIMALS, FIELD, FIELDS_KEY, FORMAT, METRIC, PLACES, Row, SERIES, SERIES_KEY, STATE, TIME,
-    figures_at,
+    BlockMeta, COUNT, DECIMALS, FIELD, FIELDS_KEY, FORMAT, METRIC, MetricWindows, PLACES, Row, SERIES, SERIES_KEY,
+    STATE, TIME, WINDOWS_KEY, figures_at,
 };
 use crate::storage::{BlockFile, Footer, Storage, block_error};
 
@@ -50,7 +50,7 @@ impl Wanted {
     }
 
     /// Whether something between these can be wanted: of `(lowest, highest)` metric, series, or time.
-    fn can_hold(&self, column: usize, low: i64, high: i64) -> bool {
+    pub(super) fn can_hold(&self, column: usize, low: i64, high: i64) -> bool {
         match column {
             METRIC => self.table.is_none_or(|table| (low..=high).contains(&i64::from(table))),
             SERIES => self.series.as_ref().is_none_or(|wanted| {
@@ -111,7 +111,7 @@ impl BlockRows {
         let groups: Vec<usize> =
             (0..metadata.num_row_groups()).filter(|group| group_fits(metadata, *group, wanted)).collect();
         let selection = page_selection(metadata, &groups, wanted);
-        let batch_size = if wanted.figures { batch_rows(metadata, &groups) } else { BATCH_ROWS };
+        let batch_size = if wanted.figures { batch_rows(metadata, &groups, BATCH_ROWS) } else { BATCH_ROWS };
         let file = self.file.clone();
         let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(file, self.footer.arrow.clone())
             .with_projection(mask)
@@ -124,8 +124,8 @@ impl BlockRows {
     }
 }
 
-/// Rows of a batch, given how large the partials are that have a state.
-fn batch_rows(metadata: &ParquetMetaData, groups: &[usize]) -> usize {
+/// Rows of a batch, given how large the partials are that have a state: `most` at most.
+pub(super) fn batch_rows(metadata: &ParquetMetaData, groups: &[usize], most: usize) -> usize {
     let states = groups.iter().filter_map(|group| {
         let group = metadata.row_group(*group);
         let column = group.columns().get(STATE)?;
@@ -134,7 +134,7 @@ fn batch_rows(metadata: &ParquetMetaData, groups: &[usize]) -> usize {
         (present > 0).then(|| column.uncompressed_size().max(0) as u64 / present)
     });
     let largest = states.max().unwrap_or(0).max(1) as usize;
-    (BATCH_STATE_BYTES / largest).clamp(16, BATCH_ROWS)
+    (BATCH_STATE_BYTES / largest).clamp(16, most)
 }
 
 /// What to read, part by part, so that all of it comes in order: one part, but for a block of a format whose order
@@ -192,6 +192,11 @@ pub(crate) async fn series(storage: &Storage, block: &BlockMeta) -> Result<Roari
 fn value<'a>(metadata: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
     let pairs = metadata.file_metadata().key_value_metadata()?;
     pairs.iter().find(|pair| pair.key == key)?.value.as_deref()
+}
+
+/// What a block says of its windows; older ones do not.
+pub(crate) fn metric_windows(metadata: &ParquetMetaData) -> Option<Vec<MetricWindows>> {
+    serde_json::from_str(value(metadata, WINDOWS_KEY)?).ok()
 }
 
 #[derive(serde::Deserialize)]
@@ -301,22 +306,24 @@ fn decode(
     Ok(())
 }
 
-fn group_fits(metadata: &ParquetMetaData, group: usize, wanted: &Wanted) -> bool {
-    [METRIC, SERIES, TIME].into_iter().all(|column| {
-        let bounds = match metadata.row_group(group).column(column).statistics() {
-            // Ids are unsigned, in the sign bit's company.
-            Some(Statistics::Int32(s)) => {
-                s.min_opt().zip(s.max_opt()).map(|(a, b)| (i64::from(*a as u32), i64::from(*b as u32)))
-            }
-            Some(Statistics::Int64(s)) => s.min_opt().zip(s.max_opt()).map(|(a, b)| (*a, *b)),
-            _ => None,
-        };
-        bounds.is_none_or(|(low, high)| wanted.can_hold(column, low, high))
-    })
+pub(super) fn group_fits(metadata: &ParquetMetaData, group: usize, wanted: &Wanted) -> bool {
+    [METRIC, SERIES, TIME]
+        .into_iter()
+        .all(|column| bounds(metadata, group, column).is_none_or(|(low, high)| wanted.can_hold(column, low, high)))
+}
+
+/// The least and the greatest value of a column of a row group, where it says so.
+pub(super) fn bounds(metadata: &ParquetMetaData, group: usize, column: usize) -> Option<(i64, i64)> {
+    match metadata.row_group(group).column(column).statistics()? {
+        // Ids are unsigned, in the sign bit's company.
+        Statistics::Int32(s) => s.min_opt().zip(s.max_opt()).map(|(a, b)| (i64::from(*a as u32), i64::from(*b as u32))),
+        Statistics::Int64(s) => s.min_opt().zip(s.max_opt()).map(|(a, b)| (*a, *b)),
+        _ => None,
+    }
 }
 
 /// Rows of the groups whose pages can hold something wanted; `None` when there is no page index.
-fn page_selection(metadata: &ParquetMetaData, groups: &[usize], wanted: &Wanted) -> Option<RowSelection> {
+pub(super) fn page_selection(metadata: &ParquetMetaData, groups: &[usize], wanted: &Wanted) -> Option<RowSelection> {
     let (columns, offsets) = (metadata.column_index()?, metadata.offset_index()?);
     let mut selectors: Vec<RowSelector> = Vec::new();
     for group in groups {

@@ -18,7 +18,9 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use roaring::RoaringBitmap;
 
-use super::{BlockMeta, FORMAT, FORMAT_KEY, PLACES, Row, RowKey, SERIES_KEY, TIER_KEY, schema};
+use super::{
+    BlockMeta, FORMAT, FORMAT_KEY, MetricWindows, PLACES, Row, RowKey, SERIES_KEY, TIER_KEY, WINDOWS_KEY, schema,
+};
 use crate::storage::{self, Storage};
 use crate::tier::Tier;
 
@@ -42,9 +44,13 @@ pub(crate) struct BlockWriter {
     meta: BlockMeta,
     series: RoaringBitmap,
     fields: BTreeSet<u32>,
+    windows: Vec<MetricWindows>,
     last: Option<RowKey>,
     /// The first and last stretch of time it has rows of.
     times: Option<(i64, i64)>,
+    /// Rows of the row group, and at how many it ends with the window.
+    grouped: usize,
+    group_rows: usize,
 }
 
 struct Columns {
@@ -71,7 +77,8 @@ impl BlockWriter {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_statistics_enabled(EnabledStatistics::Page)
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            // It is ended where a window is.
+            .set_max_row_group_row_count(None)
             .set_data_page_row_count_limit(PAGE_ROWS)
             .set_write_batch_size(PAGE_ROWS)
             .set_column_dictionary_enabled(delta("time"), false)
@@ -107,9 +114,18 @@ impl BlockWriter {
             },
             series: RoaringBitmap::new(),
             fields: BTreeSet::new(),
+            windows: Vec::new(),
             last: None,
             times: None,
+            grouped: 0,
+            group_rows: ROW_GROUP_ROWS,
         })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_group_rows(mut self, rows: usize) -> Self {
+        self.group_rows = rows;
+        self
     }
 
     /// Whether it is of a slot of time that is over.
@@ -131,7 +147,20 @@ impl BlockWriter {
             }
             if self.meta.tables.last() != Some(&row.table) {
                 self.meta.tables.push(row.table);
+                self.windows.push(MetricWindows { metric: row.table, windows: 0, rows: 0, fields: Vec::new() });
             }
+            let begins = self.last.is_none_or(|last| (last.0, last.2, last.3) != (key.0, key.2, key.3));
+            if begins && self.grouped >= self.group_rows {
+                self.end_group().await?;
+            }
+            if let Some(windows) = self.windows.last_mut() {
+                windows.windows += u64::from(begins);
+                windows.rows += 1;
+                if let Err(place) = windows.fields.binary_search(&row.field) {
+                    windows.fields.insert(place, row.field);
+                }
+            }
+            self.grouped += 1;
             self.last = Some(key);
             self.times = Some(self.times.map_or((key.1, key.1), |(least, most)| (key.1.min(least), key.1.max(most))));
             self.series.insert(row.series);
@@ -162,6 +191,8 @@ impl BlockWriter {
         }
         let tier = serde_json::to_string(&self.meta.tier).map_err(|error| Error::internal(error.to_string()))?;
         self.writer.append_key_value_metadata(KeyValue::new(TIER_KEY.to_owned(), tier));
+        let windows = serde_json::to_string(&self.windows).map_err(|error| Error::internal(error.to_string()))?;
+        self.writer.append_key_value_metadata(KeyValue::new(WINDOWS_KEY.to_owned(), windows));
         let tables = self.meta.tables.iter().copied().collect();
         for (key, value) in names(&tables, &self.fields) {
             self.writer.append_key_value_metadata(KeyValue::new(key, value));
@@ -174,6 +205,12 @@ impl BlockWriter {
         Ok(self.meta)
     }
 
+    async fn end_group(&mut self) -> Result<()> {
+        self.write_batch().await?;
+        self.grouped = 0;
+        self.writer.flush().await.map_err(|error| storage::block_error(self.meta.id, error))
+    }
+
     async fn write_batch(&mut self) -> Result<()> {
         if self.columns.metric_len() == 0 {
             return Ok(());
@@ -181,9 +218,9 @@ impl BlockWriter {
         let id = self.meta.id;
         let batch = self.columns.finish().map_err(|error| storage::block_error(id, error))?;
         self.writer.write(&batch).await.map_err(|error| storage::block_error(id, error))?;
-        // What a row group has is in memory until it is whole.
+        // What a row group has is in memory until it is whole; it ends with the window.
         if self.writer.in_progress_size() >= ROW_GROUP_BYTES {
-            self.writer.flush().await.map_err(|error| storage::block_error(id, error))?;
+            self.grouped = self.group_rows;
         }
         Ok(())
     }

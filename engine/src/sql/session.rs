@@ -10,12 +10,12 @@ use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, MemTable, MemoryCatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, TableReference};
 use datafusion::datasource::provider_as_source;
-use datafusion::execution::context::{SQLOptions, SessionConfig, SessionContext};
+use datafusion::execution::context::{SQLOptions, SessionConfig};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{SessionState, TaskContext};
+use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::execute_stream;
 use datafusion::sql::parser::Statement as Parsed;
@@ -23,6 +23,7 @@ use futures::StreamExt;
 use nightjar_model::{Error, Result, Timestamp};
 
 use super::encode::Encoder;
+use super::grouping::GroupBySeries;
 use super::link::Link;
 use super::process::too_much_memory;
 use super::table::MonitorTable;
@@ -55,12 +56,17 @@ impl Session {
             .with_target_partitions(settings.threads);
         // It compares whether columns can be null, of which planning steps know more or less.
         config.options_mut().execution.skip_physical_aggregate_schema_check = true;
-        let context = SessionContext::new_with_config_rt(config, environment(settings)?);
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(environment(settings)?)
+            .with_default_features()
+            .with_physical_optimizer_rule(Arc::new(GroupBySeries))
+            .build();
         Ok(Self {
             link: Arc::clone(link),
             settings: settings.clone(),
             storage: Arc::new(Storage::local(&settings.blocks)?),
-            state: context.state(),
+            state,
         })
     }
 

@@ -1,7 +1,7 @@
 //! A monitor as a table: `time`, the group-by columns, the statistics, `completeness`. That of a Top has the
 //! error of each statistic too, and a row for each of the greatest keys.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DFSchema, DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use hashbrown::HashMap;
 use nightjar_model::kinds::monitor::Stat;
 use roaring::RoaringBitmap;
 
@@ -118,7 +119,7 @@ impl TableProvider for MonitorTable {
         let schema = Arc::new(self.schema.project(projection)?);
         let known = columns(&self.data.shape);
         let outputs: Vec<Output> = projection.iter().map(|at| known[*at].1.clone()).collect();
-        let mut labels = HashMap::new();
+        let mut labels = std::collections::HashMap::new();
         let is_complete = outputs.iter().any(|output| matches!(output, Output::Completeness));
         let of_states = self.data.instance_columns.iter().filter(|_| is_complete).map(String::as_str);
         let columns: BTreeSet<&str> = outputs.iter().filter_map(Output::key).chain(of_states).collect();
@@ -130,14 +131,14 @@ impl TableProvider for MonitorTable {
             storage: Arc::clone(&self.storage),
             data: Arc::clone(&self.data),
             tier: self.tier,
-            outputs,
             range,
-            wanted: series,
+            series,
             labels,
             // A window of a Top may have any number of rows.
             limit: limit.filter(|_| self.data.shape.top.is_none()),
         };
-        Ok(Arc::new(WindowScan::new(scanned, schema, session.config().target_partitions())))
+        let partitions = session.config().target_partitions();
+        Ok(Arc::new(WindowScan::plan(scanned, outputs, schema, partitions).await.map_err(external)?))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The engine through its ports, on real files.
 
+mod columnar;
 mod completeness;
 mod conditions;
 mod crash;

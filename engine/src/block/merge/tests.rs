@@ -15,10 +15,10 @@ use crate::tier::Tier;
 
 type Key = RowKey;
 
-const TIER: Tier = Tier::Raw;
+pub(in crate::block) const TIER: Tier = Tier::Raw;
 
 /// Of the fields by their ids.
-const KINDS: [PartialKind; 3] = PartialKind::ALL;
+pub(in crate::block) const KINDS: [PartialKind; 3] = PartialKind::ALL;
 
 pub(in crate::block) fn names(_: &BTreeSet<u32>, fields: &BTreeSet<u32>) -> Vec<(String, String)> {
     let field = |id: &u32| serde_json::json!({ "id": id, "name": "f", "kind": KINDS[*id as usize].name() });
@@ -27,11 +27,11 @@ pub(in crate::block) fn names(_: &BTreeSet<u32>, fields: &BTreeSet<u32>) -> Vec<
 }
 
 /// Table, series, time and field.
-type Place = (u32, u32, i64, u32);
+pub(in crate::block) type Place = (u32, u32, i64, u32);
 
-type Seed = BTreeMap<Place, (u64, Option<i128>)>;
+pub(in crate::block) type Seed = BTreeMap<Place, (u64, Option<i128>)>;
 
-fn rows(seed: &Seed) -> Vec<Row> {
+pub(in crate::block) fn rows(seed: &Seed) -> Vec<Row> {
     let row = |((table, series, time, field), (count, value)): (&Place, &(u64, Option<i128>))| {
         let value = Decimal(value.unwrap_or(7));
         let partial = match KINDS[*field as usize] {
@@ -50,7 +50,7 @@ fn rows(seed: &Seed) -> Vec<Row> {
     rows
 }
 
-fn seeds() -> impl Strategy<Value = Seed> {
+pub(in crate::block) fn seeds() -> impl Strategy<Value = Seed> {
     // Sums saturate at the ends of the range: those travel too.
     let value = prop_oneof![
         Just(None),
