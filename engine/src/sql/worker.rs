@@ -28,6 +28,10 @@ const STACK_BYTES: usize = 8 << 20;
 /// What a statement takes beyond its pool: what is read, encoded and compared at the moment.
 const BESIDE_POOL: u64 = 64 << 20;
 
+/// Threads that read files, at one time: so many are made when the machine is busy. Only their stacks are told of
+/// here; a bound of their number could have what is spilled wait for itself.
+const READERS: usize = 16;
+
 /// What is left of an ended statement's tasks is waited for so long.
 const QUIET: Duration = Duration::from_millis(50);
 
@@ -101,7 +105,7 @@ fn listen(mut orders: BufReader<UnixStream>, link: &Link, statements: &SyncSende
 
 /// Allocations beyond the limit fail, and end the process.
 fn limit_memory(settings: &Settings) -> io::Result<()> {
-    let stacks = (settings.threads + 2) * STACK_BYTES;
+    let stacks = (settings.threads + 2 + READERS) * STACK_BYTES;
     let bytes = data_bytes() + settings.memory_bytes + settings.memory_bytes / 4 + BESIDE_POOL + stacks as u64;
     rustix::process::setrlimit(Resource::Data, Rlimit { current: Some(bytes), maximum: Some(bytes) })?;
     rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
