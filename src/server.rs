@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result};
 use nightjar_model::{Clock, SystemClock};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -38,8 +38,8 @@ pub(crate) async fn run(args: ServerArgs) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let _lock = lock::DataDirLock::take(&config.data_dir)?;
     // Before anything is recovered: a port in use is known at once.
-    let http = bind(config.http, "http").await?;
-    let agents = bind(config.agents, "agents").await?;
+    let http = bind(config.http, "http")?;
+    let agents = bind(config.agents, "agents")?;
     warn_of_clear_text(&config);
 
     let started = clock.now();
@@ -97,8 +97,19 @@ pub(crate) fn check_config(args: &ConfigArgs) -> Result<()> {
     Ok(())
 }
 
-async fn bind(address: SocketAddr, what: &str) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
+/// Connections that wait to be taken in. Of more than the kernel keeps (`net.core.somaxconn` bounds it too) some
+/// never reach the server, and those who opened them are not told: a fleet comes back all at once.
+const BACKLOG: u32 = 4096;
+
+fn bind(address: SocketAddr, what: &str) -> Result<TcpListener> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // What is left of connections of the server before does not keep the port.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().with_context(|| {
         format!("cannot listen on {address} ({what}); is another server running? Choose another with --{what}")
     })
 }
