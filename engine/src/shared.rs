@@ -117,6 +117,29 @@ impl Shared {
         Ok(blocking(work).await??)
     }
 
+    /// Puts `fresh` in the place of the blocks `gone`, in the manifest by `edit`, and for readers to come. After an
+    /// error of the edit nothing has changed, and `fresh` is deleted. The caller holds the turn.
+    pub(crate) async fn exchange(
+        self: &Arc<Self>,
+        gone: &[u64],
+        fresh: Vec<BlockMeta>,
+        edit: impl FnOnce(&mut Manifest) -> Result<(), EngineError> + Send + 'static,
+    ) -> Result<()> {
+        let not_lasting = match self.commit(edit).await {
+            Ok(not_lasting) => not_lasting,
+            Err(error) => {
+                self.discard(&fresh).await;
+                return Err(error);
+            }
+        };
+        self.replace_blocks(gone, fresh, |_| ());
+        let Some(error) = not_lasting else { return Ok(()) };
+        // In force, but the files must stay until it is known to last: the next start deletes them.
+        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        leaving.retain(|block| !gone.contains(&block.meta.id));
+        Err(error.into())
+    }
+
     /// Replaces blocks by others, for readers to come, and what is rolled up by what the manifest says of it. The
     /// caller holds the turn.
     pub(crate) fn replace_blocks(&self, gone: &[u64], fresh: Vec<BlockMeta>, also: impl FnOnce(&mut State)) {

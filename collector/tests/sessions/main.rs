@@ -184,15 +184,19 @@ async fn a_copy_of_an_agent_that_is_running_is_refused() {
     let of = |run| wire::Hello { run, ..hello("trade") };
     let mut original = house.connect(&id, of(1)).await;
     original.welcomed().await;
-    let copy = house.connect(&id, of(2));
-    let (mut copy, ()) = tokio::join!(copy, async {
-        // It is heard of while the copy waits.
-        for _ in 0..20 {
+    let refused = async { house.connect(&id, of(2)).await.ended().await };
+    let heard = async {
+        let mut again = tokio::time::interval(Duration::from_millis(50));
+        loop {
+            again.tick().await;
             original.say(from_agent::Body::Heartbeat(wire::Heartbeat::default())).await;
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-    });
-    let status = copy.ended().await;
+    };
+    // The original is heard of all the while that the copy waits.
+    let status = tokio::select! {
+        status = refused => status,
+        () = heard => unreachable!("it says so for ever"),
+    };
     assert_eq!(status.code(), Code::AlreadyExists, "{status}");
     assert!(status.message().contains("trade-host") && status.message().contains("enrol it anew"), "{status}");
     let view = house.collector.agent("default", &AgentId(id.clone())).await.unwrap();

@@ -14,6 +14,7 @@ use crate::block::merge::{Cursor, Merge};
 use crate::block::read::{BlockRows, Wanted};
 use crate::block::write::BlockWriter;
 use crate::block::{Block, BlockMeta, Row};
+use crate::manifest::Manifest;
 use crate::shared::Shared;
 use crate::tier::Tier;
 
@@ -70,35 +71,15 @@ async fn run(shared: &Arc<Shared>, job: Job, inputs: Vec<Arc<Block>>, leave_out:
         return Ok(());
     }
     let (gone, fresh) = (job.inputs.clone(), written.clone());
-    let committed = shared
-        .commit(move |manifest| {
-            manifest.blocks.retain(|block| !gone.contains(&block.id));
-            manifest.blocks.extend(fresh);
-            Ok(())
-        })
-        .await;
-    let not_lasting = match committed {
-        Ok(not_lasting) => not_lasting,
-        Err(error) => {
-            shared.discard(&written).await;
-            return Err(error);
-        }
+    let edit = move |manifest: &mut Manifest| {
+        manifest.blocks.retain(|block| !gone.contains(&block.id));
+        manifest.blocks.extend(fresh);
+        Ok(())
     };
+    shared.exchange(&job.inputs, written, edit).await?;
     metrics::counter!("nightjar_engine_compactions_total").increment(1);
     metrics::histogram!("nightjar_engine_compaction_seconds").record(started.elapsed());
-    shared.replace_blocks(&job.inputs, written, |_| ());
-    match not_lasting {
-        None => Ok(()),
-        Some(error) => {
-            // In force, but the files must stay until it is known to last: the next start deletes them.
-            shared
-                .leaving
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .retain(|block| !job.inputs.contains(&block.meta.id));
-            Err(error.into())
-        }
-    }
+    Ok(())
 }
 
 /// Blocks that are being written.

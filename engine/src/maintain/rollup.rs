@@ -13,6 +13,7 @@ use crate::block::read::{BlockRows, Wanted};
 use crate::block::roll::Roller;
 use crate::block::write::BlockWriter;
 use crate::block::{Block, BlockMeta, Row};
+use crate::manifest::Manifest;
 use crate::rollups::{Level, RollUps};
 use crate::shared::Shared;
 use crate::tier::{DAY, HOUR, Tier};
@@ -163,40 +164,25 @@ async fn run(work: Work) -> Result<bool> {
     let came = known.iter().filter(|block| job.reads(block) && !inputs.contains(&block.id));
     let came: BTreeSet<u32> = came.flat_map(|block| block.tables.iter().copied()).collect();
     let (gone, added) = (old.clone(), written.clone());
-    let committed = shared
-        .commit(move |manifest| {
-            let mut late = came;
-            late.extend(waits_for(manifest.blocks.iter(), &manifest.rollups, job));
-            manifest.blocks.retain(|block| !gone.contains(&block.id));
-            manifest.blocks.extend(added);
-            manifest.rollups.finish(job.level, job.slot, late);
-            // What was made of the minutes before is no longer all.
-            if job.level == Level::Minutes {
-                let tables = fresh.unwrap_or_else(|| {
-                    let written = manifest.blocks.iter().filter(|block| job.replaces(block));
-                    written.flat_map(|block| block.tables.iter().copied()).collect()
-                });
-                manifest.rollups.note_late(Level::Days, Level::Days.slot_of(job.slot), tables);
-            }
-            Ok(())
-        })
-        .await;
-    let not_lasting = match committed {
-        Ok(not_lasting) => not_lasting,
-        Err(error) => {
-            shared.discard(&written).await;
-            return Err(error);
+    let edit = move |manifest: &mut Manifest| {
+        let mut late = came;
+        late.extend(waits_for(manifest.blocks.iter(), &manifest.rollups, job));
+        manifest.blocks.retain(|block| !gone.contains(&block.id));
+        manifest.blocks.extend(added);
+        manifest.rollups.finish(job.level, job.slot, late);
+        // What was made of the minutes before is no longer all.
+        if job.level == Level::Minutes {
+            let tables = fresh.unwrap_or_else(|| {
+                let written = manifest.blocks.iter().filter(|block| job.replaces(block));
+                written.flat_map(|block| block.tables.iter().copied()).collect()
+            });
+            manifest.rollups.note_late(Level::Days, Level::Days.slot_of(job.slot), tables);
         }
+        Ok(())
     };
+    shared.exchange(&old, written, edit).await?;
     metrics::counter!("nightjar_engine_rollups_total", "level" => job.level.name()).increment(1);
     metrics::histogram!("nightjar_engine_rollup_seconds", "level" => job.level.name()).record(started.elapsed());
-    shared.replace_blocks(&old, written, |_| ());
-    if let Some(error) = not_lasting {
-        // In force, but the files must stay until it is known to last: the next start deletes them.
-        let mut leaving = shared.leaving.lock().unwrap_or_else(PoisonError::into_inner);
-        leaving.retain(|block| !old.contains(&block.meta.id));
-        return Err(error.into());
-    }
     Ok(true)
 }
 
