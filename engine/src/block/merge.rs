@@ -53,6 +53,9 @@ impl Cursor {
     }
 }
 
+/// Rows with large states come so many bytes at a time, however few they are.
+const STATE_BYTES: usize = 4 << 20;
+
 /// The rows of several cursors in order, those of one key merged.
 pub(crate) struct Merge {
     tier: Tier,
@@ -67,10 +70,10 @@ impl Merge {
         Self { tier, cursors, pending: None }
     }
 
-    /// Appends about `wanted` rows to `rows`; none at the end.
+    /// Appends about `wanted` rows to `rows`, fewer of large ones; none at the end.
     pub(crate) async fn next(&mut self, wanted: usize, rows: &mut Vec<Row>) -> Result<()> {
-        let target = rows.len() + wanted.max(1);
-        while rows.len() < target {
+        let (target, mut bytes) = (rows.len() + wanted.max(1), 0);
+        while rows.len() < target && bytes < STATE_BYTES {
             for cursor in &mut self.cursors {
                 cursor.refill(self.tier).await?;
             }
@@ -79,14 +82,14 @@ impl Merge {
                 rows.extend(self.pending.take().map(|(_, row)| row));
                 return Ok(());
             }
-            self.drain(target, rows)?;
+            self.drain(target, rows, &mut bytes)?;
         }
         Ok(())
     }
 
     /// Merges until a cursor must be refilled.
-    fn drain(&mut self, target: usize, rows: &mut Vec<Row>) -> Result<()> {
-        while rows.len() < target {
+    fn drain(&mut self, target: usize, rows: &mut Vec<Row>, bytes: &mut usize) -> Result<()> {
+        while rows.len() < target && *bytes < STATE_BYTES {
             let first = self.cursors.iter_mut().min_by_key(|cursor| cursor.key);
             let Some(cursor) = first else { return Ok(()) };
             let Some((key, row)) = cursor.take(self.tier) else { return Ok(()) };
@@ -95,7 +98,12 @@ impl Merge {
                 Some((last, pending)) if *last == key => {
                     pending.partial.merge(&row.partial).map_err(|error| Error::internal(error.to_string()))?;
                 }
-                pending => rows.extend(pending.replace((key, row)).map(|(_, row)| row)),
+                pending => {
+                    if let Some((_, row)) = pending.replace((key, row)) {
+                        *bytes += row.partial.heap_bytes();
+                        rows.push(row);
+                    }
+                }
             }
             if exhausted {
                 return Ok(());

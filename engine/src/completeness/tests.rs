@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use nightjar_model::ports::AwayAgent;
+use nightjar_model::query::IncompleteReason;
 
 use super::*;
 
@@ -362,6 +363,25 @@ fn a_window_between_one_that_left_and_those_who_came_is_nobodys() {
     let track = tracker.track(&key()).expect("tracked");
     let states = [15, 16].map(|minute| Marks::new(track, LATER).state(minute * MINUTE).0);
     assert_eq!(states, [CompletenessState::Complete, CompletenessState::Never]);
+}
+
+#[test]
+fn what_was_counted_twice_is_never_complete_also_before_the_second_was_expected() {
+    let mut tracker = Tracker::default();
+    expect(&mut tracker, 9 * MINUTE + 5, &["a"]);
+    pass(&mut tracker, "a", 20 * MINUTE);
+    expect(&mut tracker, 20 * MINUTE + 5, &["a", "b"]);
+    let gap = AgentGap {
+        agent: agent("b"),
+        monitor: Some(key()),
+        from: Some(Timestamp(12 * MINUTE)),
+        until: Timestamp(21 * MINUTE),
+        reason: IncompleteReason::CountedTwice,
+    };
+    tracker.gap(&gap);
+    let track = tracker.track(&key()).expect("tracked");
+    let states = [11, 12, 19].map(|minute| Marks::new(track, LATER).state(minute * MINUTE).0);
+    assert_eq!(states, [CompletenessState::Complete, CompletenessState::Never, CompletenessState::Never]);
 }
 
 #[test]

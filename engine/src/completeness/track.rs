@@ -414,6 +414,8 @@ impl Track {
             (None, Some(away)) => (i64::MIN, away.from, Arc::clone(&away.keys)),
             (None, None) => return None,
         };
+        // What was counted twice was so also where nobody expected it of this one.
+        let since = if gap.reason == IncompleteReason::CountedTwice { i64::MIN } else { since };
         let from = gap.from.map_or(passed, |from| self.floor(from.0).max(since));
         let until = self.floor(gap.until.0).saturating_add(self.width);
         if from >= until {

@@ -96,9 +96,14 @@ fn waits_for<'a>(blocks: impl Iterator<Item = &'a BlockMeta>, ups: &RollUps, job
     tables
 }
 
+/// After so many slots failed the rest waits for the next turn: it may be the disk.
+const FAILURES: usize = 8;
+
 /// Does all there is to do.
 pub(crate) async fn roll_up(shared: &Arc<Shared>) -> Result<()> {
-    loop {
+    // A slot that cannot be read keeps itself waiting, and no other.
+    let mut failed: Vec<(Job, Error)> = Vec::new();
+    while failed.len() < FAILURES {
         let (blocks, ups) = {
             let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
             (Arc::clone(&state.blocks), Arc::clone(&state.rollups))
@@ -106,7 +111,8 @@ pub(crate) async fn roll_up(shared: &Arc<Shared>) -> Result<()> {
         let metas: Vec<&BlockMeta> = blocks.iter().map(|block| &block.meta).collect();
         let jobs = plan(&metas, &ups, shared.clock.now());
         metrics::gauge!("nightjar_engine_rollup_slots_waiting").set(jobs.len() as f64);
-        let Some(job) = jobs.first() else { break };
+        let is_failed = |job: &&Job| failed.iter().any(|(known, _)| known == *job);
+        let Some(job) = jobs.iter().find(|job| !is_failed(job)) else { break };
         let of = |what: &dyn Fn(&BlockMeta) -> bool| -> Vec<Arc<Block>> {
             blocks.iter().filter(|block| what(&block.meta)).cloned().collect()
         };
@@ -119,11 +125,18 @@ pub(crate) async fn roll_up(shared: &Arc<Shared>) -> Result<()> {
             fresh: ups.is_rolled(job.level, job.slot).then(|| ups.late(job.level, job.slot)),
         };
         drop((blocks, ups));
-        if !run(work).await? {
-            break;
+        let job = work.job;
+        match run(work).await {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(error) => {
+                tracing::warn!(%error, level = job.level.name(), slot = %Timestamp(job.slot), "a slot is not rolled up");
+                failed.push((job, error));
+            }
         }
     }
-    shared.sweep().await
+    shared.sweep().await?;
+    failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
 }
 
 struct Work {

@@ -155,3 +155,21 @@ async fn only_what_is_wanted_is_read() {
     let block = Block { meta };
     assert!(block.has(1) && !block.has(3));
 }
+
+#[tokio::test]
+async fn large_states_come_a_few_at_a_time() {
+    let key = "k".repeat(1 << 20);
+    let state = TopState::of_exact(40, TopRank::Count, [([key.as_str()].as_slice(), 1, Decimal(7))]);
+    let row = |time: i64| Row { table: 0, series: 0, time, field: 2, partial: state.clone().into() };
+    let mut merge = Merge::new(TIER, vec![Cursor::rows((0..20).map(row).collect())]);
+    let (mut rows, mut sizes) = (Vec::new(), Vec::new());
+    loop {
+        rows.clear();
+        merge.next(1000, &mut rows).await.expect("merged");
+        if rows.is_empty() {
+            break;
+        }
+        sizes.push(rows.len());
+    }
+    assert_eq!((sizes.iter().sum::<usize>(), sizes.iter().max()), (20, Some(&4)), "{sizes:?}");
+}

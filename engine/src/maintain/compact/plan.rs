@@ -78,7 +78,9 @@ pub(crate) fn roll_ups(config: &EngineConfig, blocks: &[&BlockMeta], ups: &RollU
     spans.into_iter().find_map(|((tier, at), inputs)| {
         let over = (at + 1) * tier.span(config) <= ups.settled(tier);
         let inputs_of = || inputs.iter().map(|block| block.id).collect();
-        let due = (over && inputs.len() > 1) || inputs.len() >= MANY_SLOTS;
+        // What was merged and is too large to be one block is as few as it can be.
+        let fresh = inputs.iter().filter(|block| !block.settled).count();
+        let due = (over && fresh > 0 && inputs.len() > 1) || fresh >= MANY_SLOTS;
         due.then(|| Job { tier, inputs: inputs_of(), settles: true })
     })
 }
@@ -212,5 +214,20 @@ mod tests {
         let many: Vec<BlockMeta> = (1..40).map(|id| block(id, 0, 100 * MIB)).collect();
         let job = plan(&many, Timestamp(30 * HOUR)).expect("something to do");
         assert_eq!(job.inputs.len(), 10);
+    }
+
+    #[test]
+    fn roll_ups_that_were_merged_are_not_merged_again() {
+        let mut ups = RollUps::default();
+        for tier in Tier::ALL {
+            ups.keep_from(tier, 400 * 24 * HOUR);
+        }
+        let of_tier = |block: BlockMeta| BlockMeta { tier: Tier::Hour, ..block };
+        let (one, two) = (of_tier(block(1, 0, 150 * MIB)), of_tier(block(2, 2, 150 * MIB)));
+        let found = |blocks: [&BlockMeta; 2]| roll_ups(&EngineConfig::default(), &blocks, &ups).map(|job| job.inputs);
+        assert_eq!(found([&one, &two]), Some(vec![1, 2]));
+        // What came of it is too large to be one.
+        assert_eq!(found([&settled(one.clone()), &settled(two.clone())]), None);
+        assert_eq!(found([&settled(one), &two]), Some(vec![1, 2]));
     }
 }
