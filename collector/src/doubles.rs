@@ -30,6 +30,7 @@ pub(crate) struct Excluded {
 struct Double {
     loser: Arc<Live>,
     monitor: String,
+    excluded: Excluded,
     since: Timestamp,
 }
 
@@ -67,24 +68,30 @@ impl Collector {
         }
         let found = self.find_doubles(live);
         let now = self.clock.now();
-        for double in &found {
-            let Double { loser, monitor, since } = double;
-            tracing::warn!(agent = %loser.id, monitor, "another agent reads the same files on the same host and counts in its place");
-            metrics::counter!("nightjar_collector_doubles_total").increment(1);
+        let mut outcome = Ok(());
+        for Double { loser, monitor, excluded, since } in found {
+            if loser.state().excluded.contains_key(&monitor) {
+                continue;
+            }
             let gap = AgentGap {
                 agent: loser.id.clone(),
-                monitor: Some(MonitorKey::new(&loser.workspace, monitor)),
-                from: Some(*since),
+                monitor: Some(MonitorKey::new(&loser.workspace, &monitor)),
+                from: Some(since),
                 until: now,
                 reason: IncompleteReason::CountedTwice,
             };
-            self.intake.note_gap(gap).await?;
+            // First: one that is expected no longer has no windows that could be marked.
+            if let Err(error) = self.intake.note_gap(gap).await {
+                outcome = Err(error);
+                continue;
+            }
+            tracing::warn!(agent = %loser.id, monitor, "another agent reads the same files on the same host and counts in its place");
+            metrics::counter!("nightjar_collector_doubles_total").increment(1);
+            loser.state().excluded.insert(monitor, excluded);
             loser.reconfigure.notify_one();
-        }
-        if !found.is_empty() {
             self.changed.notify_one();
         }
-        Ok(())
+        outcome
     }
 
     fn find_doubles(&self, live: &Arc<Live>) -> Vec<Double> {
@@ -99,34 +106,41 @@ impl Collector {
             };
             for (monitor, files) in &mine {
                 let same = theirs.get(monitor).is_some_and(|theirs| files.iter().any(|file| theirs.contains(file)));
-                if !same || loser.state().excluded.contains_key(monitor) {
+                // One that is off itself counts in nobody's place.
+                let is_off = |agent: &Live| agent.state().excluded.contains_key(monitor);
+                if !same || is_off(loser) || is_off(winner) {
                     continue;
                 }
                 let excluded = Excluded { by: winner.id.clone(), host: winner.facts().hostname };
-                loser.state().excluded.insert(monitor.clone(), excluded);
                 // The later one has read what the other had: from where its figures begin they are double.
                 let later = if winner.connected_at > loser.connected_at { winner } else { loser };
                 let earliest = later.state().earliest.get(monitor).copied();
                 let since = earliest.unwrap_or(later.connected_at).min(later.connected_at);
-                found.push(Double { loser: Arc::clone(loser), monitor: monitor.clone(), since });
+                found.push(Double { loser: Arc::clone(loser), monitor: monitor.clone(), excluded, since });
             }
         }
         found
     }
 
-    /// Gives back what an agent was taken off for one that is not there any more. Answers what it is off still.
-    pub(crate) fn still_excluded(
+    /// What an agent is off still, and what it may have back, as who counts in its place is not there any more.
+    pub(crate) fn exclusions(
         &self,
         agent: &AgentId,
         presence: impl Fn(&AgentId) -> Option<Presence>,
-    ) -> BTreeSet<String> {
-        let Some(live) = self.live(agent) else { return BTreeSet::new() };
-        let mut state = live.state();
-        let before = state.excluded.len();
-        state.excluded.retain(|_, excluded| presence(&excluded.by) == Some(Presence::There));
-        if state.excluded.len() < before {
+    ) -> (BTreeSet<String>, BTreeSet<String>) {
+        let Some(live) = self.live(agent) else { return Default::default() };
+        let state = live.state();
+        let (still, back): (Vec<_>, Vec<_>) =
+            state.excluded.iter().partition(|(_, excluded)| presence(&excluded.by) == Some(Presence::There));
+        let names = |of: Vec<(&String, &Excluded)>| of.into_iter().map(|(monitor, _)| monitor.clone()).collect();
+        (names(still), names(back))
+    }
+
+    /// Once the engine expects it there: what an agent collects must be waited for.
+    pub(crate) fn give_back(&self, agent: &AgentId, monitors: &BTreeSet<String>) {
+        if let Some(live) = self.live(agent) {
+            live.state().excluded.retain(|monitor, _| !monitors.contains(monitor));
             live.reconfigure.notify_one();
         }
-        state.excluded.keys().cloned().collect()
     }
 }

@@ -286,14 +286,22 @@ impl Collector {
         let agents: Vec<(AgentRecord, Presence)> =
             agents.into_iter().map(|agent| (self.presence(&agent, now), agent)).map(|(p, agent)| (agent, p)).collect();
         let presence: HashMap<&AgentId, Presence> = agents.iter().map(|(agent, here)| (&agent.id, *here)).collect();
-        let off: HashMap<&AgentId, BTreeSet<String>> = (agents.iter())
-            .map(|(agent, _)| (&agent.id, self.still_excluded(&agent.id, |other| presence.get(other).copied())))
-            .filter(|(_, monitors)| !monitors.is_empty())
-            .collect();
-        let is_off = |agent: &AgentId, monitor: &str| off.get(agent).is_some_and(|off| off.contains(monitor));
+        let (mut off, mut back) = (HashMap::new(), Vec::new());
+        for (agent, _) in &agents {
+            let (still, again) = self.exclusions(&agent.id, |other| presence.get(other).copied());
+            if !still.is_empty() {
+                off.insert(&agent.id, still);
+            }
+            if !again.is_empty() {
+                back.push((agent.id.clone(), again));
+            }
+        }
+        let is_off =
+            |agent: &AgentId, monitor: &str| off.get(agent).is_some_and(|off: &BTreeSet<String>| off.contains(monitor));
         let expected = plan.expectations(&agents, is_off);
         drop((presence, off));
         self.intake.expect(expected).await?;
+        back.iter().for_each(|(agent, monitors)| self.give_back(agent, monitors));
         let there = agents.into_iter().filter(|(_, presence)| *presence == Presence::There);
         let fleet = there.map(|(agent, _)| {
             let config = plan.config(&agent.workspace, &agent.facts);

@@ -125,6 +125,8 @@ impl Open {
         let is_wanted = |name: &str| plan.is_wanted(workspace, &state.facts, name);
         // What it read while it was not known that another reads the same.
         batch.deltas.retain(|delta| !state.excluded.contains_key(&delta.monitor.name));
+        // Nor has it passed what is left out.
+        batch.watermarks.retain(|watermark| !state.excluded.contains_key(&watermark.monitor.name));
         let left_out = admit::filter(batch, now, kept, uid, is_wanted);
         for monitor in left_out.monitors {
             metrics::counter!("nightjar_collector_left_out_total", "reason" => "no_such_monitor").increment(1);
