@@ -1,12 +1,17 @@
 //! Two agents on one host that read the same file for the same monitor count its lines twice. One of them goes
-//! on, the one that was enrolled first; the other is taken off that monitor while the first is there.
+//! on; the other, of which the first reads all it reads, is taken off that monitor while the first is there. Where
+//! each of them reads all of the other, the one that was enrolled first goes on.
+//!
+//! Where each reads something that the other does not, lines would be missing whichever is taken off. One is, lest
+//! any count twice, but it is waited for as before: the monitor is not complete until somebody parts their files.
 //!
 //! Agents that share a kernel share devices and inodes, whatever containers they are in. Agents tell some of
 //! the files they read, those that sort first, so that two that read the same tell the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use nightjar_model::Result;
 use nightjar_model::names::{AgentId, MonitorKey};
@@ -24,7 +29,39 @@ pub(crate) struct Excluded {
     /// Who counts in its place, and on which host, for people.
     pub(crate) by: AgentId,
     pub(crate) host: String,
+    /// It reads files that the other does not, which nobody counts now.
+    pub(crate) misses: bool,
 }
+
+/// What an agent reads for a monitor.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reads {
+    /// Device and inode of its files, those that sort first.
+    pub(crate) told: Vec<(u64, u64)>,
+    /// How many it reads.
+    pub(crate) count: usize,
+}
+
+impl Reads {
+    pub(crate) fn new(told: Vec<(u64, u64)>, count: usize) -> Self {
+        Self { count: count.max(told.len()), told }
+    }
+
+    fn share(&self, other: &Self) -> bool {
+        self.told.iter().any(|file| other.told.contains(file))
+    }
+
+    /// Whether the other reads all that this one reads, as far as both tell.
+    fn are_within(&self, other: &Self) -> bool {
+        let all_told = other.count == other.told.len();
+        let last = other.told.iter().max();
+        let mut would_be_told = self.told.iter().filter(|file| all_told || Some(*file) <= last);
+        self.count <= other.count && would_be_told.all(|file| other.told.contains(file))
+    }
+}
+
+/// Agents learn of a rotated file some heartbeats apart: so long it may seem that only one of them reads it.
+const DIFFER_FOR: Duration = Duration::from_secs(60);
 
 /// Found to be counted twice.
 struct Double {
@@ -66,8 +103,8 @@ impl Collector {
         if !live.has_neighbours.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let found = self.find_doubles(live);
         let now = self.clock.now();
+        let found = self.find_doubles(live, now);
         let mut outcome = Ok(());
         for Double { loser, monitor, excluded, since } in found {
             if loser.state().excluded.contains_key(&monitor) {
@@ -94,9 +131,12 @@ impl Collector {
         outcome
     }
 
-    fn find_doubles(&self, live: &Arc<Live>) -> Vec<Double> {
-        let mine = live.state().reads.clone();
-        let mut found = Vec::new();
+    fn find_doubles(&self, live: &Arc<Live>, now: Timestamp) -> Vec<Double> {
+        let (mine, differed) = {
+            let mut state = live.state();
+            (state.reads.clone(), std::mem::take(&mut state.differs))
+        };
+        let (mut found, mut differs) = (Vec::new(), BTreeMap::new());
         for other in self.neighbours(live) {
             let theirs = other.state().reads.clone();
             let (winner, loser) = if (other.enrolled_at, &other.id) < (live.enrolled_at, &live.id) {
@@ -105,13 +145,24 @@ impl Collector {
                 (live, &other)
             };
             for (monitor, files) in &mine {
-                let same = theirs.get(monitor).is_some_and(|theirs| files.iter().any(|file| theirs.contains(file)));
                 // One that is off itself counts in nobody's place.
                 let is_off = |agent: &Live| agent.state().excluded.contains_key(monitor);
-                if !same || is_off(loser) || is_off(winner) {
-                    continue;
+                let theirs = theirs.get(monitor).filter(|theirs| files.share(theirs));
+                let Some(theirs) = theirs.filter(|_| !is_off(live) && !is_off(&other)) else { continue };
+                let (winners, losers) = if Arc::ptr_eq(winner, live) { (files, theirs) } else { (theirs, files) };
+                let (winner, loser, misses) = match (losers.are_within(winners), winners.are_within(losers)) {
+                    (true, _) => (winner, loser, false),
+                    (false, true) => (loser, winner, false),
+                    (false, false) => (winner, loser, true),
+                };
+                if misses {
+                    let since = *differed.get(monitor).unwrap_or(&now);
+                    differs.insert(monitor.clone(), since);
+                    if now.since(since) < DIFFER_FOR {
+                        continue;
+                    }
                 }
-                let excluded = Excluded { by: winner.id.clone(), host: winner.facts().hostname };
+                let excluded = Excluded { by: winner.id.clone(), host: winner.facts().hostname, misses };
                 // The later one has read what the other had: from where its figures begin they are double.
                 let later = if winner.connected_at > loser.connected_at { winner } else { loser };
                 let earliest = later.state().earliest.get(monitor).copied();
@@ -119,10 +170,12 @@ impl Collector {
                 found.push(Double { loser: Arc::clone(loser), monitor: monitor.clone(), excluded, since });
             }
         }
+        live.state().differs = differs;
         found
     }
 
-    /// What an agent is off still, and what it may have back, as who counts in its place is not there any more.
+    /// What an agent is off and another counts in its place, and what it may have back, as the other is not there any
+    /// more.
     pub(crate) fn exclusions(
         &self,
         agent: &AgentId,
@@ -133,7 +186,7 @@ impl Collector {
         let (still, back): (Vec<_>, Vec<_>) =
             state.excluded.iter().partition(|(_, excluded)| presence(&excluded.by) == Some(Presence::There));
         let names = |of: Vec<(&String, &Excluded)>| of.into_iter().map(|(monitor, _)| monitor.clone()).collect();
-        (names(still), names(back))
+        (names(still.into_iter().filter(|(_, excluded)| !excluded.misses).collect()), names(back))
     }
 
     /// Once the engine expects it there: what an agent collects must be waited for.
@@ -142,5 +195,25 @@ impl Collector {
             live.state().excluded.retain(|monitor, _| !monitors.contains(monitor));
             live.reconfigure.notify_one();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reads(told: impl IntoIterator<Item = u64>, count: usize) -> Reads {
+        Reads::new(told.into_iter().map(|inode| (1, inode)).collect(), count)
+    }
+
+    #[test]
+    fn knows_who_reads_all_of_another() {
+        assert!(reads([1], 1).are_within(&reads([1, 2], 2)));
+        assert!(!reads([1, 2], 2).are_within(&reads([1], 1)));
+        assert!(!reads([1, 3], 2).are_within(&reads([1, 2], 2)));
+        // Of many the first are told: what is not told may be there.
+        assert!(reads([2, 9], 2).are_within(&reads(1..=5, 20)));
+        assert!(!reads([0, 9], 2).are_within(&reads(1..=5, 20)));
+        assert!(!reads(1..=5, 30).are_within(&reads(1..=5, 20)));
     }
 }

@@ -163,11 +163,18 @@ fn judge(state: &State, connected: bool, config_wanted: &str, now: Timestamp) ->
         reasons.push(format!("its version cannot collect monitor `{monitor}`: upgrade it"));
     }
     for (monitor, excluded) in &state.excluded {
-        reasons.push(format!(
-            "agent {} on {} reads the same files of monitor `{monitor}` on the same machine and counts them; this one \
-             does not. Stop one of them",
-            excluded.by, excluded.host
-        ));
+        let (by, host) = (&excluded.by, &excluded.host);
+        reasons.push(match excluded.misses {
+            false => format!(
+                "agent {by} on {host} reads the same files of monitor `{monitor}` on the same machine and counts \
+                 them; this one does not. Stop one of them"
+            ),
+            true => format!(
+                "agent {by} on {host} reads some of the same files of monitor `{monitor}` on the same machine, and \
+                 each reads some that the other does not. This one counts none of them, lest lines count twice, and \
+                 the monitor is not complete. Let no file be read by both, or give each a monitor of its own"
+            ),
+        });
     }
     if let Some((at, host)) = &state.copied
         && now.since(*at) < TOLD_FOR

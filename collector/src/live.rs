@@ -14,7 +14,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::doubles::Excluded;
+use crate::doubles::{Excluded, Reads};
 use crate::refusal::Refusal;
 
 /// Monitors of which it is kept that an agent sends them without being asked.
@@ -64,8 +64,10 @@ pub(crate) struct State {
     pub(crate) why_ended: Option<Refusal>,
     pub(crate) seen_stored_at: Option<Timestamp>,
     pub(crate) left: Option<SignedOff>,
-    /// Device and inode of files that it reads, by monitor.
-    pub(crate) reads: BTreeMap<String, Vec<(u64, u64)>>,
+    /// The files that it reads, by monitor.
+    pub(crate) reads: BTreeMap<String, Reads>,
+    /// Since when another agent on its host reads some of these files and each reads some that the other does not.
+    pub(crate) differs: BTreeMap<String, Timestamp>,
     /// The earliest window of each monitor that it sent since it connected.
     pub(crate) earliest: BTreeMap<String, Timestamp>,
     /// Monitors that it is taken off, as another agent on its host reads the same.

@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout};
 use tonic::{Status, Streaming};
 
 use crate::Collector;
+use crate::doubles::Reads;
 use crate::hand_out::Plan;
 use crate::live::{Live, Outbox, SignedOff};
 use crate::pace::Pace;
@@ -287,7 +288,7 @@ impl Open {
         state.skew_ms = heartbeat.now_ms.saturating_sub(now.0);
         let reads = heartbeat.monitors.iter().take(MAX_REPORTS).map(|report| {
             let files = report.on_disk.iter().take(MAX_FILES).map(|file| (file.device, file.inode));
-            (report.monitor.clone(), files.collect())
+            (report.monitor.clone(), Reads::new(files.collect(), report.files as usize))
         });
         state.reads = reads.collect();
         state.monitors = heartbeat.monitors.into_iter().take(MAX_REPORTS).map(MonitorReport::from).collect();

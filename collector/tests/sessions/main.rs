@@ -258,6 +258,61 @@ async fn of_two_that_read_the_same_file_one_counts() {
     assert_eq!(waited(&house, "trade").0, [ids[1].clone()]);
 }
 
+/// Which is taken off is not the point: that its files are not read must not pass for complete.
+#[tokio::test]
+async fn where_each_reads_something_alone_the_monitor_is_waited_for() {
+    let house = house().await;
+    let ids = [house.enrol("default", "trade").await, house.enrol("default", "trade").await];
+    let reads = |inodes: &[u64]| {
+        let on_disk: Vec<_> = inodes.iter().map(|inode| wire::FileOnDisk { device: 1, inode: *inode }).collect();
+        let files = on_disk.len() as u32;
+        let report = wire::MonitorReport { monitor: "trade".into(), files, on_disk, ..Default::default() };
+        from_agent::Body::Heartbeat(wire::Heartbeat { now_ms: START, monitors: vec![report], ..Default::default() })
+    };
+    let mut agents = Vec::new();
+    for id in &ids {
+        let mut agent = house.connect(id, wire::Hello { boot_id: "boot".into(), ..hello("trade") }).await;
+        agent.welcomed().await;
+        assert_eq!(agent.configured().await, ["every", "trade"]);
+        agents.push(agent);
+    }
+    // A rotated file is found by one before the other: that is over by the next heartbeats.
+    for (agent, inodes) in agents.iter_mut().zip([[1, 2], [2, 3]]) {
+        agent.say(reads(&inodes)).await;
+        agent.send(1, "trade").await;
+        assert_eq!(agent.acked().await, 1);
+    }
+    assert_eq!(house.taker.gaps.lock().unwrap().len(), 0);
+    house.clock.advance(Duration::from_secs(61));
+    agents[1].say(reads(&[2, 3])).await;
+    assert_eq!(agents[1].configured().await, ["every"]);
+    house.reconcile().await;
+    assert_eq!(waited(&house, "trade").0, ids, "its files are missing");
+    let view = house.collector.agent("default", &AgentId(ids[1].clone())).await.unwrap();
+    assert!(view.reasons.iter().any(|reason| reason.contains("the monitor is not complete")), "{view:?}");
+}
+
+#[tokio::test]
+async fn of_two_the_one_that_reads_more_counts() {
+    let house = house().await;
+    let ids = [house.enrol("default", "trade").await, house.enrol("default", "trade").await];
+    let mut agents = Vec::new();
+    for (id, inodes) in ids.iter().zip([vec![1], vec![1, 2]]) {
+        let mut agent = house.connect(id, wire::Hello { boot_id: "boot".into(), ..hello("trade") }).await;
+        agent.welcomed().await;
+        assert_eq!(agent.configured().await, ["every", "trade"]);
+        let on_disk = inodes.into_iter().map(|inode| wire::FileOnDisk { device: 1, inode }).collect();
+        let report = wire::MonitorReport { monitor: "trade".into(), on_disk, ..Default::default() };
+        let now_ms = START;
+        let heartbeat = wire::Heartbeat { now_ms, monitors: vec![report], ..Default::default() };
+        agent.say(from_agent::Body::Heartbeat(heartbeat)).await;
+        agents.push(agent);
+    }
+    assert_eq!(agents[0].configured().await, ["every"], "though it was enrolled first");
+    house.reconcile().await;
+    assert_eq!(waited(&house, "trade").0, [ids[1].clone()]);
+}
+
 #[tokio::test]
 async fn an_acknowledgement_waits_for_the_engine() {
     let (house, _, mut agent) = house_with_agent().await;
