@@ -1,20 +1,23 @@
 //! Copying an engine's directory while an engine uses it.
 //!
-//! Nothing that a manifest names is changed or deleted before another manifest took its place. So what was
-//! copied between two looks at one manifest belongs together: a copy that another manifest came into is begun
-//! again, and takes over what it has of files that never change.
+//! Nothing that a manifest names is changed before another manifest took its place, nor deleted before that. So a copy
+//! of everything that one manifest names belongs together, whatever came after it. Where something was deleted before it
+//! was copied, the copy is begun again with the manifest of then, and takes over what it has of files that never change.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nightjar_model::{Error, Result};
 
 use crate::error::EngineError;
-use crate::manifest;
+use crate::manifest::{self, Manifest};
+use crate::wal;
 
 /// With what is copied already taken over, each attempt is shorter than the one before.
-const ATTEMPTS: u32 = 100;
+const ATTEMPTS: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(100);
 const BLOCKS: &str = "blocks";
 const LOG: &str = "wal";
 
@@ -22,20 +25,22 @@ const LOG: &str = "wal";
 /// while this ran: what was acknowledged before is in it.
 ///
 /// # Errors
-/// What cannot be read or written; `Unavailable` if the directory never stood still.
+/// What cannot be read or written; `Unavailable` if files were deleted faster than they can be copied.
 pub fn copy(from: &Path, into: &Path) -> Result<()> {
     for folder in [into.to_owned(), into.join(BLOCKS), into.join(LOG)] {
         fs::create_dir_all(&folder).map_err(EngineError::io("make", folder))?;
     }
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
+        // What deletes files is at work: it is let get on.
+        std::thread::sleep(PAUSE * attempt);
         let before = read_manifest(from)?;
         copy_all(from, into)?;
-        if read_manifest(from)? != before {
+        if !is_whole(into, before.as_ref(), read_manifest(from)?.as_ref())? {
             continue;
         }
         let path = into.join(manifest::NAME);
         match before {
-            Some(bytes) => write(&path, &bytes)?,
+            Some((text, _)) => write(&path, text.as_bytes())?,
             // Nothing was ever flushed: everything is in the log.
             None => drop(fs::remove_file(&path)),
         }
@@ -47,10 +52,29 @@ pub fn copy(from: &Path, into: &Path) -> Result<()> {
     Err(Error::unavailable(format!("{} changes faster than it can be copied", from.display())))
 }
 
-fn read_manifest(dir: &Path) -> Result<Option<Vec<u8>>, EngineError> {
+/// Whether all that a manifest names was copied, given the manifest afterwards.
+fn is_whole(
+    into: &Path,
+    named: Option<&(String, Manifest)>,
+    after: Option<&(String, Manifest)>,
+) -> Result<bool, EngineError> {
+    let default = Manifest::default();
+    let of = |manifest: Option<&(String, Manifest)>| manifest.map_or(&default, |(_, manifest)| manifest).clone();
+    let (named, after) = (of(named), of(after));
+    // What is in the log since an index forgot was written with what it knows now.
+    if named.series_file.generation != after.series_file.generation {
+        return Ok(false);
+    }
+    let log = wal::segments(&into.join(LOG))?;
+    let log = log.iter().map(|(segment, _)| *segment);
+    let is_log_whole = log.zip(named.wal.segment..).all(|(segment, expected)| segment == expected);
+    Ok(is_log_whole && named.files(into).iter().all(|path| path.exists()))
+}
+
+fn read_manifest(dir: &Path) -> Result<Option<(String, Manifest)>, EngineError> {
     let path = dir.join(manifest::NAME);
-    match fs::read(&path) {
-        Ok(bytes) => Ok(Some(bytes)),
+    match fs::read_to_string(&path) {
+        Ok(text) => Manifest::parse(&path, &text).map(|manifest| Some((text, manifest))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(EngineError::Io { what: "read", path, source }),
     }
@@ -68,7 +92,7 @@ fn copy_all(from: &Path, into: &Path) -> Result<(), EngineError> {
         }
     }
     // The newest segment of the log first: when an older one is copied, it is not written to any more.
-    let log = list(&from.join(LOG))?;
+    let log: Vec<PathBuf> = wal::segments(&from.join(LOG))?.into_iter().map(|(_, path)| path).collect();
     remove_others(&into.join(LOG), &log)?;
     for path in log.iter().rev() {
         copy_file(path, &into.join(LOG).join(name(path)))?;
@@ -122,7 +146,7 @@ fn remove_others(dir: &Path, kept: &[PathBuf]) -> Result<(), EngineError> {
 fn copy_file(from: &Path, to: &Path) -> Result<(), EngineError> {
     match fs::copy(from, to) {
         Ok(_) => File::open(to).and_then(|file| file.sync_all()).map_err(EngineError::io("sync", to)),
-        // Deleted since it was listed: the manifest is another one by now, or it was in none.
+        // Deleted since it was listed: whether it is needed is asked once all are copied.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(EngineError::Io { what: "copy", path: from.to_owned(), source }),
     }

@@ -122,6 +122,11 @@ impl Tracker {
         unnamed.chain(changed).collect()
     }
 
+    /// Something that was stored of `[from, until)` cannot be read any more, nobody knows of which monitor.
+    pub(crate) fn lose(&mut self, from: i64, until: i64) {
+        self.0.values_mut().for_each(|track| Arc::make_mut(track).lose(from, until));
+    }
+
     /// Changes who is expected, from `at` on.
     pub(crate) fn apply(&mut self, at: Timestamp, changes: &[Change]) -> Vec<Closed> {
         let mut closed = Vec::new();

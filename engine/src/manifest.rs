@@ -15,7 +15,8 @@ use crate::completeness::{self, Tracker, checkpoint};
 use crate::error::{EngineError, Result};
 use crate::rollups::RollUps;
 use crate::sequences::{self, Sequences};
-use crate::series::file::{SeriesFile, Stored};
+use crate::series::file::{self, SeriesFile, Stored};
+use crate::storage;
 use crate::wal::WalPosition;
 
 const FORMAT: u32 = 1;
@@ -55,6 +56,13 @@ impl Manifest {
         }
     }
 
+    /// What it names of the directory, besides the log.
+    pub(crate) fn files(&self, dir: &Path) -> Vec<PathBuf> {
+        let blocks = self.blocks.iter().map(|block| dir.join("blocks").join(storage::name(block.id).as_ref()));
+        let series = (self.series_file.bytes > 0).then(|| file::path(dir, self.series_file.generation));
+        blocks.chain(series).chain(self.checkpoint.map(|number| checkpoint::path(dir, number))).collect()
+    }
+
     pub(crate) fn set_checkpoint(&mut self, number: u64) {
         self.checkpoint = Some(number);
         (self.sequences, self.completeness) = Default::default();
@@ -68,6 +76,12 @@ impl Manifest {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(source) => return Err(EngineError::Io { what: "read", path, source }),
         };
+        Self::parse(&path, &text)
+    }
+
+    /// What was read from `path`.
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self> {
+        let path = path.to_owned();
         let corrupt = |reason: String| EngineError::Corrupt { path: path.clone(), reason };
         let (head, body) = text.split_once('\n').ok_or_else(|| corrupt("it has no first line".into()))?;
         let mut words = head.split(' ');

@@ -20,6 +20,7 @@ use crate::config::EngineConfig;
 use crate::error::EngineError;
 use crate::manifest::{self, Manifest};
 use crate::queue::Queue;
+use crate::rollups::Level;
 use crate::state::State;
 use crate::storage::Storage;
 use crate::tier::Tier;
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) state: RwLock<State>,
     pub(crate) manifest: Mutex<Manifest>,
     /// Blocks that are in no manifest any more, until no reader holds them.
+    /// Slots that could not be rolled up when it was tried last.
+    pub(crate) not_rolled_up: Mutex<BTreeSet<(Level, i64)>>,
     pub(crate) leaving: Mutex<Vec<Arc<Block>>>,
     /// Held by who changes blocks and manifest.
     pub(crate) turn: Semaphore,

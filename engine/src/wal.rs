@@ -234,7 +234,7 @@ fn segment_path(dir: &Path, segment: u64) -> PathBuf {
 }
 
 /// In order.
-fn segments(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
+pub(crate) fn segments(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).map_err(EngineError::io("list", dir))? {
         let path = entry.map_err(EngineError::io("list", dir))?.path();

@@ -190,7 +190,7 @@ pub(crate) fn delete_others(dir: &Path, named: Option<u64>) -> Result<()> {
     Ok(())
 }
 
-fn path(dir: &Path, number: u64) -> PathBuf {
+pub(crate) fn path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{PREFIX}{number:012}{SUFFIX}"))
 }
 

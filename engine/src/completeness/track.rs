@@ -427,6 +427,14 @@ impl Track {
         Some(until)
     }
 
+    /// What was stored of these windows cannot be read any more.
+    pub(super) fn lose(&mut self, from: i64, until: i64) {
+        let (from, until) = (self.floor(from), self.floor(until.saturating_sub(1)).saturating_add(self.width));
+        self.revision += 1;
+        Arc::make_mut(&mut self.holes).nameless.insert(from, until);
+        self.complete_less(from, until);
+    }
+
     fn complete_less(&mut self, from: i64, until: i64) {
         self.complete.remove(from, until);
         self.revised.remove(from, until);

@@ -50,7 +50,7 @@ pub(super) fn open(
     let index = series::file::load(&dir, manifest.series_file, manifest.series_stored, config.max_series)?;
     let (sequences, tracker) = manifest.marks(&dir)?;
     let mut state = State::new(index, sequences, tracker, Retention::new(&config));
-    state.blocks = Arc::new(sound(&storage, &state, &mut manifest)?);
+    state.blocks = Arc::new(sound(&storage, &mut state, &mut manifest)?);
     state.rollups = Arc::new(manifest.rollups.clone());
     let recovered = wal::recover(&dir.join("wal"), manifest.wal, |record| drop(state.apply(&record)))?;
     let wal = Wal::create(&dir.join("wal"), recovered.next, recovered.bytes)?;
@@ -79,6 +79,7 @@ pub(super) fn open(
         storage,
         state: RwLock::new(state),
         manifest: Mutex::new(manifest),
+        not_rolled_up: Mutex::default(),
         leaving: Mutex::default(),
         turn: Semaphore::new(1),
         expecting: tokio::sync::Mutex::default(),
@@ -101,8 +102,8 @@ pub(super) fn open(
 }
 
 /// The blocks whose ids all stand for something. Others are kept, and not read: their windows would come back
-/// without a name, or under that of another.
-fn sound(storage: &Storage, state: &State, manifest: &mut Manifest) -> Result<Vec<Arc<Block>>> {
+/// without a name, or under that of another. What they are of is not complete.
+fn sound(storage: &Storage, state: &mut State, manifest: &mut Manifest) -> Result<Vec<Arc<Block>>> {
     let (mut sound, mut quarantined) = (Vec::with_capacity(manifest.blocks.len()), 0);
     let Manifest { blocks, rollups, .. } = manifest;
     for meta in blocks {
@@ -119,6 +120,7 @@ fn sound(storage: &Storage, state: &State, manifest: &mut Manifest) -> Result<Ve
                 rollups.undo(meta.tier, meta.from, meta.until);
             }
             meta.quarantined = true;
+            state.tracker.lose(meta.from, meta.until);
             tracing::error!(
                 block = %crate::storage::name(meta.id), from = %Timestamp(meta.from), until = %Timestamp(meta.until),
                 "a block is left out of all answers: it holds keys that the series index does not know. Restore the \

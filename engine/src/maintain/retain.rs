@@ -19,6 +19,9 @@ use crate::series::file::{self, Stored};
 use crate::shared::{Shared, blocking};
 use crate::tier::{DAY, Retention, Tier};
 
+/// What cannot be rolled up, as a block of it cannot be read, is kept so long beyond its time.
+const HELD_BACK: i64 = 7 * DAY;
+
 /// The clock is believed as long as data is not older than this.
 const CLOCK_AHEAD: Duration = Duration::from_secs(86_400);
 
@@ -88,6 +91,7 @@ fn keep(shared: &Shared, blocks: &[BlockMeta], limits: &BTreeMap<Tier, Timestamp
         let earliest = in_memory.entry(tier).or_insert(start);
         *earliest = start.min(*earliest);
     }
+    let failing = shared.not_rolled_up.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let mut kept = BTreeMap::new();
     for level in Level::ALL {
         let limit = level.sources().iter().filter_map(|tier| limits.get(tier)).map(|limit| limit.0).min();
@@ -99,7 +103,18 @@ fn keep(shared: &Shared, blocks: &[BlockMeta], limits: &BTreeMap<Tier, Timestamp
         let is_due = |slot: &i64| {
             state.rollups.is_due(level, *slot) || state.rollups.is_due(Level::Days, Level::Days.slot_of(*slot))
         };
-        let waiting = waiting.filter(is_due).min();
+        let is_failing = |slot: &i64| {
+            failing.contains(&(level, *slot)) || failing.contains(&(Level::Days, Level::Days.slot_of(*slot)))
+        };
+        let is_given_up = |slot: &i64| *slot < limit.saturating_sub(HELD_BACK) && is_failing(slot);
+        let (given_up, waiting): (BTreeSet<i64>, BTreeSet<i64>) = waiting.filter(is_due).partition(is_given_up);
+        for slot in given_up {
+            tracing::error!(
+                level = level.name(), slot = %Timestamp(slot),
+                "windows that could not be rolled up are a week beyond their retention, and are deleted"
+            );
+        }
+        let waiting = waiting.first().copied();
         let from = day(waiting.map_or(limit, |slot| slot.min(limit)));
         kept.extend(level.sources().iter().map(|tier| (*tier, from.max(state.rollups.kept_from(*tier)))));
     }

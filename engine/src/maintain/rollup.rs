@@ -122,7 +122,7 @@ pub(crate) async fn roll_up(shared: &Arc<Shared>) -> Result<()> {
             sources: of(&|block| job.reads(block)),
             old: of(&|block| job.replaces(block)),
             // Of the others the old roll-up holds.
-            fresh: ups.is_rolled(job.level, job.slot).then(|| ups.late(job.level, job.slot)),
+            fresh: ups.is_rolled(job.level, job.slot).then(|| &ups.late(job.level, job.slot) - &unread(shared, *job)),
         };
         drop((blocks, ups));
         let job = work.job;
@@ -135,8 +135,18 @@ pub(crate) async fn roll_up(shared: &Arc<Shared>) -> Result<()> {
             }
         }
     }
+    *shared.not_rolled_up.lock().unwrap_or_else(PoisonError::into_inner) =
+        failed.iter().map(|(job, _)| (job.level, job.slot)).collect();
     shared.sweep().await?;
     failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+}
+
+/// Tables of which a part of the source is left out of answers: their old roll-up has it still, a new one would not.
+fn unread(shared: &Shared, job: Job) -> BTreeSet<u32> {
+    let manifest = shared.manifest.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_source = |block: &&BlockMeta| job.level.sources().contains(&block.tier) && job.covers(block);
+    let unread = manifest.blocks.iter().filter(|block| block.quarantined).filter(is_source);
+    unread.flat_map(|block| block.tables.iter().copied()).collect()
 }
 
 struct Work {

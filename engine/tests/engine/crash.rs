@@ -37,6 +37,9 @@ enum Step {
     Flush,
     Compact,
     Retain,
+    RollUp,
+    /// A copy is made and takes the place of what it was made of.
+    PutBack,
     Crash,
     TearTail {
         bytes: u64,
@@ -58,6 +61,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => Just(Step::Flush),
         2 => Just(Step::Compact),
         2 => Just(Step::Retain),
+        2 => Just(Step::RollUp),
+        1 => Just(Step::PutBack),
         3 => Just(Step::Crash),
         1 => (1u64..40).prop_map(|bytes| Step::TearTail { bytes }),
         1 => (1i64..200).prop_map(|minutes| Step::Later { minutes }),
@@ -141,6 +146,16 @@ impl History {
             Step::Flush => self.fixture.engine().flush().await.expect("flushed"),
             Step::Compact => self.fixture.task("engine.compact").await,
             Step::Retain => self.fixture.task("engine.retain").await,
+            Step::RollUp => self.fixture.task("engine.rollup").await,
+            Step::PutBack => {
+                let dir = self.fixture.config.data_dir.clone();
+                let copy = dir.with_extension("copy");
+                nightjar_engine::copy(&dir, &copy).expect("copied");
+                self.fixture.crash();
+                std::fs::remove_dir_all(&dir).expect("removed");
+                std::fs::rename(copy, dir).expect("renamed");
+                self.fixture.crash_and_open().await;
+            }
             Step::Crash => self.fixture.crash_and_open().await,
             Step::TearTail { bytes } => {
                 self.fixture.crash();

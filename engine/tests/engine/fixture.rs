@@ -258,6 +258,18 @@ pub(crate) fn lines(entries: &[(i64, &str, i64)]) -> MonitorDelta {
     }
 }
 
+/// Of an engine that is not open.
+pub(crate) fn change_manifest(fixture: &Fixture, change: impl FnOnce(&mut serde_json::Value)) {
+    let path = fixture.config.data_dir.join("manifest");
+    let text = std::fs::read_to_string(&path).expect("read");
+    let (_, body) = text.split_once('\n').expect("two lines");
+    let mut manifest: serde_json::Value = serde_json::from_str(body).expect("JSON");
+    change(&mut manifest);
+    let body = manifest.to_string();
+    let text = format!("nightjar-manifest 1 {:08x}\n{body}", crc32fast::hash(body.as_bytes()));
+    std::fs::write(path, text).expect("written");
+}
+
 pub(crate) fn batch(agent: &str, sequence: u64, deltas: Vec<MonitorDelta>) -> Batch {
     Batch { agent: AgentId(agent.into()), incarnation: 1, sequence, digest: 0, deltas, watermarks: Vec::new() }
 }

@@ -1,11 +1,16 @@
 //! A monitor is its uid and its name a label; an id is given once; what nobody knows any more is not shown under
 //! another's name.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use nightjar_model::Timestamp;
 use nightjar_model::delta::MonitorDelta;
+use nightjar_model::names::MonitorKey;
+use nightjar_model::ports::WindowReader;
+use nightjar_model::query::{CompletenessState, WindowQuery};
 
-use crate::fixture::{EPOCH, Fixture, MINUTE, batch, lines};
+use crate::fixture::{EPOCH, Fixture, MINUTE, batch, change_manifest, lines, through};
 
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
@@ -132,26 +137,38 @@ async fn a_key_does_not_come_back_under_the_name_of_another() {
 
 /// As if the index came from another backup than the blocks.
 fn forget_series(fixture: &Fixture) {
-    let path = fixture.config.data_dir.join("manifest");
-    let text = std::fs::read_to_string(&path).expect("read");
-    let (_, body) = text.split_once('\n').expect("two lines");
-    let mut manifest: serde_json::Value = serde_json::from_str(body).expect("JSON");
-    manifest["series_file"]["bytes"] = 0.into();
-    manifest["series_stored"] = serde_json::json!({ "tables": 0, "fields": 0, "series": 0 });
-    let body = manifest.to_string();
-    let text = format!("nightjar-manifest 1 {:08x}\n{body}", crc32fast::hash(body.as_bytes()));
-    std::fs::write(path, text).expect("written");
+    change_manifest(fixture, |manifest| {
+        manifest["series_file"]["bytes"] = 0.into();
+        manifest["series_stored"] = serde_json::json!({ "tables": 0, "fields": 0, "series": 0 });
+    });
 }
 
 #[tokio::test]
 async fn a_block_whose_keys_nobody_knows_is_left_out_and_kept() {
     let mut fixture = Fixture::of_one_retention().await;
-    fixture.take(batch("a", 1, vec![lines(&[(0, "lost", 1)])])).await.expect("taken");
+    fixture.expect(&["a"]).await;
+    fixture.clock.set(EPOCH + 3 * MINUTE);
+    fixture.take(through(batch("a", 1, vec![lines(&[(1, "lost", 1)])]), 2 * MINUTE)).await.expect("taken");
     fixture.engine().flush().await.expect("flushed");
+    let state = async |fixture: &Fixture| {
+        let query = WindowQuery {
+            monitor: MonitorKey::new("w", "m"),
+            from: Timestamp(EPOCH + MINUTE),
+            until: Timestamp(EPOCH + 2 * MINUTE),
+            filter: BTreeMap::new(),
+            by: None,
+            step: None,
+            max_series: 10,
+        };
+        fixture.engine().windows(query).await.expect("windows").completeness[0].state
+    };
+    let before = state(&fixture).await;
     fixture.crash();
     forget_series(&fixture);
     fixture.crash_and_open().await;
     assert_eq!(shown(&fixture).await, "");
+    // Nor does a minute of which something is gone pass for one without lines.
+    assert_eq!((before, state(&fixture).await), (CompletenessState::Complete, CompletenessState::Never));
     fixture.take(batch("a", 2, vec![lines(&[(1, "fresh", 1)])])).await.expect("taken");
     fixture.engine().flush().await.expect("flushed");
     for _ in 0..2 {

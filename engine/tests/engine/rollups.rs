@@ -325,6 +325,52 @@ async fn late_rows_are_in_every_answer_at_once_and_in_the_roll_up_when_it_is_don
 }
 
 #[tokio::test]
+async fn what_cannot_be_rolled_up_is_kept_beyond_its_time_and_not_for_ever() {
+    let fixture = fixture().await;
+    let day = EPOCH.div_euclid(DAY) * DAY;
+    send(&fixture, 1, 0, &[(day, "x", 1)]).await;
+    let blocks = std::fs::read_dir(fixture.config.data_dir.join("blocks")).expect("blocks");
+    let damaged = blocks.map(|entry| entry.expect("a block").path()).next().expect("a block");
+    let length = std::fs::metadata(&damaged).expect("there").len();
+    std::fs::write(&damaged, vec![0; length as usize]).expect("damaged");
+    let upkeep = async || {
+        for task in fixture.engine().reconcilers().iter().filter(|task| task.name() != "engine.flush") {
+            // That of the damaged day fails, and says so.
+            drop(task.activate().await);
+        }
+    };
+    for (sequence, days, is_there) in [(2, 4, true), (3, 8, true), (4, 12, false)] {
+        fixture.clock.set(day + days * DAY);
+        send(&fixture, sequence, 0, &[(day + days * DAY, "x", 1)]).await;
+        for _ in 0..2 {
+            upkeep().await;
+        }
+        assert_eq!(damaged.exists(), is_there, "after {days} days");
+    }
+}
+
+#[tokio::test]
+async fn a_roll_up_keeps_what_its_source_has_lost() {
+    let mut fixture = fixture().await;
+    let day = EPOCH.div_euclid(DAY) * DAY;
+    send(&fixture, 1, 0, &[(day, "x", 1)]).await;
+    fixture.clock.set(day + DAY + 2 * HOUR);
+    fixture.task("engine.rollup").await;
+    let hours = table(&fixture, "hour", 0).await;
+    fixture.crash();
+    crate::fixture::change_manifest(&fixture, |manifest| {
+        let blocks = manifest["blocks"].as_array_mut().expect("blocks");
+        let source = blocks.iter_mut().find(|block| block["tier"] == "raw").expect("the source");
+        source["quarantined"] = true.into();
+    });
+    fixture.crash_and_open().await;
+    send(&fixture, 2, 0, &[(day + HOUR, "late", 7)]).await;
+    fixture.clock.set(day + 3 * DAY);
+    fixture.task("engine.rollup").await;
+    assert_eq!(table(&fixture, "hour", 0).await, hours);
+}
+
+#[tokio::test]
 async fn roll_ups_of_many_days_become_one_block_and_go_with_their_monitor() {
     let mut fixture = Fixture::with(|config| {
         config.second_retention = Span::from_secs(3600);

@@ -1,5 +1,8 @@
 //! Compaction, retention, and monitors that change.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
 use crate::fixture::{EPOCH, Fixture, MINUTE, batch, lines};
 
 const HOUR: i64 = 60 * MINUTE;
@@ -108,4 +111,49 @@ async fn what_an_old_monitor_did_not_have_is_null() {
     );
     let old = fixture.csv("SELECT count(*) AS n FROM monitor.m WHERE \"$host\" IS NULL").await;
     assert_eq!(old.expect("answered"), "n\n1\n");
+}
+
+/// Copies are made all the while that blocks come, are merged, rolled up and go.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_an_engine_at_work_opens_and_holds_what_was_taken_before() {
+    let fixture = Fixture::of_one_retention().await;
+    let taken = AtomicU64::new(0);
+    let done = AtomicBool::new(false);
+    let send = async || {
+        for sequence in 1.. {
+            if done.load(Ordering::SeqCst) {
+                break;
+            }
+            let minute = (sequence as i64 * 37) % (3 * 24 * 60);
+            fixture.take(batch("a", sequence, vec![lines(&[(minute, "x", 1)])])).await.expect("taken");
+            taken.store(sequence, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let keep_up = async || {
+        fixture.clock.set(EPOCH + 5 * 24 * HOUR);
+        while !done.load(Ordering::SeqCst) {
+            fixture.engine().flush().await.expect("flushed");
+            for task in ["engine.compact", "engine.rollup", "engine.retain"] {
+                fixture.task(task).await;
+            }
+        }
+    };
+    let copies = tempfile::tempdir().expect("tempdir");
+    let copy = async || {
+        for round in 0..6 {
+            let before = taken.load(Ordering::SeqCst);
+            let (from, into) = (fixture.config.data_dir.clone(), copies.path().join(round.to_string()));
+            let of_thread = into.join("engine");
+            let copied = tokio::task::spawn_blocking(move || nightjar_engine::copy(&from, &of_thread)).await;
+            copied.expect("no panic").expect("copied");
+            let opened = Fixture::at(&into, |config| {
+                (config.hour_retention, config.day_retention) = (config.retention, config.retention);
+            });
+            let held: u64 = opened.await.totals().await.values().map(|(count, _)| count).sum();
+            assert!((before..=taken.load(Ordering::SeqCst) + 1).contains(&held), "{held} of {before}");
+        }
+        done.store(true, Ordering::SeqCst);
+    };
+    tokio::join!(send(), keep_up(), copy());
 }
