@@ -311,4 +311,15 @@ mod tests {
             assert!(read::<Report>(&mut &*bytes).is_err(), "{bytes:?}");
         }
     }
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_a_message_or_an_error(head in "(\\PC|[{}\\[\\]\",:0-9A-Za-z]){0,200}", tail: Vec<u8>, cut in 0usize..400) {
+            let mut bytes = (head.len() as u32).to_le_bytes().to_vec();
+            bytes.extend(head.as_bytes());
+            bytes.extend(&tail);
+            bytes.truncate(cut);
+            let (report, order) = (split::<Report>(bytes.clone()), split::<Order>(bytes));
+            proptest::prop_assert!(report.is_err() || cut >= 4 + head.len(), "{order:?}");
+        }
+    }
 }
