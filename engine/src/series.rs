@@ -68,6 +68,8 @@ pub(crate) struct SeriesIndex {
     /// Ids by the hash of what they stand for.
     ids: HashTable<u32>,
     next: u32,
+    /// Of which windows came since somebody wants to know.
+    seen: Option<RoaringBitmap>,
     strings: HashSet<Arc<str>>,
     hasher: DefaultHashBuilder,
     max_series: u32,
@@ -88,6 +90,7 @@ impl SeriesIndex {
             series: HashMap::new(),
             ids: HashTable::new(),
             next: 0,
+            seen: None,
             strings: HashSet::new(),
             hasher: DefaultHashBuilder::default(),
             max_series,
@@ -209,6 +212,14 @@ impl SeriesIndex {
     /// limit it is the one whose every value is [`OTHER_KEY`], and the second answer is true. No table gets
     /// more series than are left to the others, so that one with keys without end folds its own only.
     pub(crate) fn series_id(&mut self, table: u32, labels: &[(&str, &str)]) -> (u32, bool) {
+        let (id, folded) = self.find_or_create(table, labels);
+        if let Some(seen) = &mut self.seen {
+            seen.insert(id);
+        }
+        (id, folded)
+    }
+
+    fn find_or_create(&mut self, table: u32, labels: &[(&str, &str)]) -> (u32, bool) {
         if let Some(id) = self.find(table, labels) {
             return (id, false);
         }
@@ -250,8 +261,66 @@ impl SeriesIndex {
         ids.cloned().unwrap_or_default()
     }
 
-    /// Keeps only these series, and forgets these tables, which have none.
-    pub(crate) fn retain(&mut self, live: &RoaringBitmap, gone: &BTreeSet<u32>) {
+    pub(crate) fn has_series(&self, table: u32) -> bool {
+        self.tables.get(&table).is_some_and(|table| !table.series.is_empty())
+    }
+
+    /// Of every table the series that are not in `live`.
+    pub(crate) fn without(&self, live: &RoaringBitmap) -> RoaringBitmap {
+        let mut others = RoaringBitmap::new();
+        self.tables.values().for_each(|table| others |= &table.series - live);
+        others
+    }
+
+    /// From now on it is noted which series windows come of, so that those are not forgotten.
+    pub(crate) fn watch(&mut self) {
+        self.seen = Some(RoaringBitmap::new());
+    }
+
+    pub(crate) fn unwatch(&mut self) {
+        self.seen = None;
+    }
+
+    /// Forgets those of these series of which no window has come since [`SeriesIndex::watch`]. Answers which.
+    pub(crate) fn forget(&mut self, ids: &[u32]) -> Vec<u32> {
+        let is_seen = |id: &u32| self.seen.as_ref().is_some_and(|seen| seen.contains(*id));
+        let gone: Vec<u32> = ids.iter().copied().filter(|id| !is_seen(id)).collect();
+        gone.iter().for_each(|id| self.remove(*id));
+        gone
+    }
+
+    fn remove(&mut self, id: u32) {
+        let Some(series) = self.series.get(&id) else { return };
+        let hash = self.hash(series.table, series.labels.iter().map(|(column, value)| (&**column, &**value)));
+        if let Ok(entry) = self.ids.find_entry(hash, |known| *known == id) {
+            entry.remove();
+        }
+        let Some(series) = self.series.remove(&id) else { return };
+        if let Some(table) = self.tables.get_mut(&series.table) {
+            table.series.remove(id);
+            for (column, value) in &series.labels {
+                let Some(values) = table.columns.get_mut(column) else { continue };
+                if let Some(ids) = values.get_mut(value) {
+                    ids.remove(id);
+                    if ids.is_empty() {
+                        values.remove(value);
+                    }
+                }
+                if values.is_empty() {
+                    table.columns.remove(column);
+                }
+            }
+        }
+        for text in series.labels.iter().flat_map(|(column, value)| [column, value]) {
+            // In this series, and in the set.
+            if Arc::strong_count(text) == 2 {
+                self.strings.remove(text);
+            }
+        }
+    }
+
+    /// Forgets these tables, of which there are no series.
+    pub(crate) fn forget_tables(&mut self, gone: &BTreeSet<u32>) {
         self.tables.retain(|id, _| !gone.contains(id));
         for of in [&mut self.of_uid.values_mut().collect::<Vec<_>>(), &mut self.unclaimed.values_mut().collect()] {
             of.iter_mut().for_each(|tables| tables.retain(|id| !gone.contains(id)));
@@ -260,22 +329,6 @@ impl SeriesIndex {
         self.unclaimed.retain(|_, tables| !tables.is_empty());
         let of_uid = &self.of_uid;
         self.names.retain(|_, uid| of_uid.contains_key(uid));
-        // The tables are stored anew, with their uids.
-        self.claims.clear();
-        let kept: Vec<(u32, Arc<Series>)> = self.series.drain().filter(|(id, _)| live.contains(*id)).collect();
-        self.ids.clear();
-        self.strings = self.fields.iter().map(|(name, _)| Arc::clone(name)).collect();
-        for table in self.tables.values_mut() {
-            table.series.clear();
-            table.columns.clear();
-        }
-        for (id, series) in kept {
-            for (column, value) in &series.labels {
-                self.strings.insert(Arc::clone(column));
-                self.strings.insert(Arc::clone(value));
-            }
-            self.insert(id, series);
-        }
     }
 
     fn find(&self, table: u32, labels: &[(&str, &str)]) -> Option<u32> {
@@ -401,11 +454,27 @@ mod tests {
         let (mut index, table) = index(2);
         let (one, _) = index.series_id(table, &[("k", "1")]);
         let (two, _) = index.series_id(table, &[("k", "2")]);
-        index.retain(&[one].into_iter().collect(), &BTreeSet::new());
+        assert_eq!(index.without(&[one].into_iter().collect()), [two].into_iter().collect());
+        assert_eq!(index.forget(&[two]), [two]);
         assert!(index.get(two).is_none());
+        assert_eq!(index.strings.len(), 2, "the column, and the value that is left");
         assert_eq!(index.series_id(table, &[("k", "1")]), (one, false));
         let (three, folded) = index.series_id(table, &[("k", "2")]);
         assert!(!folded && three > two);
+    }
+
+    #[test]
+    fn what_came_meanwhile_is_not_forgotten() {
+        let (mut index, table) = index(10);
+        let ids: Vec<u32> = ["1", "2", "3"].map(|key| index.series_id(table, &[("k", key)]).0).into();
+        index.watch();
+        assert_eq!(index.forget(&ids[..1]), [ids[0]]);
+        index.series_id(table, &[("k", "2")]);
+        let again = index.series_id(table, &[("k", "1")]).0;
+        assert_eq!(index.forget(&ids[1..]), [ids[2]]);
+        assert!(again > ids[2] && index.get(again).is_some());
+        assert_eq!(index.select(table, "k", |_| true), [ids[1], again].into_iter().collect());
+        assert_eq!(index.with_value(table, "k", "3"), RoaringBitmap::new());
     }
 
     #[test]
@@ -425,7 +494,7 @@ mod tests {
         assert_eq!(index.table_id(&monitor, None, 60_000, Tier::Raw), second);
         assert_eq!(index.tables_of(&MonitorKey::new("other", "m"), Some("u1")), [elsewhere]);
         assert!(!index.claim(&monitor, "u3"));
-        index.retain(&RoaringBitmap::new(), &[old, second].into());
+        index.forget_tables(&[old, second].into());
         assert_eq!(index.tables_of(&monitor, None), [0u32; 0]);
         assert!(index.table_id(&monitor, None, 60_000, Tier::Raw) > second);
     }

@@ -21,6 +21,7 @@ use crate::error::EngineError;
 use crate::manifest::{self, Manifest};
 use crate::queue::Queue;
 use crate::rollups::Level;
+use crate::series::SeriesIndex;
 use crate::state::State;
 use crate::storage::Storage;
 use crate::tier::Tier;
@@ -90,6 +91,10 @@ impl Shared {
 }
 
 impl Shared {
+    pub(crate) fn look_at_index(&self, look: &mut dyn FnMut(&SeriesIndex)) {
+        look(&self.state.read().unwrap_or_else(PoisonError::into_inner).index);
+    }
+
     pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>> {
         self.turn.acquire().await.map_err(|_| Error::unavailable("the engine is closed"))
     }

@@ -38,10 +38,7 @@ pub(crate) async fn flush(shared: &Arc<Shared>) -> Result<()> {
     let checkpoint_before = shared.manifest.lock().unwrap_or_else(PoisonError::into_inner).checkpoint;
     let committed = shared
         .commit(move |manifest| {
-            let (bytes, extent) = {
-                let state = of_commit.state.read().unwrap_or_else(PoisonError::into_inner);
-                (state.index.encode_since(manifest.series_stored), state.index.extent())
-            };
+            let (bytes, extent) = file::encode_since(manifest.series_stored, |look| of_commit.look_at_index(look));
             manifest.series_file = file::append(&of_commit.dir, manifest.series_file, &bytes)?;
             manifest.series_stored = extent;
             manifest.wal = state.wal;

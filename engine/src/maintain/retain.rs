@@ -15,12 +15,15 @@ use roaring::RoaringBitmap;
 use super::{flush, leavers};
 use crate::block::{Block, BlockMeta, read};
 use crate::rollups::Level;
-use crate::series::file::{self, Stored};
+use crate::series::file;
 use crate::shared::{Shared, blocking};
 use crate::tier::{DAY, Retention, Tier};
 
 /// What cannot be rolled up, as a block of it cannot be read, is kept so long beyond its time.
 const HELD_BACK: i64 = 7 * DAY;
+
+/// Series, under the lock.
+const FORGOTTEN_AT_ONCE: usize = 1000;
 
 /// The clock is believed as long as data is not older than this.
 const CLOCK_AHEAD: Duration = Duration::from_secs(86_400);
@@ -162,15 +165,12 @@ fn limits(shared: &Shared, blocks: &[BlockMeta]) -> BTreeMap<Tier, Timestamp> {
 /// which there is none.
 async fn forget_series(shared: &Arc<Shared>, expired: BTreeSet<u32>) -> Result<()> {
     let _turn = shared.turn().await?;
-    let (blocks, known) = {
-        let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
-        (Arc::clone(&state.blocks), state.index.len() as u64)
-    };
+    let blocks = Arc::clone(&shared.state.read().unwrap_or_else(PoisonError::into_inner).blocks);
     let mut live = RoaringBitmap::new();
     for block in blocks.iter() {
         live |= series_of(shared, block).await?;
     }
-    let (gone, bytes) = {
+    let (unused, gone, known) = {
         let mut state = shared.state.write().unwrap_or_else(PoisonError::into_inner);
         live.extend(state.active.series());
         if let Some(frozen) = &state.frozen {
@@ -182,15 +182,38 @@ async fn forget_series(shared: &Arc<Shared>, expired: BTreeSet<u32>) -> Result<(
                 || state.frozen.as_ref().is_some_and(|frozen| frozen.memtable.has(*table))
         };
         let gone: BTreeSet<u32> = expired.into_iter().filter(|table| !held(table)).collect();
-        if gone.is_empty() && (known == 0 || live.len() * 10 > known * 9) {
+        let unused = state.index.without(&live);
+        if gone.is_empty() && (unused.is_empty() || unused.len() * 10 < state.index.len() as u64) {
             return Ok(());
         }
-        state.index.retain(&live, &gone);
-        (gone, (state.index.encode_since(Stored::default()), state.index.extent()))
+        state.index.watch();
+        (unused, gone, state.index.len())
     };
-    let (of_commit, (bytes, extent)) = (Arc::clone(shared), bytes);
+    // A few at a time: who takes windows or asks for them waits for the lock.
+    let mut ids = unused.into_iter();
+    loop {
+        let some: Vec<u32> = ids.by_ref().take(FORGOTTEN_AT_ONCE).collect();
+        if some.is_empty() {
+            break;
+        }
+        shared.state.write().unwrap_or_else(PoisonError::into_inner).index.forget(&some);
+        tokio::task::yield_now().await;
+    }
+    let (gone, forgotten) = {
+        let mut state = shared.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.index.unwatch();
+        // Windows may have come of them meanwhile.
+        let gone: BTreeSet<u32> = gone.into_iter().filter(|table| !state.index.has_series(*table)).collect();
+        state.index.forget_tables(&gone);
+        (gone, known.saturating_sub(state.index.len()))
+    };
+    if gone.is_empty() && forgotten == 0 {
+        return Ok(());
+    }
+    let of_commit = Arc::clone(shared);
     let old = shared.manifest.lock().unwrap_or_else(PoisonError::into_inner).series_file;
     let committed = shared.commit(move |manifest| {
+        let (bytes, extent) = file::encode_all(|look| of_commit.look_at_index(look));
         manifest.series_file = file::rewrite(&of_commit.dir, manifest.series_file, &bytes)?;
         manifest.series_stored = extent;
         manifest.leaving_tables.retain(|table, _| !gone.contains(table));
@@ -199,10 +222,7 @@ async fn forget_series(shared: &Arc<Shared>, expired: BTreeSet<u32>) -> Result<(
     if let Some(error) = committed.await? {
         return Err(error.into());
     }
-    tracing::info!(
-        forgotten = known.saturating_sub(live.len()),
-        "forgot series of which there are no windows any more"
-    );
+    tracing::info!(forgotten, "forgot series of which there are no windows any more");
     let path = file::path(&shared.dir, old.generation);
     if let Err(error) = blocking(move || std::fs::remove_file(path)).await? {
         tracing::warn!(%error, "cannot delete the old series index");

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use nightjar_model::delta::PartialKind;
 use nightjar_model::names::MonitorKey;
 use prost::Message;
+use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
 use super::{Series, SeriesIndex};
@@ -38,7 +39,7 @@ pub(crate) struct Stored {
     pub(crate) series: u32,
 }
 
-const CHUNK_SERIES: usize = 50_000;
+const CHUNK_SERIES: usize = 20_000;
 
 #[derive(Clone, PartialEq, Message)]
 struct Chunk {
@@ -110,11 +111,8 @@ impl SeriesIndex {
         Stored { tables: self.next_table, claims: self.claimed, fields: self.fields.len() as u32, series: self.next }
     }
 
-    /// What came after `since`, encoded.
-    pub(crate) fn encode_since(&self, since: Stored) -> Vec<u8> {
-        let mut fresh: Vec<(u32, &Arc<Series>)> =
-            self.series.iter().filter(|(id, _)| **id >= since.series).map(|(id, series)| (*id, series)).collect();
-        fresh.sort_unstable_by_key(|(id, _)| *id);
+    /// What came after `since`, but for its series.
+    fn encode_head(&self, since: Stored) -> Vec<u8> {
         let table = |(id, table): (&u32, &super::Table)| TableMessage {
             workspace: table.monitor.workspace.clone(),
             name: table.monitor.name.clone(),
@@ -138,21 +136,6 @@ impl SeriesIndex {
         let mut bytes = Vec::new();
         if !(head.tables.is_empty() && head.fields.is_empty() && head.claims.is_empty()) {
             push(&head, &mut bytes);
-        }
-        for part in fresh.chunks(CHUNK_SERIES) {
-            let mut chunk = Chunk::default();
-            let mut places = hashbrown::HashMap::<&str, u32>::new();
-            for (id, series) in part {
-                let mut labels = Vec::with_capacity(series.labels.len() * 2);
-                for text in series.labels.iter().flat_map(|(column, value)| [column, value]) {
-                    labels.push(*places.entry(text).or_insert_with(|| {
-                        chunk.strings.push(text.to_string());
-                        chunk.strings.len() as u32 - 1
-                    }));
-                }
-                chunk.series.push(SeriesMessage { id: *id, table: series.table, labels });
-            }
-            push(&chunk, &mut bytes);
         }
         bytes
     }
@@ -200,6 +183,63 @@ impl SeriesIndex {
         }
         Ok(())
     }
+}
+
+/// What came after `since`, encoded, and what that makes of it. The index is looked at for a moment at a time: whoever
+/// adds to it goes on meanwhile, and what they add is after that.
+pub(crate) fn encode_since(since: Stored, look: impl Fn(&mut dyn FnMut(&SeriesIndex))) -> (Vec<u8>, Stored) {
+    let (mut bytes, mut extent) = (Vec::new(), since);
+    look(&mut |index| (bytes, extent) = (index.encode_head(since), index.extent()));
+    encode_series(since.series..extent.series, &look, &mut bytes);
+    (bytes, extent)
+}
+
+/// The same of all there is, where nobody but the caller forgets any.
+pub(crate) fn encode_all(look: impl Fn(&mut dyn FnMut(&SeriesIndex))) -> (Vec<u8>, Stored) {
+    let (mut bytes, mut extent, mut ids) = (Vec::new(), Stored::default(), RoaringBitmap::new());
+    look(&mut |index| {
+        (bytes, extent) = (index.encode_head(Stored::default()), index.extent());
+        ids = index.without(&RoaringBitmap::new());
+    });
+    encode_series(ids.into_iter(), &look, &mut bytes);
+    (bytes, extent)
+}
+
+/// Of these ids, sorted, those that there are.
+fn encode_series(
+    mut ids: impl Iterator<Item = u32>,
+    look: &impl Fn(&mut dyn FnMut(&SeriesIndex)),
+    bytes: &mut Vec<u8>,
+) {
+    loop {
+        let wanted: Vec<u32> = ids.by_ref().take(CHUNK_SERIES).collect();
+        if wanted.is_empty() {
+            return;
+        }
+        let mut found: Vec<(u32, Arc<Series>)> = Vec::with_capacity(wanted.len());
+        look(&mut |index| {
+            found.extend(wanted.iter().filter_map(|id| Some((*id, Arc::clone(index.get(*id)?)))));
+        });
+        if !found.is_empty() {
+            push(&chunk(&found), bytes);
+        }
+    }
+}
+
+fn chunk(series: &[(u32, Arc<Series>)]) -> Chunk {
+    let mut chunk = Chunk::default();
+    let mut places = hashbrown::HashMap::<&str, u32>::new();
+    for (id, series) in series {
+        let mut labels = Vec::with_capacity(series.labels.len() * 2);
+        for text in series.labels.iter().flat_map(|(column, value)| [column, value]) {
+            labels.push(*places.entry(text).or_insert_with(|| {
+                chunk.strings.push(text.to_string());
+                chunk.strings.len() as u32 - 1
+            }));
+        }
+        chunk.series.push(SeriesMessage { id: *id, table: series.table, labels });
+    }
+    chunk
 }
 
 fn push(chunk: &Chunk, bytes: &mut Vec<u8>) {
@@ -328,9 +368,10 @@ mod tests {
         add(&mut index, &[(1, 1), (1, 3), (1, 5)]);
         let table = index.tables().next().expect("a table").0;
         let highest = index.series_id(table, &[("k", "5")]).0;
-        index.retain(&(0..highest).collect(), &Default::default());
-        let file = rewrite(dir.path(), SeriesFile::default(), &index.encode_since(Stored::default())).expect("written");
-        let mut loaded = load(dir.path(), file, index.extent(), 10).expect("load");
+        index.forget(&[highest]);
+        let (bytes, extent) = encode_all(|look| look(&index));
+        let file = rewrite(dir.path(), SeriesFile::default(), &bytes).expect("written");
+        let mut loaded = load(dir.path(), file, extent, 10).expect("load");
         assert!(loaded.series_id(table, &[("k", "7")]).0 > highest);
     }
 
@@ -341,15 +382,14 @@ mod tests {
             let dir = tempfile::tempdir().expect("tempdir");
             let mut index = SeriesIndex::new(1_000_000);
             add(&mut index, &first);
-            let mut file = append(dir.path(), SeriesFile::default(), &index.encode_since(Stored::default())).expect("append");
-            let stored = index.extent();
+            let (bytes, stored) = encode_since(Stored::default(), |look| look(&index));
+            let mut file = append(dir.path(), SeriesFile::default(), &bytes).expect("append");
             // A flush that did not finish leaves bytes behind.
             append(dir.path(), file, &lost).expect("append");
             add(&mut index, &second);
-            file = append(dir.path(), file, &index.encode_since(stored)).expect("append");
+            file = append(dir.path(), file, &encode_since(stored, |look| look(&index)).0).expect("append");
             let loaded = load(dir.path(), file, index.extent(), 1_000_000).expect("load");
-            prop_assert_eq!(loaded.encode_since(Stored::default()), index.encode_since(Stored::default()));
-            prop_assert_eq!(loaded.extent(), index.extent());
+            prop_assert_eq!(encode_all(|look| look(&loaded)), encode_all(|look| look(&index)));
             for ((id, a), (other, b)) in index.tables().zip(loaded.tables()) {
                 prop_assert_eq!((id, &a.uid, &a.monitor), (other, &b.uid, &b.monitor));
                 prop_assert_eq!(index.tables_of(&a.monitor, None), loaded.tables_of(&a.monitor, None));
