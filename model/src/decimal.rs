@@ -38,8 +38,7 @@ impl Decimal {
 
     /// The nearest `f64`.
     pub fn to_f64(self) -> f64 {
-        // Whole numbers go the exact way; the rest is one correctly rounded division.
-        if self.0 % SCALE == 0 { (self.0 / SCALE) as f64 } else { self.0 as f64 / SCALE as f64 }
+        nearest_f64(self.0, SCALE_DIGITS as u8)
     }
 
     pub fn saturating_add(self, other: Self) -> Self {
@@ -63,6 +62,29 @@ impl Decimal {
         let mut whole = if last & 0x80 != 0 { [0xff; 16] } else { [0; 16] };
         whole.get_mut(..bytes.len())?.copy_from_slice(bytes);
         Some(Self(i128::from_le_bytes(whole)))
+    }
+}
+
+/// Up to here whole numbers are exact in an `f64`.
+const EXACT: i128 = 1 << 53;
+
+/// Powers of ten that are exact in an `f64`.
+const POWERS: [f64; 10] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+
+/// The `f64` that is nearest to `value` × 10^-`decimals`, of at most nine decimals.
+pub fn nearest_f64(value: i128, decimals: u8) -> f64 {
+    // A quotient of two exact numbers is rounded once.
+    let (mut value, mut decimals) = (value, decimals.min(SCALE_DIGITS as u8));
+    if value.abs() > EXACT {
+        while decimals > 0 && value % 10 == 0 {
+            (value, decimals) = (value / 10, decimals - 1);
+        }
+    }
+    match POWERS.get(usize::from(decimals)) {
+        Some(_) if decimals == 0 => value as f64,
+        Some(power) if value.abs() <= EXACT => value as f64 / power,
+        // Digits are read exactly; few figures have so many.
+        _ => format!("{value}e-{decimals}").parse().unwrap_or(f64::NAN),
     }
 }
 
@@ -194,6 +216,7 @@ mod tests {
         fn agrees_with_f64(value in -1e12f64..1e12) {
             let decimal = Decimal::parse(format!("{value:.9}").as_bytes()).expect("plain number");
             prop_assert!((decimal.to_f64() - value).abs() <= 1e-3_f64.max(value.abs() * 1e-12));
+            prop_assert_eq!(decimal.to_f64(), decimal.to_string().parse::<f64>().expect("a number"));
         }
     }
 }

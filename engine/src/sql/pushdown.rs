@@ -17,6 +17,7 @@ pub(crate) struct TimeRange {
 
 impl TimeRange {
     pub(crate) const ALL: Self = Self { from: i64::MIN, until: i64::MAX };
+    pub(crate) const NONE: Self = Self { from: i64::MAX, until: i64::MIN };
 
     /// Of windows of `width`, the same ones: they start at multiples of it.
     pub(crate) fn of_width(self, width: i64) -> Self {

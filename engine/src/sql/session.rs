@@ -8,6 +8,7 @@ use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, MemTable, MemoryCatalogProvider, SchemaProvider, TableProvider};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::context::{SQLOptions, SessionConfig};
@@ -16,7 +17,8 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::expr::InSubquery;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::execute_stream;
 use datafusion::sql::parser::Statement as Parsed;
 use futures::StreamExt;
@@ -40,6 +42,38 @@ const TIERS: [Tier; 4] = [Tier::Raw, Tier::Minute, Tier::Hour, Tier::Day];
 /// Consumers that a lack of memory names.
 const NAMED: usize = 3;
 
+/// DataFusion 55 answers these as if there were no NULL among the values.
+///
+/// # Errors
+/// For `NOT IN` over a subquery that refers to the statement around it, or of a constant.
+fn refuse_not_in(plan: &LogicalPlan) -> Result<()> {
+    let is_unsure =
+        |asked: &InSubquery| asked.expr.column_refs().is_empty() || !asked.subquery.outer_ref_columns.is_empty();
+    let mut found = false;
+    let mut look = |expr: &Expr| match expr {
+        Expr::InSubquery(asked) if asked.negated => found |= is_unsure(asked),
+        Expr::Not(inner) => {
+            let within = inner.exists(|expr| Ok(matches!(expr, Expr::InSubquery(asked) if is_unsure(asked))));
+            found |= within.unwrap_or(true);
+        }
+        _ => {}
+    };
+    let visited = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                look(expr);
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    });
+    if found || visited.is_err() {
+        let text = "NOT IN with a subquery that refers to the statement around it, or of a constant, is not answered \
+                    rightly where there are NULLs: write NOT EXISTS (SELECT … WHERE …) instead";
+        return Err(Error::invalid(text, Vec::new()));
+    }
+    Ok(())
+}
+
 pub(super) struct Session {
     link: Arc<Link>,
     settings: Settings,
@@ -54,6 +88,8 @@ impl Session {
             .with_create_default_catalog_and_schema(false)
             .with_information_schema(false)
             .with_target_partitions(settings.threads);
+        // Without one, times that it makes itself have no zone, and `AT TIME ZONE` takes them for local ones.
+        config.options_mut().execution.time_zone = Some("UTC".into());
         // It compares whether columns can be null, of which planning steps know more or less.
         config.options_mut().execution.skip_physical_aggregate_schema_check = true;
         let state = SessionStateBuilder::new()
@@ -122,6 +158,7 @@ impl Session {
         let plan = state.statement_to_plan(parsed).await.map_err(|error| self.refusal(&error))?;
         let only_queries = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         only_queries.verify_plan(&plan).map_err(|error| self.refusal(&error))?;
+        refuse_not_in(&plan)?;
         Ok((plan, asked == words::Asked::Rows))
     }
 

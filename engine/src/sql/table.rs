@@ -10,7 +10,7 @@ use arrow::compute::concat;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit, UInt32Type};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DFSchema, DataFusionError, Result};
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use hashbrown::HashMap;
@@ -96,7 +96,12 @@ impl TableProvider for MonitorTable {
         let mut range = TimeRange::ALL;
         let mut by_column: BTreeMap<&str, Vec<&Expr>> = BTreeMap::new();
         for filter in filters {
-            if let Some(of_filter) = time_range(filter) {
+            if let Expr::Literal(ScalarValue::Boolean(holds), _) = filter {
+                // What is left of a condition once it is simplified: `NOT IN ('a', NULL)` holds nowhere.
+                if *holds != Some(true) {
+                    range = TimeRange::NONE;
+                }
+            } else if let Some(of_filter) = time_range(filter) {
                 range = range.and(of_filter);
             } else if let Some(column) = key_column(filter, self.data.shape.series_by()) {
                 by_column.entry(column).or_default().push(filter);

@@ -2,12 +2,11 @@
 //!
 //! What a statement does is not looked at here: its process is limited in time, memory and rows.
 
-use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{DFParser, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArguments, Ident, ObjectNamePart, Statement, VisitMut, VisitorMut,
+    Expr, Function, FunctionArguments, Ident, ObjectNamePart, Statement, TableFactor, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -45,8 +44,10 @@ pub(super) fn admit(parsed: &mut Parsed) -> Result<Asked> {
         },
         _ => return Err(refused()),
     };
-    if let Parsed::Statement(statement) = parsed {
-        let ControlFlow::Continue(()) = statement.visit(&mut Columns);
+    if let Parsed::Statement(statement) = parsed
+        && let ControlFlow::Break(error) = statement.visit(&mut Words)
+    {
+        return Err(error);
     }
     Ok(asked)
 }
@@ -56,13 +57,23 @@ fn refused() -> Error {
     Error::invalid(text, Vec::new())
 }
 
-/// Takes calls without brackets for the columns they are.
-struct Columns;
+/// Takes calls without brackets for the columns they are, and refuses what would be passed over in silence.
+struct Words;
 
-impl VisitorMut for Columns {
-    type Break = Infallible;
+impl VisitorMut for Words {
+    type Break = Error;
 
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Infallible> {
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<Error> {
+        match table {
+            TableFactor::Table { sample: Some(_), .. } => {
+                let text = "TABLESAMPLE is not known here: add a condition such as random() < 0.1";
+                ControlFlow::Break(Error::invalid(text, Vec::new()))
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         if let Expr::Function(Function { name, args: FunctionArguments::None, .. }) = expr
             && let [ObjectNamePart::Identifier(Ident { value, .. })] = name.0.as_slice()
             && NAMES.iter().any(|known| known.eq_ignore_ascii_case(value))

@@ -129,8 +129,9 @@ async fn windows(
     let filter =
         params.with_prefix("where.").into_iter().map(|(column, keys)| (column, KeyMatch::In(list(&keys)))).collect();
     params.finish()?;
-    // A window that has begun counts as a whole.
+    // A window that has begun counts as a whole: part of one would look like all of it.
     let from = from.floor(width);
+    let until = until.saturating_sub(Duration::from_millis(1)).floor(width).saturating_add(width);
     let monitor = MonitorKey::new(&ws, &name);
     let query = WindowQuery { monitor, from, until, filter, by, step, max_series: MOST_SERIES_READ };
     let answer = shared.services.windows.windows(query).await?;

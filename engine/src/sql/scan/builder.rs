@@ -6,12 +6,10 @@ use arrow::array::{Array, ArrayRef, Float64Array, Int64Array};
 use arrow::buffer::NullBuffer;
 use nightjar_model::delta::{Partial, PartialError, PartialKind};
 use nightjar_model::kinds::monitor::{Stat, StatFn};
-use nightjar_model::{Decimal, Error, Result};
+use nightjar_model::{Error, Result};
 
 use crate::block::Row;
 use crate::block::columns::{Columns, Decimals, Need, RowFields};
-
-const BILLION: i64 = 1_000_000_000;
 
 /// Windows on their way into a batch.
 #[derive(Default)]
@@ -236,17 +234,8 @@ impl StatColumn {
     }
 }
 
-/// As [`Decimal::to_f64`] has it.
+/// As [`Decimal::to_f64`](nightjar_model::Decimal::to_f64) has it.
 #[inline]
 fn to_f64(value: i64, decimals: u8) -> f64 {
-    if decimals == 0 {
-        return value as f64;
-    }
-    let unit = 10i64.pow(9u32.saturating_sub(u32::from(decimals)));
-    match value.checked_mul(unit) {
-        // Of most, without division of 128 bits.
-        Some(units) if units % BILLION == 0 => (units / BILLION) as f64,
-        Some(units) => units as f64 / BILLION as f64,
-        None => Decimal(i128::from(value) * i128::from(unit)).to_f64(),
-    }
+    if decimals == 0 { value as f64 } else { nightjar_model::decimal::nearest_f64(i128::from(value), decimals) }
 }

@@ -33,8 +33,8 @@ pub(crate) struct TopWindow {
     exact: bool,
     /// By statistic, the greatest error of an item's figure; null where nothing can be said of one.
     errors: BTreeMap<String, Option<f64>>,
-    /// The most that a key may have which is not kept, of the statistic that items are ranked by: items above it
-    /// belong to the Top for sure.
+    /// The most that a key may have which is not among the items, of the statistic that they are ranked by: items that
+    /// surely have more belong to the Top for sure.
     absent_at_most: f64,
     /// Keys that are kept: all there were where the window is exact.
     keys_kept: usize,
@@ -72,8 +72,9 @@ pub(super) fn windows(spec: &MonitorSpec, series: Option<&SeriesWindows>, limit:
 }
 
 fn window(spec: &MonitorSpec, time: Timestamp, state: &TopState, limit: usize) -> TopWindow {
-    let shown = spec.top.as_ref().map_or_else(Vec::new, |top| top.items(state));
-    let items: Vec<&TopEntry> = shown.into_iter().take(limit).collect();
+    let mut items = state.highest();
+    let shown = spec.top.as_ref().map_or(0, |top| top.n as usize).min(limit);
+    let others = items.split_off(shown.min(items.len()));
     let error = |stat: &Stat| {
         let figures: Option<Vec<f64>> =
             items.iter().map(|entry| stat.of_key(entry).map(|figure| figure.error)).collect();
@@ -81,11 +82,14 @@ fn window(spec: &MonitorSpec, time: Timestamp, state: &TopState, limit: usize) -
     };
     let (lines, sums) = state.absent();
     let by_lines = matches!(spec.top_rank(), Some(TopRank::Count));
+    let absent = if by_lines { lines as f64 } else { sums.end().to_f64() };
+    // The greatest of those that are kept and are no items, as it may be at most.
+    let next = others.first().map(|entry| if by_lines { entry.count as f64 } else { entry.sum.to_f64() });
     TopWindow {
         time,
         exact: state.is_exact(),
         errors: spec.stats.iter().map(|stat| (stat.name.clone(), error(stat))).collect(),
-        absent_at_most: if by_lines { lines as f64 } else { sums.end().to_f64() },
+        absent_at_most: next.map_or(absent, |next| next.max(absent)),
         keys_kept: state.entries().len(),
         items: items.iter().map(|entry| item(spec, entry)).collect(),
     }
@@ -142,11 +146,11 @@ mod tests {
             "groupBy": ["url"], "rankedBy": "count", "truncated": false,
             "windows": [
                 { "time": "1970-01-01T00:00:00Z", "exact": true, "errors": { "count": 0.0, "cost_avg": 0.0 },
-                  "absentAtMost": 0.0, "keysKept": 2,
+                  "absentAtMost": 3.0, "keysKept": 2,
                   "items": [{ "keys": { "url": "/a" }, "values": { "count": 5.0, "cost_avg": 2.0 } }] },
                 { "time": "1970-01-01T00:01:00Z", "exact": false,
                   "errors": { "count": 2.0, "cost_avg": 22.0 / 9.0 - 18.0 / 11.0 },
-                  "absentAtMost": 3.0, "keysKept": 2,
+                  "absentAtMost": 8.0, "keysKept": 2,
                   "items": [{ "keys": { "url": "/d" }, "values": { "count": 11.0, "cost_avg": 22.0 / 9.0 },
                               "errors": { "count": 2.0, "cost_avg": 22.0 / 9.0 - 18.0 / 11.0 } }] },
             ],
