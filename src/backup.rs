@@ -5,6 +5,7 @@
 //! engine then has.
 
 mod contents;
+mod put_back;
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
@@ -15,6 +16,8 @@ use nightjar_model::{Clock, SystemClock};
 
 use crate::server::{BackupPaths, ConfigArgs, DataDirLock};
 use contents::Contents;
+use put_back::Target;
+pub(crate) use put_back::check_finished;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct BackupArgs {
@@ -47,8 +50,18 @@ pub(crate) async fn backup(args: BackupArgs) -> Result<()> {
     if into.exists() {
         bail!("{} is there already: name another one", into.display());
     }
+    refuse_name(into)?;
+    refuse_within(into, &paths.engine)?;
+    check_finished(&paths.data_dir)?;
+    if let Some(database) = paths.database.as_ref().filter(|database| !database.exists()) {
+        bail!("there is no server's data: {} is not there. Is --data-dir right?", database.display());
+    }
     let (directory, archive) =
         if is_archive(into) { (beside(into, "partial"), Some(into)) } else { (into.clone(), None) };
+    if archive.is_some() && directory.exists() {
+        // Of one that was killed.
+        fs::remove_dir_all(&directory).with_context(|| format!("cannot delete {}", directory.display()))?;
+    }
     let outcome = fill(&paths, &directory, !args.without_key).await;
     let finished = outcome.and_then(|copied| {
         if let Some(archive) = archive {
@@ -98,6 +111,7 @@ pub(crate) async fn restore(args: RestoreArgs) -> Result<()> {
     let paths = BackupPaths::load(&args.config)?;
     // No server runs on it, and none begins to.
     let _lock = DataDirLock::take(&paths.data_dir)?;
+    refuse_name(&args.from)?;
     let unpacked = match is_archive(&args.from) {
         true => Some(unpack(&args.from, &paths.data_dir)?),
         false => None,
@@ -118,38 +132,24 @@ fn put_back(args: &RestoreArgs, paths: &BackupPaths, from: &Path) -> Result<nigh
     let contents = Contents::load(from)?;
     contents.verify(from)?;
     let database = paths.database.clone().filter(|_| from.join("store").join(nightjar_store::DATABASE).exists());
-    let mut targets = vec![(from.join("engine"), paths.engine.clone())];
+    let mut targets = vec![Target { from: from.join("engine"), to: paths.engine.clone() }];
     if let Some(database) = &database {
-        targets.push((from.join("store").join(nightjar_store::DATABASE), database.clone()));
+        targets.push(Target { from: from.join("store").join(nightjar_store::DATABASE), to: database.clone() });
     } else {
         println!("The backup holds no store for this configuration: restore the PostgreSQL database yourself.");
     }
     let key = from.join("store").join(nightjar_store::KEY);
     match &paths.key {
-        Some(target) if key.exists() => targets.push((key, target.clone())),
+        Some(target) if key.exists() => targets.push(Target { from: key, to: target.clone() }),
         _ => println!("The key of the secrets is not restored: it must be as it was when the backup was made."),
     }
-    let there: Vec<&PathBuf> = targets.iter().map(|(_, to)| to).filter(|to| has_something(to)).collect();
+    let there: Vec<&PathBuf> = targets.iter().map(|target| &target.to).filter(|to| has_something(to)).collect();
     if !there.is_empty() && !args.replace {
         let listed: Vec<String> = there.iter().map(|path| path.display().to_string()).collect();
         bail!("{} would be replaced: give --replace to put it aside", listed.join(", "));
     }
-    for path in there {
-        let aside = beside(path, &format!("before-{}", SystemClock.now().millis()));
-        fs::rename(path, &aside).with_context(|| format!("cannot put {} aside", path.display()))?;
+    for aside in put_back::put_back(&targets, &paths.data_dir)? {
         println!("put aside: {}", aside.display());
-    }
-    if let Some(database) = &database {
-        // What SQLite had beside the one that was there is nothing to the one that comes.
-        for end in ["-wal", "-shm"] {
-            let path = PathBuf::from(format!("{}{end}", database.display()));
-            if path.exists() {
-                fs::remove_file(&path).with_context(|| format!("cannot delete {}", path.display()))?;
-            }
-        }
-    }
-    for (from, to) in &targets {
-        contents::copy(from, to)?;
     }
     Ok(contents.at())
 }
@@ -160,6 +160,29 @@ fn has_something(path: &Path) -> bool {
         Ok(mut entries) => entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != "lock")),
         Err(_) => path.exists(),
     }
+}
+
+/// # Errors
+/// For a name that promises what is not made.
+fn refuse_name(path: &Path) -> Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let is_other = [".gz", ".tgz", ".zst", ".xz", ".bz2", ".zip"].iter().any(|end| name.ends_with(end));
+    if is_other || (name.ends_with(".tar") && !is_archive(path)) {
+        bail!("a backup is a directory, or a file whose name ends in .tar: compress it afterwards");
+    }
+    Ok(())
+}
+
+/// # Errors
+/// If the backup would be within what it copies.
+fn refuse_within(into: &Path, engine: &Path) -> Result<()> {
+    let folder = into.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let (Ok(folder), Ok(engine)) = (folder.canonicalize(), engine.canonicalize())
+        && folder.starts_with(&engine)
+    {
+        bail!("{} is within the data that is backed up: name a place outside of it", into.display());
+    }
+    Ok(())
 }
 
 fn is_archive(path: &Path) -> bool {
@@ -179,15 +202,22 @@ fn make_private(folder: &Path) -> Result<()> {
         .with_context(|| format!("cannot make {}", folder.display()))
 }
 
+/// Under another name until all of it is on disk: what is half written must not pass for a backup.
 fn pack(directory: &Path, archive: &Path) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
+    let packing = beside(archive, "packing");
     let write = || -> std::io::Result<()> {
-        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(archive)?;
+        let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&packing)?;
         let mut tar = tar::Builder::new(file);
         tar.append_dir_all(".", directory)?;
-        tar.into_inner()?.sync_all()
+        tar.into_inner()?.sync_all()?;
+        fs::rename(&packing, archive)
     };
-    write().with_context(|| format!("cannot write {}", archive.display()))
+    let written = write().with_context(|| format!("cannot write {}", archive.display()));
+    if written.is_err() {
+        drop(fs::remove_file(&packing));
+    }
+    written
 }
 
 /// Into a directory beside the data, so that it is on the same disk.
@@ -198,6 +228,9 @@ fn unpack(archive: &Path, data_dir: &Path) -> Result<PathBuf> {
     }
     make_private(&folder)?;
     let read = || -> std::io::Result<()> { tar::Archive::new(fs::File::open(archive)?).unpack(&folder) };
-    read().with_context(|| format!("cannot read {}", archive.display()))?;
-    Ok(folder)
+    let read = read().with_context(|| format!("cannot read {}", archive.display()));
+    if read.is_err() {
+        drop(fs::remove_dir_all(&folder));
+    }
+    read.map(|()| folder)
 }

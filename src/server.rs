@@ -37,6 +37,7 @@ pub(crate) async fn run(args: ServerArgs) -> Result<()> {
     files::fit(&mut config, files::raise());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let _lock = lock::DataDirLock::take(&config.data_dir)?;
+    crate::backup::check_finished(&config.data_dir)?;
     // Before anything is recovered: a port in use is known at once.
     let http = bind(config.http, "http")?;
     let agents = bind(config.agents, "agents")?;

@@ -27,6 +27,16 @@ const LOG: &str = "wal";
 /// # Errors
 /// What cannot be read or written; `Unavailable` if files were deleted faster than they can be copied.
 pub fn copy(from: &Path, into: &Path) -> Result<()> {
+    copy_dir(from, into).map_err(|error| match error {
+        // The server's own words are of a server, which tries again.
+        EngineError::Io { path, source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+            Error::unavailable(format!("no space is left for {}", path.display()))
+        }
+        other => other.into(),
+    })
+}
+
+fn copy_dir(from: &Path, into: &Path) -> Result<(), EngineError> {
     for folder in [into.to_owned(), into.join(BLOCKS), into.join(LOG)] {
         fs::create_dir_all(&folder).map_err(EngineError::io("make", folder))?;
     }
@@ -49,7 +59,7 @@ pub fn copy(from: &Path, into: &Path) -> Result<()> {
         }
         return Ok(());
     }
-    Err(Error::unavailable(format!("{} changes faster than it can be copied", from.display())))
+    Err(Error::unavailable(format!("{} changes faster than it can be copied", from.display())).into())
 }
 
 /// Whether all that a manifest names was copied, given the manifest afterwards.

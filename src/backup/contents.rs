@@ -71,8 +71,14 @@ impl Contents {
     }
 
     /// # Errors
-    /// The first file that is not as it was.
+    /// The first file that is not as it was, or that nobody backed up.
     pub(super) fn verify(&self, directory: &Path) -> Result<()> {
+        for path in files_below(directory)? {
+            let name = path.strip_prefix(directory).unwrap_or(&path);
+            if name != Path::new(NAME) && !self.files.iter().any(|kept| kept.path == name) {
+                bail!("{} is not of this backup: remove it, or take another backup", path.display());
+            }
+        }
         for kept in &self.files {
             let path = directory.join(&kept.path);
             let (bytes, sha256) = digest(&path)?;

@@ -112,6 +112,10 @@ async fn a_backup_put_back_leaves_what_was_received_since_never_complete() {
     stand.kill_server();
     let refused = stand.nightjar(&["restore", "--data-dir", &data_text, &backup_text]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("--replace"), "{refused:?}");
+    // As if one had been killed half-way: nobody is to take that for a new server.
+    fs::write(data.join("restore-unfinished"), "engine is put aside as engine.before-1\n").unwrap();
+    let half = stand.nightjar(&["server", "--data-dir", &data_text]);
+    assert!(String::from_utf8_lossy(&half.stderr).contains("did not finish"), "{half:?}");
     let restored = stand.nightjar(&["restore", "--data-dir", &data_text, "--replace", &backup_text]);
     assert!(restored.status.success(), "{restored:?}");
     stand.start_server().await;
