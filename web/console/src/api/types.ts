@@ -69,6 +69,8 @@ export type Series = Windows['series'][number];
 export type TopWindow = Schemas['TopWindow'];
 export type TopItem = Schemas['TopItem'];
 export type MonitorStatus = Schemas['MonitorStatus'];
+export type Reading = Schemas['Reading'];
+export type ReadingState = Schemas['ReadingState'];
 
 export type TrialReport = Schemas['TrialReport'];
 export type Selection = Schemas['Selection'];
