@@ -64,6 +64,7 @@ export type CompletenessState = Schemas['CompletenessState'];
 export type IncompleteReason = Schemas['IncompleteReason'];
 export type Completeness = Schemas['Completeness'];
 export type CompletenessRun = Schemas['CompletenessRun'];
+export type BlindWindow = Schemas['BlindWindow'];
 export type Windows = Schemas['Windows'];
 export type Series = Windows['series'][number];
 export type TopWindow = Schemas['TopWindow'];

@@ -19,12 +19,13 @@ interface World {
   updatedAt?: string;
   states?: CompletenessState[];
   reading?: Partial<Reading>;
+  blind?: Windows['blind'];
   spec?: Partial<MonitorSpec>;
   series?: Series[];
   top?: Windows['top'];
 }
 
-function world({ updatedAt = '2026-01-30T00:00:00Z', states = ['complete', 'complete', 'in_progress'], reading = {}, spec = {}, series, top }: World) {
+function world({ updatedAt = '2026-01-30T00:00:00Z', states = ['complete', 'complete', 'in_progress'], reading = {}, blind = [], spec = {}, series, top }: World) {
   const list = (items: unknown[]) => () => ({ items });
   // As the server does: whole windows without a line are zeros.
   const zeros = states.flatMap((state, n) => (state === 'complete' ? [{ time: at(states.length - 1 - n), values: { count: 0 } }] : []));
@@ -34,7 +35,7 @@ function world({ updatedAt = '2026-01-30T00:00:00Z', states = ['complete', 'comp
     'GET /workspaces/default/monitors': list([monitor(updatedAt, spec)]),
     'GET /workspaces/default/monitors/m': () => monitor(updatedAt, spec),
     'GET /workspaces/default/monitors/m/status': () => ({ agents: [{ id: 'a1', hostname: 'trade-1', through: null, health: 'healthy' }], faults: [], files: 1, completeThrough: null, reading: told }),
-    'GET /workspaces/default/monitors/m/windows': () => ({ by: spec.group_by ?? [], stats: (spec.stats ?? []).map(({ name }) => name), series: series ?? [{ keys: {}, points: zeros }], truncated: false, blind: [], ...(top ? { top } : {}), completeness: states.map((state, n) => ({ time: at(states.length - 1 - n), state, ...(state === 'partial' ? missing : state === 'never' ? { reason: 'nobody_expected' } : {}) })) }),
+    'GET /workspaces/default/monitors/m/windows': () => ({ by: spec.group_by ?? [], stats: (spec.stats ?? []).map(({ name }) => name), series: series ?? [{ keys: {}, points: zeros }], truncated: false, blind, ...(top ? { top } : {}), completeness: states.map((state, n) => ({ time: at(states.length - 1 - n), state, ...(state === 'partial' ? missing : state === 'never' ? { reason: 'nobody_expected' } : {}) })) }),
     'GET /workspaces/default/readings': list([told]),
     'GET /workspaces/default/agents': list([agent]),
     'GET /workspaces/default/folders': list([]),
@@ -127,6 +128,17 @@ test('one that understands little keeps its figures, and is warned of', async ()
   unmount();
   page();
   expect((await screen.findByTestId('reading-notice')).textContent).toContain('12.34% understood');
+});
+
+test('a whole minute of which nothing could be read is no green one, on page and list alike', async () => {
+  world({ reading: { state: 'reading', lines: 9, counted: 5, understood: 55 }, series: [{ keys: {}, points: [] }], blind: [{ time: at(2), reason: 'not_understood' }, { time: at(1), reason: 'not_understood' }] });
+  const { unmount } = listing();
+  const last = await screen.findByTestId('last-minute-m');
+  expect(last.textContent).toContain('count –Log not understood');
+  expect(last.querySelector('[data-testid="completeness-complete"]')).toBeNull();
+  unmount();
+  page();
+  expect((await screen.findByTestId('blind-strip')).textContent).toContain('lines came in, and none was understood');
 });
 
 const SERVICE: Partial<MonitorSpec> = {
