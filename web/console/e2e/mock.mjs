@@ -155,7 +155,7 @@ function windows(name, spec, query) {
     return [{ time: iso(time), values: quiet ? zeros : figures(time, n, k) }];
   };
   const series = keys.map((one, k) => ({ keys: one, points: times.flatMap((time, n) => point(time, n, k)) }));
-  return { by, stats: spec.stats.map(({ name: stat }) => stat), series, truncated: false, completeness, blind };
+  return { by, stats: spec.stats.map(({ name: stat }) => stat), series, truncated: false, completeness, blind, ...(name === 'babel' && step < 60 * MINUTE ? { keptFrom: iso(from + (until - from) / 3) } : {}) };
 }
 
 const PLURALS = { monitors: 'Monitor', 'alert-rules': 'AlertRule', contacts: 'Contact', 'contact-groups': 'ContactGroup', 'dingtalk-robots': 'DingtalkRobot', webhooks: 'Webhook', 'email-servers': 'EmailServer', subscriptions: 'Subscription' };

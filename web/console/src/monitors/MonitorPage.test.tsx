@@ -1,7 +1,8 @@
 // @vitest-environment jsdom
-import { act, screen, waitFor } from '@testing-library/react';
+import { act, fireEvent, screen, waitFor } from '@testing-library/react';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { CompletenessState, MonitorSpec, Reading, Resource, Series, Windows } from '@/api/types';
+import { absoluteTime } from '@/parts/format';
 import { show } from '@/testing/render';
 import { serve } from '@/testing/server';
 import { Component as MonitorPage } from './MonitorPage';
@@ -23,9 +24,11 @@ interface World {
   spec?: Partial<MonitorSpec>;
   series?: Series[];
   top?: Windows['top'];
+  /** For each step; a longer one is kept. */
+  keptFrom?: Record<string, string>;
 }
 
-function world({ updatedAt = '2026-01-30T00:00:00Z', states = ['complete', 'complete', 'in_progress'], reading = {}, blind = [], spec = {}, series, top }: World) {
+function world({ updatedAt = '2026-01-30T00:00:00Z', states = ['complete', 'complete', 'in_progress'], reading = {}, blind = [], spec = {}, series, top, keptFrom = {} }: World) {
   const list = (items: unknown[]) => () => ({ items });
   // As the server does: whole windows without a line are zeros.
   const zeros = states.flatMap((state, n) => (state === 'complete' ? [{ time: at(states.length - 1 - n), values: { count: 0 } }] : []));
@@ -35,7 +38,7 @@ function world({ updatedAt = '2026-01-30T00:00:00Z', states = ['complete', 'comp
     'GET /workspaces/default/monitors': list([monitor(updatedAt, spec)]),
     'GET /workspaces/default/monitors/m': () => monitor(updatedAt, spec),
     'GET /workspaces/default/monitors/m/status': () => ({ agents: [{ id: 'a1', hostname: 'trade-1', through: null, health: 'healthy' }], faults: [], files: 1, completeThrough: null, reading: told }),
-    'GET /workspaces/default/monitors/m/windows': () => ({ by: spec.group_by ?? [], stats: (spec.stats ?? []).map(({ name }) => name), series: series ?? [{ keys: {}, points: zeros }], truncated: false, blind, ...(top ? { top } : {}), completeness: states.map((state, n) => ({ time: at(states.length - 1 - n), state, ...(state === 'partial' ? missing : state === 'never' ? { reason: 'nobody_expected' } : {}) })) }),
+    'GET /workspaces/default/monitors/m/windows': ({ query }) => ({ by: spec.group_by ?? [], stats: (spec.stats ?? []).map(({ name }) => name), series: series ?? [{ keys: {}, points: zeros }], truncated: false, blind, ...(top ? { top } : {}), keptFrom: keptFrom[query.get('step') ?? ''], completeness: states.map((state, n) => ({ time: at(states.length - 1 - n), state, ...(state === 'partial' ? missing : state === 'never' ? { reason: 'nobody_expected' } : {}) })) }),
     'GET /workspaces/default/readings': list([told]),
     'GET /workspaces/default/agents': list([agent]),
     'GET /workspaces/default/folders': list([]),
@@ -44,8 +47,8 @@ function world({ updatedAt = '2026-01-30T00:00:00Z', states = ['complete', 'comp
   });
 }
 
-const page = (language?: 'zh-CN') => show(<MonitorPage />, { at: 'monitors/m', route: 'monitors/:name', language });
-const listing = (language?: 'zh-CN') => show(<MonitorsPage />, { at: 'monitors', language });
+const page = (language?: 'en-US' | 'zh-CN') => show(<MonitorPage />, { at: 'monitors/m', route: 'monitors/:name', language });
+const listing = (language?: 'en-US' | 'zh-CN') => show(<MonitorsPage />, { at: 'monitors', language });
 
 beforeEach(() => {
   vi.useFakeTimers({ now: NOW, shouldAdvanceTime: true });
@@ -139,6 +142,25 @@ test('a whole minute of which nothing could be read is no green one, on page and
   unmount();
   page();
   expect((await screen.findByTestId('blind-strip')).textContent).toContain('lines came in, and none was understood');
+});
+
+test.each([
+  ['en-US' as const, '1-minute windows are no longer kept, only longer ones', 'Show 1-hour windows'],
+  ['zh-CN' as const, '之前不再保留按 1 分钟统计的数据，只保留更长间隔的汇总', '按 1 小时显示'],
+])('where minutes are not kept any more it says so, and shows longer windows (%s)', async (language, told, offer) => {
+  const sent = world({ keptFrom: { '1m': '2026-01-31T11:30:00Z' } });
+  page(language);
+  const notice = await screen.findByTestId('kept-from');
+  expect(notice.textContent).toContain(told);
+  expect(notice.textContent).toContain(absoluteTime(Date.parse('2026-01-31T11:30:00Z'), language));
+  const button = screen.getByTestId('kept-longer');
+  expect(button.textContent).toBe(offer);
+  fireEvent.click(button);
+  await waitFor(() => expect(screen.queryByTestId('kept-from')).toBeNull());
+  expect(sent.findLast(({ path }) => path.endsWith('/windows'))?.query.get('step')).toBe('1h');
+  // Back to what suits the range.
+  fireEvent.click(screen.getByTestId('longer-step').querySelector('.ant-tag-close-icon') ?? document.body);
+  expect(await screen.findByTestId('kept-from')).toBeTruthy();
 });
 
 const SERVICE: Partial<MonitorSpec> = {
