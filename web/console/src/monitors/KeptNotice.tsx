@@ -21,8 +21,12 @@ export function KeptNotice({ windows, step, onStep }: Props) {
       type="info"
       showIcon
       title={t('kept.from', { time: absoluteTime(Date.parse(windows.keptFrom), i18n.language), step: t(`step.${step.text}`) })}
-      description={longer && t('kept.help')}
-      action={longer && <Button size="small" onClick={() => onStep(longer)} data-testid="kept-longer">{t('kept.show', { step: t(`step.${longer.text}`) })}</Button>}
+      description={longer && (
+        <span className="row">
+          {t('kept.help')}
+          <Button size="small" onClick={() => onStep(longer)} data-testid="kept-longer">{t('kept.show', { step: t(`step.${longer.text}`) })}</Button>
+        </span>
+      )}
       style={{ marginBottom: 8 }}
       data-testid="kept-from"
     />

@@ -169,6 +169,7 @@ export function Component() {
               </div>
             )}
             <Table
+              size="medium"
               rowKey={({ metadata }) => metadata.name}
               columns={columns}
               dataSource={shown}
@@ -206,14 +207,18 @@ export function Component() {
 
 function State({ monitor, reading }: { monitor: Monitor; reading: Reading | undefined }) {
   const condition = useCondition(monitor, reading);
-  return <><ReadingTag condition={condition} reading={reading} /><ReadingWhy condition={condition} reading={reading} short /></>;
+  return <ReadingTag condition={condition} reading={reading} />;
 }
 
-/** Figures, where they say something: nothing counted of what was not read is no zero. */
+/** Figures, where they say something: nothing counted of what was not read is no zero. Else why they do not. */
 function Last({ monitor, reading, hosts }: { monitor: Monitor; reading: Reading | undefined; hosts: ReadonlyMap<string, string> }) {
   const condition = useCondition(monitor, reading);
-  if (condition === 'off' || isBlind(condition)) return <span className="muted">–</span>;
-  return <LastMinute monitor={monitor} hosts={hosts} />;
+  return (
+    <>
+      {condition === 'off' || isBlind(condition) ? <span className="muted">–</span> : <LastMinute monitor={monitor} hosts={hosts} />}
+      <ReadingWhy condition={condition} reading={reading} short />
+    </>
+  );
 }
 
 function flat(nodes: FolderNode[]): { value: string; label: string }[] {

@@ -29,14 +29,15 @@ export function ReadingTag({ condition, reading }: Props) {
   );
 }
 
-/** Why lines are not understood, and one of them; nothing where most are. In a list they keep to a line each. */
+/** Why lines are not understood, and one of them; nothing where most are. In a list they are kept short. */
 export function ReadingWhy({ condition, reading, short = false }: Props & { short?: boolean }) {
   const { t } = useTranslation();
   if (!needsALook(condition) || !reading?.reason) return null;
   const { reason, example } = reading;
+  const why = t(`fault.${reason}`, { defaultValue: reason });
   return (
     <div className={short ? 'reading-why short' : 'reading-why'} data-testid={`reading-why-${reading.monitor}`}>
-      <div>{t(`fault.${reason}`, { defaultValue: reason })}</div>
+      <div>{short ? why : t('reading.why', { reason: why })}</div>
       {example && <div className="mono" title={example}>{example}</div>}
     </div>
   );

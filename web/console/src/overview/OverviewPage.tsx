@@ -125,12 +125,14 @@ function LookAt({ items, loading }: { items: Attention[]; loading: boolean }) {
           title: t('overview.why'),
           key: 'why',
           render: (_, one) => (
-            <span className="row" style={{ gap: 4 }}>
-              <ReadingTag condition={one.condition} reading={one.reading} />
-              {one.missing.length > 0 && <>{t('overview.waitingFor')} {one.missing.map((id) => <Tag key={id} color="orange">{host(id)}</Tag>)}</>}
-              {!one.condition && one.missing.length === 0 && t('overview.nobodyCollects')}
+            <>
+              <span className="row" style={{ gap: 4 }}>
+                <ReadingTag condition={one.condition} reading={one.reading} />
+                {one.missing.length > 0 && <>{t('overview.waitingFor')} {one.missing.map((id) => <Tag key={id} color="orange">{host(id)}</Tag>)}</>}
+                {!one.condition && one.missing.length === 0 && t('overview.nobodyCollects')}
+              </span>
               <ReadingWhy condition={one.condition} reading={one.reading} short />
-            </span>
+            </>
           ),
         },
         { title: t('monitor.completeThrough'), key: 'through', render: (_, one) => <TimeText value={one.completeThrough} /> },
