@@ -208,6 +208,10 @@ async function run(page, base, errors) {
 
   await step('a healthy zero is a flat 0, complete', async () => {
     await put('monitors', monitor('quiet', quietLog));
+    // For the next step, which would have to wait for its first figures as long.
+    const babel = monitor('babel', otherLog);
+    babel.spec.source.log.start = 'beginning';
+    await put('monitors', babel);
     await page.goto(`${base}/w/default/monitors/quiet`);
     await page.getByTestId('beginning').waitFor();
     const zero = page.getByTestId('figures').locator('tr').filter({ has: page.getByTestId('completeness-complete') }).first();
@@ -217,6 +221,14 @@ async function run(page, base, errors) {
     await page.getByTestId('chart').waitFor();
     await page.getByTestId('nav-monitors').click();
     await page.getByTestId('last-minute-quiet').getByTestId('completeness-complete').waitFor();
+  });
+
+  await step('a log that is not understood is told so, with a line and the minute', async () => {
+    await page.getByTestId('reading-not_understood').waitFor({ timeout: 60_000 });
+    await page.getByTestId('reading-why-babel').getByText('a line of another log').waitFor({ timeout: 60_000 });
+    await page.goto(`${base}/w/default/monitors/babel`);
+    await page.getByTestId('reading-notice').getByText('a line of another log').waitFor();
+    await page.getByTestId('blind-strip').waitFor();
   });
 
   await step('a document renamed in its YAML overwrites no other', async () => {

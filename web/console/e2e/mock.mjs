@@ -37,6 +37,7 @@ put('Monitor', 'monitors', 'quiet', { type: 'minute', source: SOURCE, stats: [{ 
 put('Monitor', 'monitors', 'just-made', { type: 'minute', source: SOURCE, stats: [{ name: 'count', fn: 'lines' }], limits: { max_keys: 10000 }, enabled: true }, { updatedAt: iso(now()) });
 put('Monitor', 'monitors', 'nginx', { type: 'minute', source: { log: { paths: [{ path: '/var/log/nginx/*.log' }] } }, stats: [{ name: 'count', fn: 'lines' }], limits: { max_keys: 10000 }, enabled: true }, { folder: 'gateway' });
 put('Monitor', 'monitors', 'gateway-5xx', { type: 'minute', app: 'gateway', source: SOURCE, stats: [{ name: 'count', fn: 'lines' }], limits: { max_keys: 10000 }, enabled: false }, { folder: 'gateway' });
+put('Monitor', 'monitors', 'babel', { type: 'minute', source: SOURCE, stats: [{ name: 'count', fn: 'lines' }], limits: { max_keys: 10000 }, enabled: true }, { displayName: '格式不对的日志', folder: 'gateway' });
 put('AlertRule', 'alert-rules', 'trade-slow', {
   monitor: 'trade-create', where: { goods: { any: true } }, level: 'P1', every: '1m', match: 'all', conditions: [{ field: 'cost_avg', take: { now: {} }, against: 'absolute', op: '>', threshold: 100 }, { field: 'count', take: { sum: '5m' }, against: 'absolute', op: '>', threshold: 50 }],
   for: { times: 2, of: 3 }, recover: { times: 2 }, no_data: 'keep', partial_data: 'wait', max_wait: '1m', enabled: true, active: [{ days: ['mon', 'fri'], from: '09:00', to: '21:00', timezone: 'Asia/Shanghai' }],
@@ -60,6 +61,16 @@ const EVENTS = [
   ['deliver', 'retry', 'dingtalk `ops`: attempt 1: HTTP 500; again at 2026-11-20T12:00:05.250Z', 'n1'], ['deliver', 'delayed', 'email `alice`: waits behind an earlier message to the same receiver; until 2026-11-20T12:00:10Z', 'n2'], ['deliver', 'sent', 'attempt 2: errcode 0 ok', 'n1'], ['deliver', 'failed', 'attempt 1: 550 no such user', 'n2'],
 ].map(([stage, outcome, reason, notification], n) => ({ at: iso(now() - 6e5 + n * 900), alert: 'al0', stage, outcome, reason, notification: notification ?? null }));
 const NOTES = [['n1', 'dingtalk', 'ops', 'sent', 2, '{"errcode":0,"errmsg":"ok"}'], ['n2', 'email', 'alice', 'failed', 1, '550 no such user'], ['n3', 'webhook', 'incident-desk-of-the-trade-department', 'sent', 1, '200 OK']].map(([id, channel, receiver, status, attempts, lastAnswer]) => ({ id, workspace: 'default', dedupKey: id, alert: 'al0', channel, receiver, status, attempts, createdAt: iso(now() - 6e5), nextAttemptAt: iso(now()), sentAt: status === 'sent' ? iso(now() - 59e4) : null, payload: { change: id === 'n3' ? 'recovered' : 'firing', title: '交易变慢', text: 'cost_avg = 132.5' }, lastAnswer }));
+
+const EXAMPLE = `/home/admin/logs/trade.log: 10.0.0.1 - - "GET /a/rather/long/path/that/does/not/fit?into=a&cell=of&the=list HTTP/1.1" 200 512`;
+const READINGS = {
+  quiet: { state: 'quiet' },
+  babel: { state: 'not_understood', lines: 689, counted: 0, understood: 0, reason: 'time_unreadable', example: EXAMPLE },
+  'trade-errors': { state: 'hardly_understood', lines: 1234, counted: 150, understood: 12.2, reason: 'column_missing', example: EXAMPLE },
+  nginx: { state: 'no_file', files: 0 },
+  'just-made': { state: 'no_file', files: 0 },
+};
+const readingOf = (name, { enabled }) => ({ monitor: name, lines: 0, counted: 0, files: 2, understood: null, reason: null, example: null, ...(enabled === false ? { state: 'off' } : (READINGS[name] ?? { state: 'reading', lines: 1600, counted: 1600, understood: 100 })) });
 
 function take(pick, line) {
   if (pick.split) return line.split(pick.split.by)[pick.split.index] ?? null;
@@ -135,13 +146,16 @@ function windows(name, spec, query) {
   };
   const zeros = Object.fromEntries(spec.stats.map((stat) => [stat.name, ['lines', 'success', 'failure', 'sum'].includes(stat.fn) ? 0 : null]));
   const silent = name === 'quiet' || name === 'just-made';
+  const blindness = { babel: (n) => n > 40 && 'not_understood', nginx: () => 'no_file', 'trade-errors': (n) => n % 9 === 7 && (n % 2 ? 'no_file' : 'not_understood') }[name] ?? (() => false);
+  const blind = step < MINUTE ? [] : times.flatMap((time, n) => (blindness(n) ? [{ time: iso(time), reason: blindness(n) }] : []));
   const point = (time, n, k) => {
+    if (blindness(n)) return [];
     const quiet = silent || n % 17 === 5;
     if (n < 3 || (quiet && !['complete', 'revised'].includes(mark(time, n).state))) return [];
     return [{ time: iso(time), values: quiet ? zeros : figures(time, n, k) }];
   };
   const series = keys.map((one, k) => ({ keys: one, points: times.flatMap((time, n) => point(time, n, k)) }));
-  return { by, stats: spec.stats.map(({ name: stat }) => stat), series, truncated: false, completeness };
+  return { by, stats: spec.stats.map(({ name: stat }) => stat), series, truncated: false, completeness, blind, ...(name === 'babel' && step < 60 * MINUTE ? { keptFrom: iso(from + (until - from) / 3) } : {}) };
 }
 
 const PLURALS = { monitors: 'Monitor', 'alert-rules': 'AlertRule', contacts: 'Contact', 'contact-groups': 'ContactGroup', 'dingtalk-robots': 'DingtalkRobot', webhooks: 'Webhook', 'email-servers': 'EmailServer', subscriptions: 'Subscription' };
@@ -166,7 +180,8 @@ function respond(method, path, query, body) {
   if (path === '/audit') return [200, { items: [] }];
   const [, ws, collection, name, action] = /^\/workspaces\/([^/]+)\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/.exec(path) ?? [];
   if (!ws) return problem(404, `no such path: ${path}`);
-  if (collection === 'overview') return [200, { monitors: { total: 3, enabled: 2 }, agents: { healthy: 1, abnormal: 0, clock_skew: 1, lost: 1 }, firing: { P0: 1, P1: 1, P2: 0, P3: 0, P4: 0 }, trend: Array.from({ length: 24 }, (_, n) => ({ time: iso(Math.floor(now() / 36e5) * 36e5 - (23 - n) * 36e5), count: (n * 7) % 5 })), latest: ALERTS, incomplete: [{ monitor: 'trade-create', completeThrough: iso(now() - 9e5), missing: ['a3'] }] }];
+  if (collection === 'overview') return [200, { monitors: { total: 3, enabled: 2 }, agents: { healthy: 1, abnormal: 0, clock_skew: 1, lost: 1, left: 0 }, blind: [], firing: { P0: 1, P1: 1, P2: 0, P3: 0, P4: 0 }, trend: Array.from({ length: 24 }, (_, n) => ({ time: iso(Math.floor(now() / 36e5) * 36e5 - (23 - n) * 36e5), count: (n * 7) % 5 })), latest: ALERTS, incomplete: [{ monitor: 'trade-create', completeThrough: iso(now() - 9e5), missing: ['a3'] }] }];
+  if (collection === 'readings') return [200, { items: [...stored.values()].filter(({ kind }) => kind === 'Monitor').map(({ metadata, spec }) => readingOf(metadata.name, spec)) }];
   if (collection === 'folders') return [200, { items: [{ path: '', monitors: 0, rules: 0 }, { path: 'gateway', monitors: 1, rules: 0 }, { path: 'trade', monitors: 1, rules: 1 }, { path: 'trade/core', monitors: 1, rules: 0 }] }];
   if (collection === 'agents' && !name) return [200, { items: AGENTS }];
   if (collection === 'agents' && action === 'tasks') {
@@ -185,7 +200,7 @@ function respond(method, path, query, body) {
   const key = `${collection}/${name}`;
   if (!name) return [200, { items: [...stored.entries()].filter(([one]) => one.startsWith(`${collection}/`)).map(([, one]) => one), next: null }];
   if (action === 'windows') return stored.has(key) ? [200, windows(name, stored.get(key).spec, query)] : problem(404, 'no such monitor');
-  if (action === 'status') return [200, { files: 3, completeThrough: iso(now() - 9e5), agents: AGENTS.map(({ id, facts, health }) => ({ id, hostname: facts.hostname, health, through: iso(now() - (health === 'lost' ? 9e5 : 2000)) })), faults: [{ reason: 'not_a_number', lastHour: 3, example: AGENTS[0].monitors[0].examples.not_a_number }] }];
+  if (action === 'status') return [200, { files: 3, reading: readingOf(name, stored.get(key).spec), completeThrough: iso(now() - 9e5), agents: AGENTS.map(({ id, facts, health }) => ({ id, hostname: facts.hostname, health, through: iso(now() - (health === 'lost' ? 9e5 : 2000)) })), faults: [{ reason: 'not_a_number', lastHour: 3, example: AGENTS[0].monitors[0].examples.not_a_number }] }];
   if (action === 'test-send') return collection === 'contacts' ? problem(503, 'smtp.example.com cannot be reached: connection refused') : [200, { answer: '{"errcode":0,"errmsg":"ok"}' }];
   if (action === 'versions') {
     const { spec, metadata, kind } = stored.get(key);

@@ -9,7 +9,7 @@ import { chromium } from 'playwright-core';
 
 const PORT = process.env.PORT ?? '9799';
 const SHOTS = join(import.meta.dirname, 'shots');
-const PAGES = ['overview', 'monitors', 'monitors/trade-create', 'monitors/trade-create/edit', 'monitors/trade-service', 'monitors/trade-service-goods', 'monitors/trade-live', 'monitors/quiet', 'monitors/just-made', 'monitors/nginx', 'alert-rules', 'alert-rules/trade-slow', 'alerts', 'alerts/al0', 'subscriptions', 'webhooks', 'agents', 'agents?id=a1', 'sql', 'users', 'tokens', 'audit'];
+const PAGES = ['overview', 'monitors', 'monitors/trade-create', 'monitors/trade-create/edit', 'monitors/trade-service', 'monitors/trade-service-goods', 'monitors/trade-live', 'monitors/quiet', 'monitors/just-made', 'monitors/nginx', 'monitors/babel', 'alert-rules', 'alert-rules/trade-slow', 'alerts', 'alerts/al0', 'subscriptions', 'webhooks', 'agents', 'agents?id=a1', 'sql', 'users', 'tokens', 'audit'];
 const VIEWS = [
   { name: 'wide', width: 1280, height: 800, scheme: 'light', language: 'zh-CN' },
   { name: 'dark', width: 1280, height: 800, scheme: 'dark', language: 'en-US' },

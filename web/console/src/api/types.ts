@@ -64,11 +64,14 @@ export type CompletenessState = Schemas['CompletenessState'];
 export type IncompleteReason = Schemas['IncompleteReason'];
 export type Completeness = Schemas['Completeness'];
 export type CompletenessRun = Schemas['CompletenessRun'];
+export type BlindWindow = Schemas['BlindWindow'];
 export type Windows = Schemas['Windows'];
 export type Series = Windows['series'][number];
 export type TopWindow = Schemas['TopWindow'];
 export type TopItem = Schemas['TopItem'];
 export type MonitorStatus = Schemas['MonitorStatus'];
+export type Reading = Schemas['Reading'];
+export type ReadingState = Schemas['ReadingState'];
 
 export type TrialReport = Schemas['TrialReport'];
 export type Selection = Schemas['Selection'];

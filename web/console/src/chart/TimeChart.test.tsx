@@ -2,6 +2,7 @@
 import { act, fireEvent, screen, within } from '@testing-library/react';
 import { useEffect, useState } from 'react';
 import { beforeEach, expect, test, vi } from 'vitest';
+import { shortTime } from '@/parts/format';
 import { show } from '@/testing/render';
 import type { WindowMark } from './completeness';
 import type { ChartModel } from './model';
@@ -99,4 +100,38 @@ test('the tooltip has the largest first, and shows names from the log as text', 
 test('a minute that was missed for good says why, and whose it was', () => {
   show(chart(model([''], ['complete', 'never', 'complete'])));
   expect(option().tooltip.formatter([{ value: [START + MINUTE, null] }])).toContain('An agent left before it had read it: trade-1');
+});
+
+test.each([
+  ['en-US' as const, 'Unknown, not zero', 'there was no file to read', 'since'],
+  ['zh-CN' as const, '数据未知，不是零', '没有可读的文件', '至今'],
+])('a time of which nothing is known is told from a zero, in words (%s)', (language, title, why, since) => {
+  const of = model([''], ['complete', 'complete', 'complete']);
+  const blind = [{ from: START + MINUTE, until: START + 3 * MINUTE, reason: 'no_file' as const }];
+  const { unmount } = show(chart({ ...of, blind }), { language });
+  const text = screen.getByTestId('blind-strip').textContent;
+  expect(text).toContain(title);
+  expect(text).toContain(`${shortTime(START + MINUTE, Date.now(), language)} – ${shortTime(START + 3 * MINUTE, Date.now(), language)}`);
+  expect(text).toContain(why);
+  const tooltip = (minute: number) => option().tooltip.formatter([{ value: [START + minute * MINUTE, null] }]);
+  expect(tooltip(0)).not.toContain(title);
+  expect(tooltip(2)).toContain(`${title} · ${why}`);
+  unmount();
+  // One that lasts has no end yet.
+  show(chart({ ...of, blind: [{ from: START, until: Date.now() + MINUTE, reason: 'no_file' }], until: Date.now() + MINUTE }), { language });
+  expect(screen.getByTestId('blind-strip').textContent).toContain(since);
+});
+
+test('of many such times the newest are told in words', () => {
+  const blind = Array.from({ length: 7 }, (_, n) => ({ from: START + 2 * n * MINUTE, until: START + (2 * n + 1) * MINUTE, reason: 'not_understood' as const }));
+  show(chart({ ...model([''], Array.from({ length: 14 }, () => 'complete' as const)), blind }));
+  const strip = screen.getByTestId('blind-strip');
+  expect(strip.querySelectorAll('.strip > span')).toHaveLength(7);
+  expect(within(strip).getAllByText(/none was understood/)).toHaveLength(4);
+  expect(strip.textContent).toContain('3 earlier');
+});
+
+test('where all is known there is no such strip', () => {
+  show(chart(model([''])));
+  expect(screen.queryByTestId('blind-strip')).toBeNull();
 });

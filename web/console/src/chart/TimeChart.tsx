@@ -8,6 +8,7 @@ import { useTranslation } from 'react-i18next';
 import { Chart } from '@/parts/Chart';
 import { absoluteTime, shortTime } from '@/parts/format';
 import { useAppearance } from '@/shell/appearance';
+import { BlindStrip } from './BlindStrip';
 import { CompletenessStrip } from './CompletenessStrip';
 import { useColours } from './colours';
 import { Legend } from './Legend';
@@ -45,6 +46,7 @@ export function TimeChart({ name, model, label, hosts, height = 300, strip = tru
     const words = {
       title: (time: number) => (model.stepMs <= 60_000 ? absoluteTime(time, language) : `${absoluteTime(time, language)} – ${shortTime(time + model.stepMs, time, language)}`),
       state: stateText,
+      blind: (reason: string) => `${t('blind.title')} · ${t(`blind.${reason}`)}`,
       more: (count: number) => t('chart.more', { count }),
     };
     return optionOf({ model, hidden, look, tooltip: (time) => tooltipHtml(tooltipOf(model, hidden, colours, time, words)) });
@@ -55,6 +57,7 @@ export function TimeChart({ name, model, label, hosts, height = 300, strip = tru
       <Chart option={option} height={height} label={label} />
       {strip && <div style={{ marginInlineStart: SIDES.left, marginInlineEnd: SIDES.right }}>
         <CompletenessStrip marks={model.marks} from={model.from} until={model.until} stepMs={model.stepMs} hosts={hosts} />
+        <BlindStrip blind={model.blind ?? []} from={model.from} until={model.until} />
       </div>}
       {model.series.length > 1 && <Legend series={model.series} hidden={hidden} colours={colours} write={model.write} onChange={setHidden} />}
     </>

@@ -1,5 +1,6 @@
 /** What a chart over time shows, whatever it is of. Times are milliseconds, each the start of a window. */
 
+import type { BlindStretch } from './blind';
 import type { WindowMark } from './completeness';
 
 export interface ChartPoint {
@@ -39,6 +40,8 @@ export interface ChartModel {
   series: readonly ChartSeries[];
   /** Of the whole chart, one for each window that has begun. */
   marks: readonly WindowMark[];
+  /** When figures say nothing of what was logged. */
+  blind?: readonly BlindStretch[];
   /** The time axis; `until` is not on it. */
   from: number;
   until: number;

@@ -1,6 +1,7 @@
 /** What stands at a window when it is pointed at. */
 
 import { format } from 'echarts/core';
+import { blindAt, type BlindStretch } from './blind';
 import type { ChartModel } from './model';
 
 /** More keys than this are told by their number. */
@@ -24,12 +25,15 @@ export interface TooltipText {
 interface Words {
   title: (time: number) => string;
   state: (mark: NonNullable<ChartModel['marks'][number]>) => string;
+  blind: (reason: BlindStretch['reason']) => string;
   more: (count: number) => string;
 }
 
 /** The figures of a window, the largest first. */
 export function tooltipOf(model: ChartModel, hidden: ReadonlySet<string>, colours: ReadonlyMap<string, string>, time: number, words: Words): TooltipText {
   const whole = model.marks.find((mark) => mark.time === time);
+  const blind = blindAt(model.blind ?? [], time);
+  const state = [whole && words.state(whole), blind && words.blind(blind.reason)].filter((text) => text !== undefined).join(' · ');
   const found = model.series
     .filter(({ id }) => !hidden.has(id))
     .flatMap((series) => {
@@ -39,7 +43,7 @@ export function tooltipOf(model: ChartModel, hidden: ReadonlySet<string>, colour
     .sort((a, b) => b.value - a.value);
   return {
     title: words.title(time),
-    state: whole && words.state(whole),
+    state: state || undefined,
     rows: found.slice(0, MOST_ROWS).map(({ series, value, mark }) => ({
       name: series.name,
       colour: colours.get(series.id) ?? '',

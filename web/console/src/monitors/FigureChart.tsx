@@ -1,6 +1,7 @@
 import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Windows } from '@/api/types';
+import { blindStretches } from '@/chart/blind';
 import { marksOf } from '@/chart/completeness';
 import type { ChartModel, Threshold } from '@/chart/model';
 import { TimeChart } from '@/chart/TimeChart';
@@ -24,7 +25,8 @@ export function FigureChart({ monitor, windows, bounds, stat, thresholds, hosts 
   const { name, fn } = stat;
   const model = useMemo<ChartModel>(() => {
     const marks = marksOf(windows.completeness);
-    return { series: chartSeries(windows, { name, fn }, marks), marks, from: bounds.from, until: bounds.until, stepMs: bounds.step.ms, thresholds, axis: axisOf({ name, fn }), write: writer({ name, fn }, i18n.language) };
+    const blind = blindStretches(windows.blind, { from: bounds.from, until: bounds.until, stepMs: bounds.step.ms });
+    return { series: chartSeries(windows, { name, fn }, marks), marks, blind, from: bounds.from, until: bounds.until, stepMs: bounds.step.ms, thresholds, axis: axisOf({ name, fn }), write: writer({ name, fn }, i18n.language) };
   }, [windows, bounds, name, fn, thresholds, i18n.language]);
   return <TimeChart name={`${workspace}/${monitor}/${windows.by.join()}`} model={model} label={`${name}: ${t('monitor.chartLabel', { count: model.series.length })}`} hosts={hosts} />;
 }

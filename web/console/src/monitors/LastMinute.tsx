@@ -1,5 +1,7 @@
+import { Tag, Tooltip } from 'antd';
 import { useTranslation } from 'react-i18next';
 import type { MonitorSpec, Resource } from '@/api/types';
+import { blindAt, blindStretches } from '@/chart/blind';
 import { marksOf } from '@/chart/completeness';
 import { figure, shortTime } from '@/parts/format';
 import { CompletenessTag } from '@/parts/tags';
@@ -20,14 +22,18 @@ export function LastMinute({ monitor: { metadata, spec }, hosts }: Props) {
   const query = useWindows({ monitor: metadata.name, range: { span: 600_000 }, by: [], limit: 1 });
   if (query.error) return <span className="muted">{t('state.unavailable')}</span>;
   if (!query.data) return <span className="muted">…</span>;
-  const { windows } = query.data;
+  const { windows, bounds } = query.data;
   const stats = (spec.stats ?? []).slice(0, 2);
   const latest = latestFigure(windows, marksOf(windows.completeness));
   if (!latest) return <BeginningText metadata={metadata} widthMs={60_000} />;
+  // Whole as it may be, a minute of which nothing could be read is no healthy one.
+  const blind = blindAt(blindStretches(windows.blind, { from: bounds.from, until: bounds.until, stepMs: bounds.step.ms }), latest.time);
   return (
     <span className="row" style={{ gap: 4 }} data-testid={`last-minute-${metadata.name}`}>
       {stats.map(({ name }) => <span key={name} style={{ whiteSpace: 'nowrap' }}><span className="muted">{name}</span> <strong>{figure(latest.values[name], i18n.language)}</strong></span>)}
-      <CompletenessTag mark={latest.behind ?? latest.mark} hosts={hosts} />
+      {blind ? (
+        <Tooltip title={`${t('blind.title')} · ${t(`blind.${blind.reason}`)}`}><Tag color="red" data-testid="blind">{t(`reading.${blind.reason}`)}</Tag></Tooltip>
+      ) : <CompletenessTag mark={latest.behind ?? latest.mark} hosts={hosts} />}
       <span className="muted">{shortTime(latest.time, now, i18n.language)}</span>
     </span>
   );

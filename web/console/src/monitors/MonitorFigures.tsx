@@ -10,7 +10,8 @@ import { thresholdsOf } from '@/rules/thresholds';
 import { Beginning } from './Beginning';
 import { FigureChart } from './FigureChart';
 import { FigureTable } from './FigureTable';
-import { hasBegun } from './figures';
+import { hasBegun, type Step } from './figures';
+import { KeptNotice } from './KeptNotice';
 import { RangePicker } from './RangePicker';
 import { ServiceCharts } from './ServiceCharts';
 import { ServiceTable } from './ServiceTable';
@@ -24,12 +25,14 @@ export function MonitorFigures({ monitor: { metadata, spec } }: { monitor: Resou
   const { t } = useTranslation();
   const family = familyOf(spec.type);
   const widthMs = widthOf(spec.type);
+  // A longer step than suits the range, where finer windows are not kept.
+  const [longer, setLonger] = useState<Step>();
   const [range, setRange] = useState<Range>({ span: widthMs < 60_000 ? 300_000 : 3_600_000 });
   const stats = useMemo(() => spec.stats ?? [], [spec.stats]);
   const [stat, setStat] = useState(stats[0]?.name ?? '');
   const [by, setBy] = useState<string[]>(spec.group_by ?? []);
   const isTop = family === 'minute_top';
-  const query = useWindows({ monitor: metadata.name, range, widthMs, ...(isTop ? { limit: spec.top?.n } : { by }) });
+  const query = useWindows({ monitor: metadata.name, range, widthMs: Math.max(widthMs, longer?.ms ?? 0), ...(isTop ? { limit: spec.top?.n } : { by }) });
   const status = useMonitorStatus(metadata.name);
   const hosts = useMemo(() => new Map((status.data?.agents ?? []).map(({ id, hostname }) => [id, hostname ?? id])), [status.data]);
   const chosen = stats.find((one) => one.name === stat) ?? stats[0];
@@ -39,6 +42,11 @@ export function MonitorFigures({ monitor: { metadata, spec } }: { monitor: Resou
   const whole = family === 'service_metrics' && by.length === 0;
   const live = query.data !== undefined && query.data.bounds.step.ms < 60_000 && 'span' in range;
   const begun = query.data && hasBegun(marksOf(query.data.windows.completeness));
+
+  const changeRange = (next: Range) => {
+    setRange(next);
+    setLonger(undefined);
+  };
 
   return (
     <Card
@@ -50,13 +58,15 @@ export function MonitorFigures({ monitor: { metadata, spec } }: { monitor: Resou
           {!isTop && (spec.group_by ?? []).length > 0 && (
             <Select mode="multiple" value={by} onChange={setBy} options={(spec.group_by ?? []).map((value) => ({ value, label: value }))} placeholder={t('monitor.merged')} aria-label={t('monitor.keepApart')} style={{ minWidth: 180 }} />
           )}
-          <RangePicker range={range} short={widthMs < 60_000} onChange={setRange} />
+          <RangePicker range={range} short={widthMs < 60_000} onChange={changeRange} />
+          {longer && <Tag closable onClose={() => setLonger(undefined)} data-testid="longer-step">{t('kept.shown', { step: t(`step.${longer.text}`) })}</Tag>}
           {live && <Tag color="processing" data-testid="live">{t('monitor.live')}</Tag>}
         </div>
       }
     >
       {query.error ? <Failure error={query.error} retry={() => void query.refetch()} /> : !query.data || !chosen ? <Loading /> : (
         <>
+          <KeptNotice windows={query.data.windows} step={query.data.bounds.step} onStep={setLonger} />
           {!begun && 'span' in range && <Beginning metadata={metadata} widthMs={widthMs} />}
           {(begun || query.data.windows.series.some(({ points }) => points.length > 0)) && (
             <>

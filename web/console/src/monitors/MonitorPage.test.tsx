@@ -1,7 +1,8 @@
 // @vitest-environment jsdom
-import { act, screen, waitFor } from '@testing-library/react';
+import { act, fireEvent, screen, waitFor } from '@testing-library/react';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { AgentView, CompletenessState, MonitorSpec, Resource, Series, Windows } from '@/api/types';
+import type { CompletenessState, MonitorSpec, Reading, Resource, Series, Windows } from '@/api/types';
+import { absoluteTime } from '@/parts/format';
 import { show } from '@/testing/render';
 import { serve } from '@/testing/server';
 import { Component as MonitorPage } from './MonitorPage';
@@ -13,36 +14,41 @@ const NOW = Date.parse('2026-01-31T12:00:40Z');
 const at = (minutesAgo: number) => new Date(Math.floor(NOW / 60_000) * 60_000 - minutesAgo * 60_000).toISOString();
 
 const monitor = (updatedAt: string, spec: Partial<MonitorSpec>): Resource<MonitorSpec> => ({ kind: 'Monitor', metadata: { name: 'm', version: 1, createdAt: updatedAt, updatedAt }, spec: { type: 'minute', source: { log: { paths: [{ path: '/a.log' }] } }, stats: [{ name: 'count', fn: 'lines' }], ...spec } });
-const agent = (report: Partial<AgentView['monitors'][number]> | undefined) => ({ id: 'a1', facts: { hostname: 'trade-1', labels: {} }, health: 'healthy', monitors: report ? [{ monitor: 'm', files: 1, lines: 0, faults: {}, examples: {}, watermark: null, ...report }] : [] });
+const agent = { id: 'a1', facts: { hostname: 'trade-1', labels: {} }, health: 'healthy', monitors: [] };
 
 interface World {
   updatedAt?: string;
   states?: CompletenessState[];
-  report?: Partial<AgentView['monitors'][number]>;
+  reading?: Partial<Reading>;
+  blind?: Windows['blind'];
   spec?: Partial<MonitorSpec>;
   series?: Series[];
   top?: Windows['top'];
+  /** For each step; a longer one is kept. */
+  keptFrom?: Record<string, string>;
 }
 
-function world({ updatedAt = '2026-01-30T00:00:00Z', states = ['complete', 'complete', 'in_progress'], report = {}, spec = {}, series, top }: World) {
+function world({ updatedAt = '2026-01-30T00:00:00Z', states = ['complete', 'complete', 'in_progress'], reading = {}, blind = [], spec = {}, series, top, keptFrom = {} }: World) {
   const list = (items: unknown[]) => () => ({ items });
   // As the server does: whole windows without a line are zeros.
   const zeros = states.flatMap((state, n) => (state === 'complete' ? [{ time: at(states.length - 1 - n), values: { count: 0 } }] : []));
+  const told: Reading = { monitor: 'm', state: 'quiet', lines: 0, counted: 0, files: 1, ...reading };
   const missing = { missing: ['a1'], missingCount: 1 };
   return serve({
     'GET /workspaces/default/monitors': list([monitor(updatedAt, spec)]),
     'GET /workspaces/default/monitors/m': () => monitor(updatedAt, spec),
-    'GET /workspaces/default/monitors/m/status': () => ({ agents: [{ id: 'a1', hostname: 'trade-1', through: null, health: 'healthy' }], faults: [], files: 1, completeThrough: null }),
-    'GET /workspaces/default/monitors/m/windows': () => ({ by: spec.group_by ?? [], stats: (spec.stats ?? []).map(({ name }) => name), series: series ?? [{ keys: {}, points: zeros }], truncated: false, ...(top ? { top } : {}), completeness: states.map((state, n) => ({ time: at(states.length - 1 - n), state, ...(state === 'partial' ? missing : state === 'never' ? { reason: 'nobody_expected' } : {}) })) }),
-    'GET /workspaces/default/agents': list([agent(report)]),
+    'GET /workspaces/default/monitors/m/status': () => ({ agents: [{ id: 'a1', hostname: 'trade-1', through: null, health: 'healthy' }], faults: [], files: 1, completeThrough: null, reading: told }),
+    'GET /workspaces/default/monitors/m/windows': ({ query }) => ({ by: spec.group_by ?? [], stats: (spec.stats ?? []).map(({ name }) => name), series: series ?? [{ keys: {}, points: zeros }], truncated: false, blind, ...(top ? { top } : {}), keptFrom: keptFrom[query.get('step') ?? ''], completeness: states.map((state, n) => ({ time: at(states.length - 1 - n), state, ...(state === 'partial' ? missing : state === 'never' ? { reason: 'nobody_expected' } : {}) })) }),
+    'GET /workspaces/default/readings': list([told]),
+    'GET /workspaces/default/agents': list([agent]),
     'GET /workspaces/default/folders': list([]),
     'GET /workspaces/default/alert-rules': list([]),
     'GET /workspaces/default/alerts': list([]),
   });
 }
 
-const page = (language?: 'zh-CN') => show(<MonitorPage />, { at: 'monitors/m', route: 'monitors/:name', language });
-const listing = (language?: 'zh-CN') => show(<MonitorsPage />, { at: 'monitors', language });
+const page = (language?: 'en-US' | 'zh-CN') => show(<MonitorPage />, { at: 'monitors/m', route: 'monitors/:name', language });
+const listing = (language?: 'en-US' | 'zh-CN') => show(<MonitorsPage />, { at: 'monitors', language });
 
 beforeEach(() => {
   vi.useFakeTimers({ now: NOW, shouldAdvanceTime: true });
@@ -66,7 +72,8 @@ test('the list shows the healthy zero as complete', async () => {
   const last = await screen.findByTestId('last-minute-m');
   expect(last.textContent).toContain('count 0');
   expect(last.querySelector('[data-testid="completeness-complete"]')).toBeTruthy();
-  expect(await screen.findByTestId('reading-ok')).toBeTruthy();
+  expect((await screen.findByTestId('reading-quiet')).textContent).toBe('No new lines');
+  expect(screen.queryByTestId('reading-why-m')).toBeNull();
 });
 
 test('an agent that is missing in a newer minute is named', async () => {
@@ -79,10 +86,10 @@ test.each([
   [undefined, 'First figures in about 85 s'],
   ['zh-CN' as const, '首批数据约 85 秒后出现'],
 ])('a new monitor says when its first figures come, and counts down (%s)', async (language, told) => {
-  world({ updatedAt: '2026-01-31T12:00:38Z', states: ['never', 'in_progress'] });
+  world({ updatedAt: '2026-01-31T12:00:38Z', states: ['never', 'in_progress'], reading: { state: 'reading', lines: 3, counted: 3, understood: 100 } });
   page(language);
   expect((await screen.findByTestId('beginning')).textContent).toContain(told);
-  expect(await screen.findByTestId('reading-ok')).toBeTruthy();
+  expect(await screen.findByTestId('reading-reading')).toBeTruthy();
   await act(() => vi.advanceTimersByTimeAsync(30_000));
   expect(Number(/\d+/.exec(screen.getByTestId('beginning').textContent)?.[0])).toBeLessThanOrEqual(60);
   await act(() => vi.advanceTimersByTimeAsync(70_000));
@@ -90,23 +97,70 @@ test.each([
 });
 
 test('a new monitor counts down on the list too, and is not yet told to have no agent', async () => {
-  world({ updatedAt: '2026-01-31T12:00:38Z', states: ['in_progress'], report: undefined });
+  world({ updatedAt: '2026-01-31T12:00:38Z', states: ['in_progress'], reading: { state: 'no_agent', files: 0 } });
   listing();
+  expect(await screen.findByTestId('reading-starting')).toBeTruthy();
   expect((await screen.findByTestId('beginning-m')).textContent).toContain('First figures in about');
 });
 
+const BABEL: Partial<Reading> = { state: 'not_understood', lines: 689, understood: 0, reason: 'time_unreadable', example: '/a.log: 10.0.0.1 no time here' };
+
 test.each([
-  ['no_file', { files: 0 }, 'No file matches'],
-  ['not_understood', { lines: 689, faults: { time_unreadable: 689 } }, 'Log not understood'],
-])('a monitor that reads nothing is no green zero (%s)', async (condition, report, told) => {
-  world({ report });
-  const { unmount } = listing();
-  expect((await screen.findByTestId(`reading-${condition}`)).textContent).toBe(told);
+  ['no_file', undefined, { state: 'no_file', files: 0 }, 'No file matches', '', ''],
+  ['not_understood', undefined, BABEL, 'Log not understood', 'Time not readable/a.log: 10.0.0.1 no time here', '689 lines, 0% understoodMost frequent reason: Time not readable/a.log: 10.0.0.1 no time here'],
+  ['not_understood', 'zh-CN', BABEL, '读不懂日志', '时间读不出/a.log: 10.0.0.1 no time here', '读到 689 行，读懂 0%最常见的原因：时间读不出/a.log: 10.0.0.1 no time here'],
+] as const)('a monitor that reads nothing is no green zero, and says why (%s, %s)', async (state, language, reading, told, shortly, why) => {
+  world({ reading });
+  const { unmount } = listing(language);
+  expect((await screen.findByTestId(`reading-${state}`)).textContent).toBe(told);
+  expect(screen.queryByTestId('reading-why-m')?.textContent ?? '').toBe(shortly);
   await waitFor(() => expect(screen.queryByTestId('last-minute-m')).toBeNull());
   expect(screen.queryByTestId('completeness-complete')).toBeNull();
   unmount();
+  page(language);
+  const notice = (await screen.findByTestId('reading-notice')).textContent;
+  expect(notice).toContain(told);
+  expect(notice).toContain(why);
+});
+
+test('one that understands little keeps its figures, and is warned of', async () => {
+  world({ reading: { ...BABEL, state: 'hardly_understood', understood: 12.34 } });
+  const { unmount } = listing();
+  expect((await screen.findByTestId('reading-why-m')).textContent).toBe('Time not readable/a.log: 10.0.0.1 no time here');
+  expect(await screen.findByTestId('last-minute-m')).toBeTruthy();
+  unmount();
   page();
-  expect((await screen.findByTestId('reads-nothing')).textContent).toContain(told);
+  expect((await screen.findByTestId('reading-notice')).textContent).toContain('12.34% understood');
+});
+
+test('a whole minute of which nothing could be read is no green one, on page and list alike', async () => {
+  world({ reading: { state: 'reading', lines: 9, counted: 5, understood: 55 }, series: [{ keys: {}, points: [] }], blind: [{ time: at(2), reason: 'not_understood' }, { time: at(1), reason: 'not_understood' }] });
+  const { unmount } = listing();
+  const last = await screen.findByTestId('last-minute-m');
+  expect(last.textContent).toContain('count –Log not understood');
+  expect(last.querySelector('[data-testid="completeness-complete"]')).toBeNull();
+  unmount();
+  page();
+  expect((await screen.findByTestId('blind-strip')).textContent).toContain('lines came in, and none was understood');
+});
+
+test.each([
+  ['en-US' as const, '1-minute windows are no longer kept, only longer ones', 'Show 1-hour windows'],
+  ['zh-CN' as const, '之前不再保留按 1 分钟统计的数据，只保留更长间隔的汇总', '按 1 小时显示'],
+])('where minutes are not kept any more it says so, and shows longer windows (%s)', async (language, told, offer) => {
+  const sent = world({ keptFrom: { '1m': '2026-01-31T11:30:00Z' } });
+  page(language);
+  const notice = await screen.findByTestId('kept-from');
+  expect(notice.textContent).toContain(told);
+  expect(notice.textContent).toContain(absoluteTime(Date.parse('2026-01-31T11:30:00Z'), language));
+  const button = screen.getByTestId('kept-longer');
+  expect(button.textContent).toBe(offer);
+  fireEvent.click(button);
+  await waitFor(() => expect(screen.queryByTestId('kept-from')).toBeNull());
+  expect(sent.findLast(({ path }) => path.endsWith('/windows'))?.query.get('step')).toBe('1h');
+  // Back to what suits the range.
+  fireEvent.click(screen.getByTestId('longer-step').querySelector('.ant-tag-close-icon') ?? document.body);
+  expect(await screen.findByTestId('kept-from')).toBeTruthy();
 });
 
 const SERVICE: Partial<MonitorSpec> = {

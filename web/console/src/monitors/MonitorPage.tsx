@@ -1,7 +1,6 @@
 import { BellOutlined, EditOutlined } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
-import { Alert as Notice, Button, Card } from 'antd';
-import { useMemo } from 'react';
+import { Button, Card } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { Link, useParams } from 'react-router';
 import { api, resourcePath } from '@/api/client';
@@ -17,9 +16,8 @@ import { EnabledTag, LevelTag } from '@/parts/tags';
 import { useSession } from '@/session';
 import { MonitorFigures } from './MonitorFigures';
 import { MonitorStatusCards } from './MonitorStatusCards';
-import { readings } from './reading';
-import { ReadingTag, readsNothing, useCondition } from './ReadingTag';
-import { useAgents } from './SampleSource';
+import { ReadingNotice, ReadingTag, useCondition } from './Reading';
+import { useMonitorStatus } from './status';
 
 export function Component() {
   const { workspace } = useSession();
@@ -38,14 +36,13 @@ function MonitorView({ monitor }: { monitor: Resource<MonitorSpec> }) {
   const { link, can } = useSession();
   const { metadata } = monitor;
   const { name } = metadata;
-  const agents = useAgents();
-  const reading = useMemo(() => readings(agents.data ?? []).get(name), [agents.data, name]);
+  const reading = useMonitorStatus(name).data?.reading;
   const condition = useCondition(monitor, reading);
 
   return (
     <Page
       title={metadata.displayName || metadata.name}
-      extra={<>{agents.data && <ReadingTag condition={condition} />}{metadata.displayName && <span className="muted">{metadata.name}</span>}{metadata.folder && <Link to={link(`monitors?folder=${encodeURIComponent(metadata.folder)}`)}>{metadata.folder}</Link>}</>}
+      extra={<><ReadingTag condition={condition} reading={reading} />{metadata.displayName && <span className="muted">{metadata.name}</span>}{metadata.folder && <Link to={link(`monitors?folder=${encodeURIComponent(metadata.folder)}`)}>{metadata.folder}</Link>}</>}
       actions={
         <>
           <HistoryButton plural="monitors" name={name} />
@@ -55,7 +52,7 @@ function MonitorView({ monitor }: { monitor: Resource<MonitorSpec> }) {
       }
     >
       <div className="grid">
-        {agents.data && readsNothing(condition) && <Notice className="span-12" type="warning" showIcon title={t(`reading.${condition}`)} description={t(`reading.${condition}Help`)} data-testid="reads-nothing" />}
+        <ReadingNotice condition={condition} reading={reading} />
         <MonitorFigures monitor={monitor} />
         <MonitorStatusCards name={name} />
         <Rules name={name} />

@@ -5,7 +5,7 @@ import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useNavigate, useSearchParams } from 'react-router';
 import { api, putResource, resourcePath } from '@/api/client';
-import type { MonitorSpec, Resource } from '@/api/types';
+import type { MonitorSpec, Reading, Resource } from '@/api/types';
 import { useDelete } from '@/documents/DeleteButton';
 import { resourcesKey } from '@/documents/draft';
 import { useFolders } from '@/documents/fields';
@@ -15,10 +15,11 @@ import { authored } from '@/documents/yaml';
 import { Failure } from '@/parts/Failure';
 import { Nothing, Page } from '@/parts/Page';
 import { useSession } from '@/session';
+import { isBlind } from './condition';
 import { folderTree, inFolder, type FolderNode } from './folders';
 import { LastMinute } from './LastMinute';
-import { readings, type Reading } from './reading';
-import { ReadingTag, readsNothing, useCondition } from './ReadingTag';
+import { ReadingTag, ReadingWhy, useCondition } from './Reading';
+import { useReadings } from './readings';
 import { useAgents } from './SampleSource';
 
 type Monitor = Resource<MonitorSpec>;
@@ -32,6 +33,7 @@ export function Component() {
   const askDelete = useDelete();
   const monitors = useResources<MonitorSpec>('monitors');
   const folders = useFolders();
+  const readings = useReadings();
   const agents = useAgents();
   const [search, setSearch] = useSearchParams();
   const folder = search.get('folder') ?? '';
@@ -43,7 +45,6 @@ export function Component() {
 
   const all = useMemo(() => monitors.data ?? [], [monitors.data]);
   const tree = useMemo(() => folderTree((folders.data ?? []).map(({ path }) => path), all.map(({ metadata }) => metadata.folder ?? '')), [folders.data, all]);
-  const found = useMemo(() => agents.data && readings(agents.data), [agents.data]);
   const hosts = useMemo(() => new Map((agents.data ?? []).map(({ id, facts }) => [id, facts.hostname])), [agents.data]);
   const shown = all.filter((monitor) => inFolder(monitor.metadata.folder ?? '', folder) && matchesText(monitor, text));
   const setFolder = (path: string) => setSearch(path ? { folder: path } : {});
@@ -113,8 +114,8 @@ export function Component() {
     },
     { title: t('form.folder'), key: 'folder', responsive: ['xxl'], render: (_, { metadata }) => metadata.folder || <span className="muted">–</span> },
     { title: t('monitor.app'), key: 'app', responsive: ['lg'], render: (_, { spec }) => spec.app ?? <span className="muted">{t('monitor.allAgents')}</span> },
-    { title: t('monitor.lastMinute'), key: 'last', render: (_, monitor) => <Last monitor={monitor} reading={found?.get(monitor.metadata.name)} hosts={hosts} /> },
-    { title: t('state.state'), key: 'state', render: (_, monitor) => found && <State monitor={monitor} reading={found.get(monitor.metadata.name)} /> },
+    { title: t('monitor.lastMinute'), key: 'last', render: (_, monitor) => <Last monitor={monitor} reading={readings.data?.get(monitor.metadata.name)} hosts={hosts} /> },
+    { title: t('state.state'), key: 'state', render: (_, monitor) => <State monitor={monitor} reading={readings.data?.get(monitor.metadata.name)} /> },
     ...(editor
       ? [{
           key: 'actions',
@@ -168,6 +169,7 @@ export function Component() {
               </div>
             )}
             <Table
+              size="medium"
               rowKey={({ metadata }) => metadata.name}
               columns={columns}
               dataSource={shown}
@@ -204,14 +206,19 @@ export function Component() {
 }
 
 function State({ monitor, reading }: { monitor: Monitor; reading: Reading | undefined }) {
-  return <ReadingTag condition={useCondition(monitor, reading)} />;
+  const condition = useCondition(monitor, reading);
+  return <ReadingTag condition={condition} reading={reading} />;
 }
 
-/** Figures, where they say something: nothing counted of what was not read is no zero. */
+/** Figures, where they say something: nothing counted of what was not read is no zero. Else why they do not. */
 function Last({ monitor, reading, hosts }: { monitor: Monitor; reading: Reading | undefined; hosts: ReadonlyMap<string, string> }) {
   const condition = useCondition(monitor, reading);
-  if (condition === 'disabled' || (reading !== undefined && readsNothing(condition))) return <span className="muted">–</span>;
-  return <LastMinute monitor={monitor} hosts={hosts} />;
+  return (
+    <>
+      {condition === 'off' || isBlind(condition) ? <span className="muted">–</span> : <LastMinute monitor={monitor} hosts={hosts} />}
+      <ReadingWhy condition={condition} reading={reading} short />
+    </>
+  );
 }
 
 function flat(nodes: FolderNode[]): { value: string; label: string }[] {

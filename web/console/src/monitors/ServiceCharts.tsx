@@ -3,6 +3,7 @@
 import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Windows } from '@/api/types';
+import { blindStretches } from '@/chart/blind';
 import { marksOf } from '@/chart/completeness';
 import type { ChartModel } from '@/chart/model';
 import { TimeChart } from '@/chart/TimeChart';
@@ -29,11 +30,12 @@ export function ServiceCharts({ monitor, windows, bounds, stats, hosts }: Props)
   const { workspace } = useSession();
   const panels = useMemo(() => {
     const marks = marksOf(windows.completeness);
+    const blind = blindStretches(windows.blind, { from: bounds.from, until: bounds.until, stepMs: bounds.step.ms });
     return PANELS.flatMap(({ title, fns }) => {
       const own = stats.filter(({ fn }) => fns.some((one) => one === fn));
       const first = own[0];
       if (!first) return [];
-      const model: ChartModel = { series: statSeries(windows, own, marks), marks, from: bounds.from, until: bounds.until, stepMs: bounds.step.ms, axis: axisOf(first), write: writer(first, i18n.language) };
+      const model: ChartModel = { series: statSeries(windows, own, marks), marks, blind, from: bounds.from, until: bounds.until, stepMs: bounds.step.ms, axis: axisOf(first), write: writer(first, i18n.language) };
       return [{ title, model }];
     });
   }, [windows, bounds, stats, i18n.language]);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { CompletenessState, Windows } from '@/api/types';
 import { marksOf } from '@/chart/completeness';
-import { axisOf, chartSeries, figureRows, hasBegun, latestByKey, latestFigure, statSeries, stepFor, writer } from './figures';
+import { axisOf, chartSeries, figureRows, hasBegun, latestByKey, latestFigure, longerStep, statSeries, stepFor, writer } from './figures';
 
 const at = (minute: number) => new Date(Date.UTC(2026, 0, 31, 12, minute)).toISOString();
 const ms = (minute: number) => Date.parse(at(minute));
@@ -28,6 +28,10 @@ test('steps keep a chart readable', () => {
   expect(stepFor(86_400_000).text).toBe('5m');
   expect(stepFor(21 * 86_400_000).text).toBe('6h');
   expect(stepFor(5 * 365 * 86_400_000).text).toBe('1d');
+});
+
+test('what is not kept as fine is looked for in the next longer roll-up', () => {
+  expect([1000, 60_000, 300_000, 3_600_000, 21_600_000, 86_400_000].map((ms) => longerStep(ms)?.text)).toEqual(['1m', '1h', '1h', '1d', '1d', undefined]);
 });
 
 test('zeros are figures, on the line and in the table; a window without any is a gap', () => {

@@ -7,14 +7,26 @@ import { figure, keysText, percent } from '@/parts/format';
 
 const STEPS: readonly [seconds: number, text: string][] = [[1, '1s'], [5, '5s'], [15, '15s'], [60, '1m'], [300, '5m'], [900, '15m'], [3600, '1h'], [21_600, '6h'], [86_400, '1d']];
 
+/** The length of a window, and how the server is asked for it. */
+export interface Step {
+  ms: number;
+  text: string;
+}
+
 /** The most points a line of the chart has. */
 const MAX_POINTS = 400;
 
 /** The shortest step, of windows as long as they are stored or longer, at which the range has no more points than a chart can show. */
-export function stepFor(rangeMs: number, widthMs = 60_000): { ms: number; text: string } {
+export function stepFor(rangeMs: number, widthMs = 60_000): Step {
   const [seconds, text] = STEPS.find(([length]) => length * 1000 >= widthMs && rangeMs / (length * 1000) <= MAX_POINTS) ?? [86_400, '1d'];
   return { ms: seconds * 1000, text };
 }
+
+/** Figures are rolled up into these, each kept longer than the one before. */
+const ROLLED_UP: readonly Step[] = [{ ms: 60_000, text: '1m' }, { ms: 3_600_000, text: '1h' }, { ms: 86_400_000, text: '1d' }];
+
+/** The next longer step that may be kept where this one is not; nothing where there is none. */
+export const longerStep = (stepMs: number): Step | undefined => ROLLED_UP.find(({ ms }) => ms > stepMs);
 
 /** What a statistic is. */
 export interface Statistic {

@@ -3,7 +3,7 @@ import { api, resourcePath } from '@/api/client';
 import type { Windows } from '@/api/types';
 import { marksOf } from '@/chart/completeness';
 import { useSession } from '@/session';
-import { hasBegun, stepFor } from './figures';
+import { hasBegun, stepFor, type Step } from './figures';
 
 /** A range of time that ends now (`span`), or between two fixed times. */
 export type Range = { span: number } | { from: number; until: number };
@@ -11,7 +11,7 @@ export type Range = { span: number } | { from: number; until: number };
 export interface Bounds {
   from: number;
   until: number;
-  step: { ms: number; text: string };
+  step: Step;
 }
 
 /** The bounds in milliseconds, on whole steps so that a minute does not change while it is looked at. */
@@ -31,7 +31,7 @@ interface WindowsQuery {
   /** Columns to keep apart; `undefined` keeps all. */
   by?: string[];
   limit?: number;
-  /** Length of the windows that are stored. */
+  /** Length of the windows that are stored; or the least that is wanted. */
   widthMs?: number;
 }
 

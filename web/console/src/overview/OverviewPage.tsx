@@ -13,7 +13,8 @@ import { Loading } from '@/parts/Loading';
 import { Nothing, Page } from '@/parts/Page';
 import { HEALTH_COLOURS, LEVEL_COLOURS } from '@/parts/tags';
 import { TimeText, useNow } from '@/parts/TimeText';
-import { ReadingTag } from '@/monitors/ReadingTag';
+import { ReadingTag, ReadingWhy } from '@/monitors/Reading';
+import { useReadings } from '@/monitors/readings';
 import { useAgents } from '@/monitors/SampleSource';
 import { useSession } from '@/session';
 import { attention, type Attention } from './attention';
@@ -29,13 +30,13 @@ export function Component() {
     refetchInterval: 60_000,
   });
   const all = useResources<MonitorSpec>('monitors');
-  const fleet = useAgents();
+  const readings = useReadings();
   const now = useNow();
   if (overview.error) return <div className="page"><Failure error={overview.error} retry={() => void overview.refetch()} /></div>;
   if (!overview.data) return <Loading />;
   const { monitors, agents, firing, trend, latest, incomplete } = overview.data;
-  const toLookAt = attention(incomplete, all.data ?? [], fleet.data ?? [], now);
-  const looked = all.data !== undefined && fleet.data !== undefined;
+  const toLookAt = attention(incomplete, all.data ?? [], readings.data ?? new Map(), now);
+  const looked = all.data !== undefined && readings.data !== undefined;
   const sum = (counts: Record<string, number>) => Object.values(counts).reduce((a, b) => a + b, 0);
 
   return (
@@ -68,7 +69,7 @@ export function Component() {
         />
         <Tile to={link('monitors')} title={t('overview.incomplete')} value={looked ? toLookAt.length : incomplete.length} danger={toLookAt.length > 0} note={t('overview.incompleteNote')} />
         <Card size="small" className="span-6" title={t('overview.trend')}><Trend trend={trend} /></Card>
-        <Card size="small" className="span-6" title={t('overview.incompleteMonitors')}><LookAt items={toLookAt} loading={!looked} /></Card>
+        <Card size="small" className="span-6" title={t('overview.incompleteMonitors')}>{readings.error && !readings.data ? <Failure error={readings.error} retry={() => void readings.refetch()} /> : <LookAt items={toLookAt} loading={!looked} />}</Card>
         <Card size="small" className="span-12" title={t('overview.latest')} extra={<Link to={link('alerts')}>{t('overview.all')}</Link>} styles={{ body: { padding: 0 } }}>
           <AlertTable alerts={latest} loading={false} />
         </Card>
@@ -124,11 +125,14 @@ function LookAt({ items, loading }: { items: Attention[]; loading: boolean }) {
           title: t('overview.why'),
           key: 'why',
           render: (_, one) => (
-            <span className="row" style={{ gap: 4 }}>
-              {one.condition && <ReadingTag condition={one.condition} />}
-              {one.missing.length > 0 && <>{t('overview.waitingFor')} {one.missing.map((id) => <Tag key={id} color="orange">{host(id)}</Tag>)}</>}
-              {!one.condition && one.missing.length === 0 && t('overview.nobodyCollects')}
-            </span>
+            <>
+              <span className="row" style={{ gap: 4 }}>
+                <ReadingTag condition={one.condition} reading={one.reading} />
+                {one.missing.length > 0 && <>{t('overview.waitingFor')} {one.missing.map((id) => <Tag key={id} color="orange">{host(id)}</Tag>)}</>}
+                {!one.condition && one.missing.length === 0 && t('overview.nobodyCollects')}
+              </span>
+              <ReadingWhy condition={one.condition} reading={one.reading} short />
+            </>
           ),
         },
         { title: t('monitor.completeThrough'), key: 'through', render: (_, one) => <TimeText value={one.completeThrough} /> },
