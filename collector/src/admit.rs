@@ -114,7 +114,12 @@ pub(crate) fn filter<'a>(
     batch.watermarks.retain_mut(|watermark| {
         watermark.through = watermark.through.min(now);
         watermark.gap = watermark.gap.map(|until| until.min(now));
-        is_wanted(&watermark.monitor.name)
+        let name = &watermark.monitor.name;
+        // What an agent read for one that was deleted meanwhile it did not read for the one that has the name now.
+        let known = uid(name).filter(|known| !known.is_empty() && builtin::monitor(name).is_none());
+        let is_of_it = watermark.uid.is_none() || known.is_none() || watermark.uid.as_deref() == known;
+        watermark.uid = known.map(str::to_owned);
+        is_of_it && is_wanted(name)
     });
     left_out
 }
@@ -200,9 +205,14 @@ mod tests {
     fn a_monitor_is_its_uid() {
         let of = |uid: Option<&str>| MonitorDelta { uid: uid.map(str::to_owned), ..delta("m", &[NOW]) };
         let check = |told: Option<&str>, known: &'static str, expected: Option<Option<&str>>| {
-            let mut batch = decoded(&sent(&[of(told)], &[])).unwrap();
+            let read = |uid: Option<&str>| Watermark {
+                uid: uid.map(str::to_owned),
+                ..Watermark::new(MonitorKey::new("w", "m"), NOW)
+            };
+            let mut batch = decoded(&sent(&[of(told)], &[read(told)])).unwrap();
             let left_out = filter(&mut batch, NOW, kept, |_| Some(known), |_| true);
             assert_eq!(left_out.monitors.is_empty(), expected.is_some());
+            assert_eq!(batch.watermarks, expected.map(read).into_iter().collect::<Vec<_>>());
             assert_eq!(batch.deltas, expected.map(of).into_iter().collect::<Vec<_>>());
         };
         check(Some("u1"), "u1", Some(Some("u1")));

@@ -186,6 +186,7 @@ impl Plan {
                     });
                 }
                 one.columns = columns;
+                one.uid = Some(planned.uid.clone()).filter(|uid| !uid.is_empty());
                 expected.push(one);
             }
         }

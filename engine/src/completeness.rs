@@ -70,6 +70,8 @@ impl Stored {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) monitor: MonitorKey,
+    /// `None` where nobody says.
+    pub(crate) uid: Option<String>,
     /// Of its windows, in milliseconds.
     pub(crate) width: i64,
     pub(crate) columns: Vec<String>,
@@ -106,6 +108,7 @@ impl Tracker {
             let removed = track.known();
             let change = Change {
                 monitor: monitor.clone(),
+                uid: None,
                 width: track.width(),
                 columns: track.columns().to_vec(),
                 joined: Vec::new(),
@@ -116,8 +119,9 @@ impl Tracker {
         });
         let fresh = Track::new(1, Vec::new());
         let changed = expected.iter().filter_map(|one| {
-            let track = self.0.get(&one.monitor).map_or(&fresh, |track| &**track);
-            track.change(one)
+            let known = self.0.get(&one.monitor).map(|track| &**track);
+            // One made again under the name begins anew.
+            known.filter(|track| !track.is_another(one.uid.as_deref())).unwrap_or(&fresh).change(one)
         });
         unnamed.chain(changed).collect()
     }
@@ -133,6 +137,9 @@ impl Tracker {
         for change in changes.iter().filter(|change| change.width > 0) {
             let track = self.0.entry(change.monitor.clone());
             let track = track.or_insert_with(|| Arc::new(Track::new(change.width, change.columns.clone())));
+            if track.is_another(change.uid.as_deref()) {
+                *track = Arc::new(track.anew(change.width, change.columns.clone()));
+            }
             let through = Arc::make_mut(track).apply(at.0, change);
             closed.extend(through.map(|through| (change.monitor.clone(), Timestamp(through))));
         }
@@ -143,7 +150,7 @@ impl Tracker {
     /// where windows may have become complete for all or some keys. Ignored from an agent that is not expected.
     pub(crate) fn watermark(&mut self, agent: &AgentId, told: &Watermark) -> Option<Timestamp> {
         let track = self.0.get_mut(&told.monitor)?;
-        if !track.would_move(agent, told) {
+        if track.is_another(told.uid.as_deref()) || !track.would_move(agent, told) {
             return None;
         }
         Arc::make_mut(track).watermark(agent, told).map(Timestamp)
@@ -163,8 +170,9 @@ impl Tracker {
     }
 
     /// A delta of the window that starts at `start` came.
-    pub(crate) fn delta(&mut self, monitor: &MonitorKey, start: i64) {
+    pub(crate) fn delta(&mut self, monitor: &MonitorKey, uid: Option<&str>, start: i64) {
         if let Some(track) = self.0.get_mut(monitor)
+            && !track.is_another(uid)
             && track.is_revised_by(start)
         {
             Arc::make_mut(track).revise(start);

@@ -131,7 +131,7 @@ impl State {
             labels.extend(order.iter().map(|place| (delta.group_by[*place].as_str(), window.keys[*place].as_str())));
             let (series, over) = self.index.series_id(table, &labels);
             folded += u64::from(over);
-            self.tracker.delta(&delta.monitor, window.start.0);
+            self.tracker.delta(&delta.monitor, delta.uid.as_deref(), window.start.0);
             for (at, partial) in window.partials.iter().enumerate() {
                 if kinds[at] != Some(partial.kind()) {
                     kinds[at] = Some(partial.kind());

@@ -131,11 +131,13 @@ pub struct Watermark {
     pub gap: Option<Timestamp>,
     /// The gap begins here, not at the watermark before: also windows that were complete are not.
     pub gap_from: Option<Timestamp>,
+    /// Of the monitor that was read; `None` from agents that do not say.
+    pub uid: Option<String>,
 }
 
 impl Watermark {
     pub fn new(monitor: MonitorKey, through: Timestamp) -> Self {
-        Self { monitor, through, gap: None, gap_from: None }
+        Self { monitor, through, gap: None, gap_from: None, uid: None }
     }
 }
 

@@ -218,6 +218,8 @@ pub trait Intake: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expectation {
     pub monitor: MonitorKey,
+    /// What is known of a monitor of before that had its name says nothing of it. Those that everybody has have none.
+    pub uid: Option<String>,
     pub width: Duration,
     /// Columns it groups by whose values are fixed for an agent
     /// ([`instance_columns`](MonitorSpec::instance_columns)).
@@ -269,7 +271,7 @@ impl Expectation {
     /// Of a monitor that keeps no agents apart.
     pub fn new(monitor: MonitorKey, width: Duration, agents: impl IntoIterator<Item = AgentId>) -> Self {
         let agents = agents.into_iter().map(|id| ExpectedAgent { id, keys: Vec::new() }).collect();
-        Self { monitor, width, columns: Vec::new(), agents, away: Vec::new() }
+        Self { monitor, uid: None, width, columns: Vec::new(), agents, away: Vec::new() }
     }
 }
 

@@ -60,6 +60,7 @@ pub fn encode_gathered(deltas: &[MonitorDelta], watermarks: &[Watermark]) -> Vec
                 through_ms: w.through.0,
                 gap_until_ms: w.gap.map_or(0, Timestamp::millis),
                 gap_from_ms: w.gap_from.map_or(0, |from| from.0),
+                uid: w.uid.clone().unwrap_or_default(),
             })
             .collect(),
     };
@@ -86,6 +87,7 @@ pub fn decode_gathered(workspace: &str, bytes: &[u8]) -> Result<(Vec<MonitorDelt
             through: Timestamp(w.through_ms),
             gap: (w.gap_until_ms != 0).then_some(Timestamp(w.gap_until_ms)),
             gap_from: (w.gap_from_ms != 0).then_some(Timestamp(w.gap_from_ms)),
+            uid: (!w.uid.is_empty()).then_some(w.uid),
         })
         .collect();
     Ok((deltas, watermarks))
@@ -292,7 +294,7 @@ mod tests {
                 fields: ["*", "v", "*", "v", "t"].map(str::to_owned).to_vec(), windows,
             };
             let watermark = Watermark::new(MonitorKey::new("w", "m"), Timestamp(60_000));
-            let gap = Watermark { gap: Some(Timestamp(90_000)), gap_from: Some(Timestamp(9)), ..watermark.clone() };
+            let gap = Watermark { gap: Some(Timestamp(90_000)), gap_from: Some(Timestamp(9)), uid: Some("u".into()), ..watermark.clone() };
             let bytes = encode_gathered(std::slice::from_ref(&delta), &[watermark.clone(), gap.clone()]);
             let (deltas, watermarks) = decode_gathered("w", &bytes).expect("own encoding");
             prop_assert_eq!(deltas, vec![delta]);

@@ -156,6 +156,7 @@ impl Gatherer {
         if let Some(running) = self.monitors.get_mut(moved.slot).and_then(Option::as_mut) {
             running.watermark = Some(moved.through).filter(|through| *through != NOT_KNOWN);
             told.monitor.name.clone_from(&running.name);
+            told.uid = Some(running.uid.clone()).filter(|uid| !uid.is_empty());
             told.gap = running.gap.take();
         }
         told

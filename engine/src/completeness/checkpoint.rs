@@ -89,6 +89,9 @@ struct TrackMessage {
     holes: Vec<HoleMessage>,
     #[prost(message, repeated, tag = "14")]
     passed: Vec<PassedMessage>,
+    /// Of the monitor; empty where nobody said.
+    #[prost(string, tag = "15")]
+    uid: String,
 }
 
 /// Side by side: what belongs to one agent has the same place in each.
@@ -340,6 +343,7 @@ fn track_message(strings: &mut Strings, monitor: &MonitorKey, track: &Track) -> 
         passed: (track.passed.iter())
             .map(|(keys, ranges)| PassedMessage { keys: strings.add_all(keys), ranges: flat(ranges, base) })
             .collect(),
+        uid: track.uid.as_deref().unwrap_or_default().to_owned(),
     }
 }
 
@@ -386,6 +390,7 @@ fn read_track(message: &TrackMessage, strings: &[String], ids: &[Arc<AgentId>]) 
     let columns = texts(&message.columns)?;
     let width = columns.len();
     let mut track = Track::new(message.width_ms, columns);
+    track.uid = (!message.uid.is_empty()).then(|| Arc::from(message.uid.as_str()));
     let mut known: HashMap<Vec<u32>, Keys> = HashMap::new();
     let mut keys_at = |keys: &[u32], at: usize| -> Option<Keys> {
         let places = keys.get(at * width..(at + 1) * width)?;

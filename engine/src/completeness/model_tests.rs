@@ -302,7 +302,7 @@ fn run(steps: Vec<(i64, Step)>) {
                 tracker.gap(&gap);
                 model.gap(agent, from, until);
             }
-            Step::Late { back } => tracker.delta(&monitor(), (minute(now) - back) * MINUTE),
+            Step::Late { back } => tracker.delta(&monitor(), None, (minute(now) - back) * MINUTE),
             Step::Store => tracker = stored(&tracker),
         }
         compare(&tracker, &model, now);

@@ -154,8 +154,8 @@ fn a_late_delta_revises_a_complete_window_only() {
     let mut tracker = Tracker::default();
     expect(&mut tracker, 0, &["a"]);
     pass(&mut tracker, "a", 3 * MINUTE);
-    tracker.delta(&key(), 2 * MINUTE);
-    tracker.delta(&key(), 3 * MINUTE);
+    tracker.delta(&key(), None, 2 * MINUTE);
+    tracker.delta(&key(), None, 3 * MINUTE);
     check(&tracker, 0..4, "N C R Pa");
     pass(&mut tracker, "a", 4 * MINUTE);
     check(&tracker, 0..4, "N C R C");

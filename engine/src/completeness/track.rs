@@ -44,6 +44,8 @@ pub(crate) struct Track {
     pub(super) furthest: Option<i64>,
     /// Another one whenever a window's state may have changed. Not stored.
     revision: u64,
+    /// Of the monitor; `None` until somebody says.
+    pub(super) uid: Option<Arc<str>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -132,7 +134,18 @@ impl Track {
             passed: Arc::default(),
             furthest: None,
             revision: 0,
+            uid: None,
         }
+    }
+
+    /// Of a monitor that was made again under the name.
+    pub(super) fn anew(&self, width: i64, columns: Vec<String>) -> Self {
+        Self { revision: self.revision + 1, ..Self::new(width, columns) }
+    }
+
+    /// Whether it is about another monitor than the one with this uid, as far as both say.
+    pub(super) fn is_another(&self, uid: Option<&str>) -> bool {
+        matches!((&self.uid, uid), (Some(known), Some(uid)) if **known != *uid)
     }
 
     pub(crate) fn width(&self) -> i64 {
@@ -197,8 +210,10 @@ impl Track {
             self.members.keys().chain(self.away.keys()).filter(gone).map(|agent| (**agent).clone()).collect();
         let changes = !joined.is_empty() || !away.is_empty() || !removed.is_empty();
         let reshaped = other_shape && !(self.members.is_empty() && self.away.is_empty());
-        (changes || reshaped).then(|| Change {
+        let named = one.uid.is_some() && self.uid.as_deref() != one.uid.as_deref();
+        (changes || reshaped || named).then(|| Change {
             monitor: one.monitor.clone(),
+            uid: one.uid.clone(),
             width,
             columns: one.columns.clone(),
             joined,
@@ -210,6 +225,9 @@ impl Track {
     /// Answers up to where windows may have changed.
     pub(super) fn apply(&mut self, at: i64, change: &Change) -> Option<i64> {
         self.revision += 1;
+        if let Some(uid) = &change.uid {
+            self.uid = Some(Arc::from(uid.as_str()));
+        }
         let removed = change.removed.iter().filter_map(|agent| self.remove(at, agent)).max();
         let left = change.away.iter().filter_map(|away| self.leave(at, away)).max();
         let gone = removed.max(left).and_then(|gone| self.let_go(gone));

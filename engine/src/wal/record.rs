@@ -138,6 +138,9 @@ struct ChangeMessage {
     left_ms: Vec<i64>,
     #[prost(uint32, repeated, tag = "9")]
     removed: Vec<u32>,
+    /// Empty where nobody says.
+    #[prost(string, tag = "10")]
+    uid: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -329,6 +332,7 @@ fn changes_message(at: Timestamp, changes: &[Change]) -> ChangesMessage {
             away: change.away.iter().map(|away| strings.add(&away.id.0)).collect(),
             left_ms: change.away.iter().map(|away| away.left_at.map_or(0, Timestamp::millis)).collect(),
             removed: change.removed.iter().map(|agent| strings.add(&agent.0)).collect(),
+            uid: change.uid.clone().unwrap_or_default(),
         }
     });
     let monitors = monitors.collect();
@@ -358,6 +362,7 @@ fn change_from(message: &ChangeMessage, strings: &[String]) -> Option<Change> {
         away: away.collect::<Option<_>>()?,
         removed: message.removed.iter().map(|place| agent(*place)).collect::<Option<_>>()?,
         columns,
+        uid: (!message.uid.is_empty()).then(|| message.uid.clone()),
     })
 }
 
@@ -425,7 +430,7 @@ mod tests {
         fn records_travel(a: Vec<i64>, b: Vec<i64>, sequence: u64, two: bool) {
             let mut deltas = vec![delta("a", &a)];
             deltas.extend(two.then(|| delta("b", &b)));
-            let watermarks = vec![Watermark { gap: Some(Timestamp(8)), ..Watermark::new(MonitorKey::new("a", "m"), Timestamp(7)) }];
+            let watermarks = vec![Watermark { gap: Some(Timestamp(8)), uid: Some("u".into()), ..Watermark::new(MonitorKey::new("a", "m"), Timestamp(7)) }];
             let batch = Batch { agent: AgentId("x".into()), incarnation: 3, sequence, digest: 9, deltas, watermarks };
             prop_assert!(check_batch(&batch).is_ok());
             let record = Record { at: Timestamp(5), body: Body::Batch(batch) };
@@ -456,6 +461,7 @@ mod tests {
         assert_eq!(Record::decode(&record.encode()), Ok(record));
         let change = |monitor: &str| Change {
             monitor: MonitorKey::new("w", monitor),
+            uid: (monitor == "n").then(|| "u".into()),
             width: 60_000,
             columns: vec!["$host".into(), "$idc".into()],
             joined: vec![ExpectedAgent { id: AgentId("a".into()), keys: vec!["h".into(), String::new()] }],

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nightjar_model::Timestamp;
-use nightjar_model::delta::MonitorDelta;
-use nightjar_model::names::MonitorKey;
-use nightjar_model::ports::WindowReader;
+use nightjar_model::delta::{MonitorDelta, Watermark};
+use nightjar_model::names::{AgentId, MonitorKey};
+use nightjar_model::ports::{Expectation, Intake, WindowReader};
 use nightjar_model::query::{CompletenessState, WindowQuery};
 
 use crate::fixture::{EPOCH, Fixture, MINUTE, batch, change_manifest, lines, through};
@@ -141,6 +141,59 @@ fn forget_series(fixture: &Fixture) {
         manifest["series_file"]["bytes"] = 0.into();
         manifest["series_stored"] = serde_json::json!({ "tables": 0, "fields": 0, "series": 0 });
     });
+}
+
+#[tokio::test]
+async fn a_monitor_made_again_takes_over_nothing_that_was_complete() {
+    let mut fixture = Fixture::new().await;
+    let (key, agent) = (MonitorKey::new("w", "m"), AgentId("a".into()));
+    let expect = async |fixture: &Fixture, uid: &str| {
+        let one = Expectation::new(key.clone(), Duration::from_secs(60), [agent.clone()]);
+        fixture.engine().expect(vec![Expectation { uid: Some(uid.into()), ..one }]).await.expect("expected");
+        fixture.catalog.identify("w", "m", uid);
+    };
+    let read = async |fixture: &Fixture, sequence: u64, uid: &str, minute: i64| {
+        let told =
+            Watermark { uid: Some(uid.into()), ..Watermark::new(key.clone(), Timestamp(EPOCH + minute * MINUTE)) };
+        let mut of = batch("a", sequence, vec![]);
+        of.watermarks.push(told);
+        fixture.take(of).await.expect("taken");
+    };
+    let states = async |fixture: &Fixture| {
+        let query = WindowQuery {
+            monitor: key.clone(),
+            from: Timestamp(EPOCH),
+            until: Timestamp(EPOCH + 8 * MINUTE),
+            filter: BTreeMap::new(),
+            by: None,
+            step: None,
+            max_series: 10,
+        };
+        let answer = fixture.engine().windows(query).await.expect("windows");
+        answer.completeness.iter().map(|one| format!("{:?}", one.state).remove(0)).collect::<String>()
+    };
+    expect(&fixture, "u1").await;
+    read(&fixture, 1, "u1", 0).await;
+    fixture.clock.set(EPOCH + 4 * MINUTE);
+    read(&fixture, 2, "u1", 4).await;
+    assert_eq!(states(&fixture).await, "NCCCI");
+    // Deleted and made again: what it has of before is not shown, so those minutes are no healthy zeros.
+    expect(&fixture, "u2").await;
+    assert_eq!(states(&fixture).await, "NNNII");
+    // What was read for the old one is not read for the new one.
+    fixture.clock.set(EPOCH + 8 * MINUTE);
+    read(&fixture, 3, "u1", 8).await;
+    assert!(!states(&fixture).await.contains('C'));
+    read(&fixture, 4, "u2", 5).await;
+    read(&fixture, 5, "u2", 8).await;
+    let expected = "NNNNNNCC";
+    assert_eq!(states(&fixture).await, expected);
+    fixture.crash_and_open().await;
+    assert_eq!(states(&fixture).await, expected);
+    fixture.engine().flush().await.expect("flushed");
+    fixture.crash_and_open().await;
+    expect(&fixture, "u2").await;
+    assert_eq!(states(&fixture).await, expected);
 }
 
 #[tokio::test]
