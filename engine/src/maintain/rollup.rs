@@ -99,10 +99,13 @@ fn waits_for<'a>(blocks: impl Iterator<Item = &'a BlockMeta>, ups: &RollUps, job
 /// After so many slots failed the rest waits for the next turn: it may be the disk.
 const FAILURES: usize = 8;
 
+/// After it was overtaken so many times, too.
+const OVERTAKEN: usize = 100;
+
 /// Does all there is to do.
 pub(crate) async fn roll_up(shared: &Arc<Shared>) -> Result<()> {
     // A slot that cannot be read keeps itself waiting, and no other.
-    let mut failed: Vec<(Job, Error)> = Vec::new();
+    let (mut failed, mut overtaken): (Vec<(Job, Error)>, usize) = (Vec::new(), 0);
     while failed.len() < FAILURES {
         let (blocks, ups) = {
             let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
@@ -128,6 +131,8 @@ pub(crate) async fn roll_up(shared: &Arc<Shared>) -> Result<()> {
         let job = work.job;
         match run(work).await {
             Ok(true) => {}
+            // Compaction was quicker: what it made is looked at anew, as long as that is not all that happens.
+            Ok(false) if overtaken < OVERTAKEN => overtaken += 1,
             Ok(false) => break,
             Err(error) => {
                 tracing::warn!(%error, level = job.level.name(), slot = %Timestamp(job.slot), "a slot is not rolled up");

@@ -39,6 +39,9 @@ const CATALOG: &str = "nightjar";
 /// Schemas, by the tier whose windows they show.
 const TIERS: [Tier; 4] = [Tier::Raw, Tier::Minute, Tier::Hour, Tier::Day];
 
+/// How DataFusion ends what it says of a column that is not there.
+const UNSETTABLE: &str = " or disable the datafusion.sql_parser.enable_ident_normalization configuration";
+
 /// Consumers that a lack of memory names.
 const NAMED: usize = 3;
 
@@ -253,7 +256,8 @@ impl Session {
     /// Running it failed.
     fn failure(&self, error: &DataFusionError) -> Error {
         let root = error.find_root();
-        let text = root.strip_backtrace();
+        // Of settings that nobody can set here.
+        let text = root.strip_backtrace().replace(UNSETTABLE, "");
         match root {
             DataFusionError::ResourcesExhausted(_) => {
                 too_much_memory(self.settings.memory_bytes, text.lines().next().unwrap_or_default())

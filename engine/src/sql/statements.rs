@@ -4,13 +4,14 @@
 //! when its time is over, its client is gone, or the engine closes; what takes too much memory or too deep
 //! a stack takes only the process down. A process whose statement left nothing behind runs the next one.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nightjar_model::query::{SqlAnswer, SqlBody, SqlFormat};
 use nightjar_model::{Error, ErrorKind, Result};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -41,6 +42,9 @@ pub(crate) struct Statements {
     settings: Settings,
     started: AtomicU64,
     turns: Arc<Semaphore>,
+    /// All turns but one, by workspace: none keeps the others from asking.
+    of_workspace: Mutex<HashMap<String, Arc<Semaphore>>>,
+    most_of_workspace: usize,
     idle: Mutex<Vec<Process>>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -70,6 +74,8 @@ impl Statements {
             settings,
             started: AtomicU64::new(0),
             turns: Arc::new(Semaphore::new(config.query_concurrency)),
+            of_workspace: Mutex::default(),
+            most_of_workspace: config.query_concurrency.saturating_sub(1).max(1),
             idle: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -86,6 +92,19 @@ impl Statements {
     pub(crate) async fn stopped(&self) {
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    /// The workspace's own turn, then one of all.
+    async fn turn(&self, workspace: &str) -> Result<Turn, AcquireError> {
+        let share = {
+            let mut of_workspace = self.of_workspace.lock().unwrap_or_else(PoisonError::into_inner);
+            // Those of which none is held or waited for.
+            of_workspace.retain(|_, share| Arc::strong_count(share) > 1);
+            let share = of_workspace.entry(workspace.to_owned());
+            Arc::clone(share.or_insert_with(|| Arc::new(Semaphore::new(self.most_of_workspace))))
+        };
+        let share = share.acquire_owned().await?;
+        Ok(Turn { _share: share, _turn: Arc::clone(&self.turns).acquire_owned().await? })
     }
 
     fn spill(&self) -> PathBuf {
@@ -142,10 +161,10 @@ async fn begin(
     let deadline = Instant::now() + limit.0;
     let turn = tokio::select! {
         () = statements.stop.cancelled() => return Err(stopping()),
-        turn = tokio::time::timeout_at(deadline, Arc::clone(&statements.turns).acquire_owned()) => turn,
+        turn = tokio::time::timeout_at(deadline, statements.turn(workspace)) => turn,
     };
     let Ok(Ok(turn)) = turn else {
-        let running = shared.config.query_concurrency;
+        let running = statements.most_of_workspace;
         let text = format!("{running} other queries were running for all of {limit}; try again later");
         return Err(Error::new(ErrorKind::Timeout, text));
     };
@@ -157,6 +176,12 @@ async fn begin(
     let run = Run { shared: Arc::clone(shared), statements: Arc::clone(statements), host, statement, pieces, deadline };
     statements.tasks.spawn(run.drive(turn).instrument(tracing::info_span!("engine", work = "sql")));
     hold_back(body, format).await
+}
+
+/// A statement may run until this is dropped.
+struct Turn {
+    _share: OwnedSemaphorePermit,
+    _turn: OwnedSemaphorePermit,
 }
 
 fn stopping() -> Error {
@@ -194,7 +219,7 @@ struct Run {
 
 impl Run {
     /// The turn is over when nothing of the statement is left but what the client has not taken yet.
-    async fn drive(mut self, turn: OwnedSemaphorePermit) {
+    async fn drive(mut self, turn: Turn) {
         let (statements, pieces, deadline) = (Arc::clone(&self.statements), self.pieces.clone(), self.deadline);
         let mut process = None;
         let outcome = tokio::select! {

@@ -68,7 +68,7 @@ fn product() -> String {
 
 #[tokio::test]
 async fn a_statement_ends_when_its_client_leaves() {
-    let fixture = engine("leaves", |config| config.query_concurrency = 3).await;
+    let fixture = engine("leaves", |config| config.query_concurrency = 4).await;
     let sql = product();
     {
         let statements = futures::future::join_all((0..3).map(|_| fixture.csv(&sql)));
@@ -86,7 +86,7 @@ async fn a_statement_ends_when_its_client_leaves() {
 async fn a_statement_ends_at_its_time_limit_and_others_go_on() {
     let fixture = engine("late", |config| {
         config.query_timeout = Span(Duration::from_secs(3));
-        config.query_concurrency = 4;
+        config.query_concurrency = 5;
     })
     .await;
     let sql = product();
@@ -229,6 +229,22 @@ async fn a_statement_waits_for_its_turn_and_not_for_ever() {
     }
     drop(first);
     assert_eq!(fixture.csv("SELECT 2 AS two").await.expect("a turn"), "two\n2\n");
+}
+
+#[tokio::test]
+async fn a_workspace_leaves_a_turn_to_the_others() {
+    let fixture = engine("shares", |config| config.query_concurrency = 2).await;
+    let endless = product();
+    let mut running = Box::pin(async { tokio::join!(fixture.csv(&endless), fixture.csv(&endless)) });
+    tokio::select! {
+        answers = &mut running => panic!("they have no end: {answers:?}"),
+        () = until_processes("shares", |count| count == 1, SOON * 4) => {}
+    }
+    let other = async { fixture.engine().sql("other", "SELECT 2 AS two", SqlFormat::Csv).await.map(|_| ()) };
+    tokio::select! {
+        answers = &mut running => panic!("they have no end: {answers:?}"),
+        answer = other => answer.expect("its own turn"),
+    }
 }
 
 #[tokio::test]
