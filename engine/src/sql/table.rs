@@ -40,6 +40,11 @@ fn columns(shape: &MonitorShape) -> Vec<(Field, Output)> {
             columns.push((Field::new(stat.error_name(), stat_type(stat), true), error));
         } else {
             columns.push((Field::new(&stat.name, stat_type(stat), true), Output::Stat(stat.clone())));
+            let is_taken =
+                |name: &String| shape.stats.iter().any(|stat| stat.name == *name) || shape.group_by.contains(name);
+            if let Some(weight) = stat.weight().filter(|weight| !is_taken(&weight.name)) {
+                columns.push((Field::new(&weight.name, stat_type(&weight), true), Output::Stat(weight)));
+            }
         }
     }
     columns.push((Field::new("completeness", DataType::Utf8, false), Output::Completeness));

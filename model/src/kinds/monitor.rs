@@ -370,10 +370,17 @@ impl MonitorSpec {
 }
 
 impl Stat {
+    /// How many values an average is of: what weighs it when averages are averaged.
+    pub fn weight(&self) -> Option<Self> {
+        let name = format!("{}_count", self.name);
+        (self.function == StatFn::Avg).then(|| Self { name, function: StatFn::Lines, column: self.column.clone() })
+    }
+
     /// The stored field it reads; `None` for lines.
     pub fn field(&self) -> Option<&str> {
         match self.function {
-            StatFn::Lines => None,
+            // Of a column it is how many values there were: no document asks for it, tables show it beside averages.
+            StatFn::Lines => self.column.as_deref(),
             StatFn::Success | StatFn::Failure | StatFn::SuccessRate => Some(SUCCESS_FIELD),
             _ => self.column.as_deref(),
         }
@@ -389,6 +396,7 @@ impl Stat {
         match (self.function, partial) {
             (_, Partial::Top(top)) => self.of_all_keys(top),
             (StatFn::Lines, Partial::Lines(count)) => Some(*count as f64),
+            (StatFn::Lines, Partial::Number(number)) if self.column.is_some() => Some(number.count as f64),
             (StatFn::Lines, _) => None,
             (StatFn::Sum, _) => number(|number| number.sum),
             (StatFn::Avg, _) if any => number(|number| number.sum).map(|sum| sum / partial.count() as f64),
@@ -406,8 +414,9 @@ impl Stat {
     /// Of which kind the partials are that it reads.
     pub fn kind(&self) -> PartialKind {
         match self.function {
-            StatFn::Lines => PartialKind::Lines,
-            StatFn::Sum
+            StatFn::Lines if self.column.is_none() => PartialKind::Lines,
+            StatFn::Lines
+            | StatFn::Sum
             | StatFn::Avg
             | StatFn::Min
             | StatFn::Max
