@@ -343,15 +343,16 @@ impl Track {
     }
 
     /// After members left that were waited for up to `gone`: what they had passed is complete, and what is
-    /// between them and those who came later nobody was expected to contribute to.
+    /// between them and those who came later nobody was expected to contribute to. Before others come, who may be
+    /// waited for by what is complete now.
     fn let_go(&mut self, gone: i64) -> Option<i64> {
         let next = self.members.values().map(|member| member.since).min();
-        if next.is_some_and(|next| self.settled.is_none_or(|settled| settled >= next)) {
-            return None;
+        let mut moved = None;
+        if next.is_none_or(|next| self.settled.is_some_and(|settled| settled < next)) {
+            moved = self.settle_through(next.map_or(gone, |next| next.min(gone)));
+            self.settled = self.settled.max(next);
         }
-        let moved = self.settle_through(next.map_or(gone, |next| next.min(gone)));
-        self.settled = self.settled.max(next);
-        moved
+        moved.max(self.settle())
     }
 
     fn keep_passed(&mut self, keys: &Keys, from: i64, until: i64) {
