@@ -33,7 +33,7 @@ use self::outbox::Outbox;
 pub(crate) use self::tasks::TaskRunner;
 use crate::durable::write_whole;
 use crate::error::AgentError;
-use crate::host::{boot_id, put_zone, self_report};
+use crate::host::{boot_id, mount_namespace, put_zone, self_report};
 use crate::identity::Identity;
 use crate::journal::{JournalError, Remembered, Resume};
 use crate::shared::{Applied, Configuration, Shared};
@@ -299,6 +299,7 @@ impl Session {
             gap: gap.map(|(from_ms, until_ms)| wire::Gap { from_ms, until_ms }),
             run: self.run,
             boot_id: boot_id(),
+            mount_namespace: mount_namespace(),
         }
     }
 

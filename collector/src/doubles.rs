@@ -1,9 +1,10 @@
-//! Two agents on one host that read the same file for the same monitor count its lines twice. One of them goes
-//! on; the other, of which the first reads all it reads, is taken off that monitor while the first is there. Where
-//! each of them reads all of the other, the one that was enrolled first goes on.
+//! Two agents on one host that read the same file for the same monitor count its lines twice. The one that was
+//! enrolled first goes on; the other is taken off that monitor while the first is there.
 //!
-//! Where each reads something that the other does not, lines would be missing whichever is taken off. One is, lest
-//! any count twice, but it is waited for as before: the monitor is not complete until somebody parts their files.
+//! In one mount namespace they see the same files, so nothing is missing. Otherwise, as in two containers, each may
+//! read something that the other does not, now or later: one is taken off, lest any line count twice, but it is
+//! waited for as before. The monitor is not complete until somebody parts their files. Which it is, is judged anew when
+//! the monitor is changed.
 //!
 //! Agents that share a kernel share devices and inodes, whatever containers they are in. Agents tell some of
 //! the files they read, those that sort first, so that two that read the same tell the same.
@@ -20,6 +21,7 @@ use nightjar_model::query::IncompleteReason;
 use nightjar_model::time::Timestamp;
 
 use crate::Collector;
+use crate::hand_out::{MonitorVersion, Plan};
 use crate::live::Live;
 use crate::presence::Presence;
 
@@ -29,8 +31,10 @@ pub(crate) struct Excluded {
     /// Who counts in its place, and on which host, for people.
     pub(crate) by: AgentId,
     pub(crate) host: String,
-    /// It reads files that the other does not, which nobody counts now.
+    /// It may read files that the other does not, which nobody counts now.
     pub(crate) misses: bool,
+    /// Of the monitor as it was then.
+    monitor: MonitorVersion,
 }
 
 /// What an agent reads for a monitor.
@@ -150,19 +154,23 @@ impl Collector {
                 let theirs = theirs.get(monitor).filter(|theirs| files.share(theirs));
                 let Some(theirs) = theirs.filter(|_| !is_off(live) && !is_off(&other)) else { continue };
                 let (winners, losers) = if Arc::ptr_eq(winner, live) { (files, theirs) } else { (theirs, files) };
-                let (winner, loser, misses) = match (losers.are_within(winners), winners.are_within(losers)) {
+                let see_the_same = live.mount_namespace != 0 && live.mount_namespace == other.mount_namespace;
+                let (winner, loser, differ) = match (losers.are_within(winners), winners.are_within(losers)) {
                     (true, _) => (winner, loser, false),
+                    _ if see_the_same => (winner, loser, false),
                     (false, true) => (loser, winner, false),
                     (false, false) => (winner, loser, true),
                 };
-                if misses {
+                if differ {
                     let since = *differed.get(monitor).unwrap_or(&now);
                     differs.insert(monitor.clone(), since);
                     if now.since(since) < DIFFER_FOR {
                         continue;
                     }
                 }
-                let excluded = Excluded { by: winner.id.clone(), host: winner.facts().hostname, misses };
+                let Some(version) = self.plan.borrow().version_of(&live.workspace, monitor) else { continue };
+                let (by, host) = (winner.id.clone(), winner.facts().hostname);
+                let excluded = Excluded { by, host, misses: !see_the_same, monitor: version };
                 // The later one has read what the other had: from where its figures begin they are double.
                 let later = if winner.connected_at > loser.connected_at { winner } else { loser };
                 let earliest = later.state().earliest.get(monitor).copied();
@@ -175,16 +183,20 @@ impl Collector {
     }
 
     /// What an agent is off and another counts in its place, and what it may have back, as the other is not there any
-    /// more.
+    /// more, or the monitor is another one.
     pub(crate) fn exclusions(
         &self,
         agent: &AgentId,
+        plan: &Plan,
         presence: impl Fn(&AgentId) -> Option<Presence>,
     ) -> (BTreeSet<String>, BTreeSet<String>) {
         let Some(live) = self.live(agent) else { return Default::default() };
         let state = live.state();
-        let (still, back): (Vec<_>, Vec<_>) =
-            state.excluded.iter().partition(|(_, excluded)| presence(&excluded.by) == Some(Presence::There));
+        let holds = |(monitor, excluded): &(&String, &Excluded)| {
+            let is_same = plan.version_of(&live.workspace, monitor).is_some_and(|now| now == excluded.monitor);
+            is_same && presence(&excluded.by) == Some(Presence::There)
+        };
+        let (still, back): (Vec<_>, Vec<_>) = state.excluded.iter().partition(holds);
         let names = |of: Vec<(&String, &Excluded)>| of.into_iter().map(|(monitor, _)| monitor.clone()).collect();
         (names(still.into_iter().filter(|(_, excluded)| !excluded.misses).collect()), names(back))
     }

@@ -170,9 +170,9 @@ fn judge(state: &State, connected: bool, config_wanted: &str, now: Timestamp) ->
                  them; this one does not. Stop one of them"
             ),
             true => format!(
-                "agent {by} on {host} reads some of the same files of monitor `{monitor}` on the same machine, and \
-                 each reads some that the other does not. This one counts none of them, lest lines count twice, and \
-                 the monitor is not complete. Let no file be read by both, or give each a monitor of its own"
+                "agent {by} on {host} reads some of the same files of monitor `{monitor}` on the same machine, from \
+                 another container. This one counts none, lest lines count twice, and as it may see others, too, the \
+                 monitor is not complete. Let no file be read by both, or give each a monitor of its own"
             ),
         });
     }

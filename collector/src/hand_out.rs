@@ -54,7 +54,17 @@ struct PlannedMonitor {
     needs: Vec<&'static str>,
 }
 
+/// Which monitor has a name, and what it asks for: the uid, and the digest of its document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MonitorVersion(String, [u8; 32]);
+
 impl Plan {
+    /// `None` if there is none.
+    pub(crate) fn version_of(&self, workspace: &str, monitor: &str) -> Option<MonitorVersion> {
+        let planned = self.workspaces.get(workspace)?.get(monitor)?;
+        Some(MonitorVersion(planned.uid.clone(), Sha256::digest(&planned.spec_json).into()))
+    }
+
     pub(crate) async fn read(resources: &dyn ResourceStore) -> Result<Self> {
         let mut plan = Self::default();
         let mut query = ListQuery { kind: Some(Kind::Monitor), limit: 500, ..ListQuery::default() };
@@ -173,12 +183,12 @@ impl Plan {
                 }
                 expected.push(one);
             }
-            for (name, planned) in monitors.iter().filter(|(_, planned)| planned.spec.enabled) {
+            for (name, planned) in monitors {
                 let (spec, columns) = (&planned.spec, planned.spec.instance_columns());
                 let mut one = Expectation::new(MonitorKey::new(workspace.clone(), name.clone()), spec.width(), []);
                 for (agent, presence) in fleet {
                     let AgentFacts { labels, hostname, ip, .. } = &agent.facts;
-                    if !spec.wants(labels, hostname) || is_off(&agent.id, name) {
+                    if !spec.enabled || !spec.wants(labels, hostname) || is_off(&agent.id, name) {
                         continue;
                     }
                     expect(&mut one, agent, presence, || {
@@ -289,7 +299,7 @@ impl Collector {
         let presence: HashMap<&AgentId, Presence> = agents.iter().map(|(agent, here)| (&agent.id, *here)).collect();
         let (mut off, mut back) = (HashMap::new(), Vec::new());
         for (agent, _) in &agents {
-            let (still, again) = self.exclusions(&agent.id, |other| presence.get(other).copied());
+            let (still, again) = self.exclusions(&agent.id, &plan, |other| presence.get(other).copied());
             if !still.is_empty() {
                 off.insert(&agent.id, still);
             }

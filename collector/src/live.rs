@@ -34,6 +34,8 @@ pub(crate) struct Live {
     /// What it can do beyond the protocol's version 0.
     pub(crate) capabilities: BTreeSet<String>,
     pub(crate) boot_id: String,
+    /// 0 where it is not known.
+    pub(crate) mount_namespace: u64,
     pub(crate) enrolled_at: Timestamp,
     pub(crate) connected_at: Timestamp,
     /// Whether another agent of its workspace was ever seen on its host.
@@ -121,6 +123,7 @@ impl Live {
             run: hello.run,
             capabilities: hello.capabilities.iter().take(MAX_CAPABILITIES).cloned().collect(),
             boot_id: hello.boot_id.clone(),
+            mount_namespace: hello.mount_namespace,
             enrolled_at: agent.enrolled_at,
             connected_at: now,
             has_neighbours: AtomicBool::new(false),

@@ -44,8 +44,10 @@ fn copy_dir(from: &Path, into: &Path) -> Result<(), EngineError> {
         // What deletes files is at work: it is let get on.
         std::thread::sleep(PAUSE * attempt);
         let before = read_manifest(from)?;
-        copy_all(from, into)?;
-        if !is_whole(into, before.as_ref(), read_manifest(from)?.as_ref())? {
+        let first = before.as_ref().map_or(0, |(_, manifest)| manifest.wal.segment);
+        copy_all(from, into, first)?;
+        let had_log = from.join(LOG).exists();
+        if !is_whole(into, before.as_ref(), read_manifest(from)?.as_ref(), had_log)? {
             continue;
         }
         let path = into.join(manifest::NAME);
@@ -67,6 +69,7 @@ fn is_whole(
     into: &Path,
     named: Option<&(String, Manifest)>,
     after: Option<&(String, Manifest)>,
+    had_log: bool,
 ) -> Result<bool, EngineError> {
     let default = Manifest::default();
     let of = |manifest: Option<&(String, Manifest)>| manifest.map_or(&default, |(_, manifest)| manifest).clone();
@@ -76,9 +79,14 @@ fn is_whole(
         return Ok(false);
     }
     let log = wal::segments(&into.join(LOG))?;
-    let log = log.iter().map(|(segment, _)| *segment);
-    let is_log_whole = log.zip(named.wal.segment..).all(|(segment, expected)| segment == expected);
-    Ok(is_log_whole && named.files(into).iter().all(|path| path.exists()))
+    let log = log.iter().map(|(segment, _)| *segment).collect::<Vec<_>>().into_iter();
+    // An engine that was open once has a segment.
+    let is_log_whole = log.len() > 0 || !had_log;
+    let is_log_whole = is_log_whole && log.zip(named.wal.segment..).all(|(segment, expected)| segment == expected);
+    let is_there = |(path, bytes): &(PathBuf, Option<u64>)| {
+        fs::metadata(path).is_ok_and(|meta| bytes.is_none_or(|bytes| meta.len() == bytes))
+    };
+    Ok(is_log_whole && named.files(into).iter().all(is_there))
 }
 
 fn read_manifest(dir: &Path) -> Result<Option<(String, Manifest)>, EngineError> {
@@ -90,7 +98,7 @@ fn read_manifest(dir: &Path) -> Result<Option<(String, Manifest)>, EngineError> 
     }
 }
 
-fn copy_all(from: &Path, into: &Path) -> Result<(), EngineError> {
+fn copy_all(from: &Path, into: &Path, first: u64) -> Result<(), EngineError> {
     // Blocks never change: one of the same length is the same.
     let blocks = list(&from.join(BLOCKS))?;
     remove_others(&into.join(BLOCKS), &blocks)?;
@@ -102,7 +110,9 @@ fn copy_all(from: &Path, into: &Path) -> Result<(), EngineError> {
         }
     }
     // The newest segment of the log first: when an older one is copied, it is not written to any more.
-    let log: Vec<PathBuf> = wal::segments(&from.join(LOG))?.into_iter().map(|(_, path)| path).collect();
+    // Those before the first that the manifest needs may be there still after a crash.
+    let log = wal::segments(&from.join(LOG))?.into_iter().filter(|(segment, _)| *segment >= first);
+    let log: Vec<PathBuf> = log.map(|(_, path)| path).collect();
     remove_others(&into.join(LOG), &log)?;
     for path in log.iter().rev() {
         copy_file(path, &into.join(LOG).join(name(path)))?;

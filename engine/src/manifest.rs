@@ -56,11 +56,13 @@ impl Manifest {
         }
     }
 
-    /// What it names of the directory, besides the log.
-    pub(crate) fn files(&self, dir: &Path) -> Vec<PathBuf> {
-        let blocks = self.blocks.iter().map(|block| dir.join("blocks").join(storage::name(block.id).as_ref()));
-        let series = (self.series_file.bytes > 0).then(|| file::path(dir, self.series_file.generation));
-        blocks.chain(series).chain(self.checkpoint.map(|number| checkpoint::path(dir, number))).collect()
+    /// What it names of the directory, besides the log, with the length of what never changes.
+    pub(crate) fn files(&self, dir: &Path) -> Vec<(PathBuf, Option<u64>)> {
+        let path = |block: &BlockMeta| dir.join("blocks").join(storage::name(block.id).as_ref());
+        let blocks = self.blocks.iter().map(|block| (path(block), Some(block.bytes)));
+        let series = (self.series_file.bytes > 0).then(|| (file::path(dir, self.series_file.generation), None));
+        let checkpoint = self.checkpoint.map(|number| (checkpoint::path(dir, number), None));
+        blocks.chain(series).chain(checkpoint).collect()
     }
 
     pub(crate) fn set_checkpoint(&mut self, number: u64) {

@@ -98,6 +98,10 @@ struct Done {
     slots: Ranges,
     /// Tables of which rows came after their slot was rolled up.
     late: BTreeMap<i64, BTreeSet<u32>>,
+    /// The same, of whose source a part cannot be read any more: they are not rolled up again, as that would lose what
+    /// their roll-up has of it. Readers take the source as long as there is one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    apart: BTreeMap<i64, BTreeSet<u32>>,
 }
 
 impl RollUps {
@@ -133,11 +137,21 @@ impl RollUps {
         self.done(level).late.get(&slot).cloned().unwrap_or_default()
     }
 
-    /// All of the slot is rolled up, but for these tables.
-    pub(crate) fn finish(&mut self, level: Level, slot: i64, late: BTreeSet<u32>) {
+    pub(crate) fn late_or_apart(&self, level: Level, slot: i64) -> BTreeSet<u32> {
+        let mut tables = self.late(level, slot);
+        tables.extend(self.done(level).apart.get(&slot).into_iter().flatten());
+        tables
+    }
+
+    /// All of the slot is rolled up, but for the late tables, and those that are read apart.
+    pub(crate) fn finish(&mut self, level: Level, slot: i64, late: BTreeSet<u32>, apart: BTreeSet<u32>) {
         let done = self.done_mut(level);
         done.slots.insert(slot, slot + level.slot());
         done.late.remove(&slot);
+        done.apart.remove(&slot);
+        if !apart.is_empty() {
+            done.apart.insert(slot, apart);
+        }
         self.note_late(level, slot, late);
     }
 
@@ -167,6 +181,7 @@ impl RollUps {
         for slot in slots {
             done.slots.remove(slot, slot + level.slot());
             done.late.remove(&slot);
+            done.apart.remove(&slot);
         }
     }
 
@@ -207,7 +222,10 @@ impl RollUps {
             let done = self.done(level);
             let mut ranges = done.slots.clone();
             ranges.remove(i64::MIN, self.kept_from(*tier));
-            let late = done.late.iter().filter(|(_, tables)| tables.contains(&table)).map(|(slot, _)| *slot);
+            let whole = level.sources().iter().map(|source| self.kept_from(*source)).max().unwrap_or(i64::MIN);
+            let apart = done.apart.iter().filter(|(slot, _)| **slot >= whole);
+            let late =
+                done.late.iter().chain(apart).filter(|(_, tables)| tables.contains(&table)).map(|(slot, _)| *slot);
             let in_memory = memory.iter().map(|start| level.slot_of(*start));
             late.chain(in_memory).for_each(|slot| ranges.remove(slot, slot + level.slot()));
             (!ranges.is_empty()).then_some(Rolled { table, tier: *tier, ranges })
@@ -273,7 +291,7 @@ mod tests {
     fn each_time_is_in_one_piece_of_the_coarsest_tier() {
         let mut ups = RollUps::default();
         for day in [0, 1, 3] {
-            ups.finish(Level::Days, day * DAY, BTreeSet::new());
+            ups.finish(Level::Days, day * DAY, BTreeSet::new(), BTreeSet::new());
         }
         ups.note_row(Tier::Raw, 7, 3 * DAY + 5);
         ups.keep_from(Tier::Hour, DAY);
@@ -315,8 +333,8 @@ mod tests {
     #[test]
     fn late_rows_concern_every_level_that_they_went_into() {
         let mut ups = RollUps::default();
-        ups.finish(Level::Minutes, 0, BTreeSet::new());
-        ups.finish(Level::Days, 0, BTreeSet::new());
+        ups.finish(Level::Minutes, 0, BTreeSet::new(), BTreeSet::new());
+        ups.finish(Level::Days, 0, BTreeSet::new(), BTreeSet::new());
         assert!(!ups.is_due(Level::Minutes, 0) && !ups.is_due(Level::Days, 0) && ups.is_due(Level::Days, DAY));
         ups.note_row(Tier::Raw, 1, 5);
         assert!(!ups.is_due(Level::Minutes, 0) && ups.is_due(Level::Days, 0));
@@ -325,7 +343,7 @@ mod tests {
         // Of a slot that is not rolled up nothing is late.
         ups.note_row(Tier::Second, 2, DAY);
         assert!(ups.late(Level::Days, DAY).is_empty());
-        ups.finish(Level::Days, 0, [1].into());
+        ups.finish(Level::Days, 0, [1].into(), BTreeSet::new());
         assert_eq!(ups.late(Level::Days, 0), [1].into());
         ups.undo(Tier::Hour, 0, DAY);
         assert!(!ups.is_rolled(Level::Days, 0) && ups.is_rolled(Level::Minutes, 0));

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use datafusion::execution::memory_pool::MemoryPool;
@@ -20,7 +20,6 @@ use crate::config::EngineConfig;
 use crate::error::EngineError;
 use crate::manifest::{self, Manifest};
 use crate::queue::Queue;
-use crate::rollups::Level;
 use crate::series::SeriesIndex;
 use crate::state::State;
 use crate::storage::Storage;
@@ -37,9 +36,11 @@ pub(crate) struct Shared {
     pub(crate) storage: Arc<Storage>,
     pub(crate) state: RwLock<State>,
     pub(crate) manifest: Mutex<Manifest>,
-    /// Blocks that are in no manifest any more, until no reader holds them.
     /// Slots that could not be rolled up when it was tried last.
-    pub(crate) not_rolled_up: Mutex<BTreeSet<(Level, i64)>>,
+    pub(crate) not_rolled_up: Mutex<BTreeSet<i64>>,
+    /// Series were forgotten, and the index that is stored has them still.
+    pub(crate) index_is_behind: AtomicBool,
+    /// Blocks that are in no manifest any more, until no reader holds them.
     pub(crate) leaving: Mutex<Vec<Arc<Block>>>,
     /// Held by who changes blocks and manifest.
     pub(crate) turn: Semaphore,

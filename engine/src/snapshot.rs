@@ -73,7 +73,7 @@ impl State {
             rolled,
             memory,
             blocks: self.blocks.iter().filter(holds).cloned().collect(),
-            track: self.tracker.track(monitor).cloned(),
+            track: self.tracker.track(monitor).filter(|track| !track.is_another(uid)).cloned(),
             tables: tables.into_iter().filter_map(|id| self.index.table(id).map(|table| (id, table.width))).collect(),
         }
     }

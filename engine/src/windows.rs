@@ -17,7 +17,8 @@ use nightjar_model::kinds::monitor::MonitorSpec;
 use nightjar_model::names::{AgentId, MonitorKey};
 use nightjar_model::ports::DefinedMonitor;
 use nightjar_model::query::{
-    Completeness, CompletenessRun, InstanceCompleteness, SeriesWindows, WindowAnswer, WindowQuery,
+    Completeness, CompletenessRun, CompletenessState, IncompleteReason, InstanceCompleteness, SeriesWindows,
+    WindowAnswer, WindowQuery,
 };
 use nightjar_model::{Error, ErrorKind, Result, Timestamp};
 use roaring::RoaringBitmap;
@@ -112,12 +113,15 @@ async fn read(shared: &Arc<Shared>, query: WindowQuery) -> Result<WindowAnswer> 
     }
     let work = Arc::clone(shared);
     let answer = async move {
-        let (plan, kept_from) = plan(&work, &query, &shape, &by, (from, until, step));
+        let (plan, kept_from, gone_until) = plan(&work, &query, &shape, &by, (from, until, step));
         if plan.merged() > MAX_MERGED {
             return Err(Error::invalid("that is more than three years of minutes: ask for less time", Vec::new()));
         }
         let reservation = MemoryConsumer::new("windows").register(&work.reading_memory);
-        let (completeness, instances) = completeness(&work, &plan, &by, &query.filter, &reservation).await?;
+        let (mut completeness, mut instances) = completeness(&work, &plan, &by, &query.filter, &reservation).await?;
+        if let Some(gone_until) = gone_until {
+            lose(&mut completeness, &mut instances, gone_until);
+        }
         let series = gather(&work, plan, reservation).await?;
         let fields = shape.fields.into_iter().map(|(name, _)| name).collect();
         Ok(WindowAnswer { by, fields, series, completeness, instances, kept_from })
@@ -170,7 +174,7 @@ fn plan(
     shape: &Shape,
     by: &[String],
     (from, until, step): (i64, i64, i64),
-) -> (Plan, Option<Timestamp>) {
+) -> (Plan, Option<Timestamp>, Option<Timestamp>) {
     let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
     let snapshot = state.snapshot(&query.monitor, shape.uid.as_deref(), from, until);
     let mut wanted = RoaringBitmap::new();
@@ -194,7 +198,7 @@ fn plan(
     let fields = shape.fields.iter().enumerate().filter_map(place).collect();
     // Windows of the answer are made of whole windows of what is read.
     let fits = |tier: Tier| step % tier.width() == 0 && from % tier.width() == 0;
-    let (mut pieces, mut kept_from) = (Vec::new(), None);
+    let (mut pieces, mut kept_from, mut gone_until) = (Vec::new(), None, None);
     for (table, _) in &snapshot.tables {
         let source = state.index.table(*table).map(|table| table.tier).unwrap_or_default();
         let of_table = rollups::pieces((*table, source), (from, until), &snapshot.rolled, 1, fits);
@@ -202,6 +206,7 @@ fn plan(
         let gone = gone.map(|piece| (piece.from, piece.until.min(state.rollups.kept_from(source))));
         for (from, until) in gone.filter(|(from, until)| from < until) {
             kept_from = kept_from.max(snapshot.coarser(*table, from, until));
+            gone_until = gone_until.max(Some(until));
         }
         pieces.extend(of_table.into_iter().map(|piece| (*table, piece)));
     }
@@ -209,7 +214,7 @@ fn plan(
     let places = Places { groups, fields, from, step, kinds, max_series: query.max_series };
     let wanted = (!query.filter.is_empty()).then_some(wanted);
     let plan = Plan { snapshot, places, keys, wanted, pieces, from, until, step, width: shape.width };
-    (plan, kept_from.map(Timestamp))
+    (plan, kept_from.map(Timestamp), gone_until.map(Timestamp))
 }
 
 impl Plan {
@@ -283,6 +288,27 @@ async fn completeness(
         tokio::task::consume_budget().await;
     }
     Ok((completeness, InstanceCompleteness { columns, runs }))
+}
+
+/// Windows that start before are kept no longer: that there are none does not mean that there were none.
+fn lose(completeness: &mut [Completeness], instances: &mut InstanceCompleteness, before: Timestamp) {
+    let never = |mark: &mut Completeness| {
+        (mark.state, mark.reason) = (CompletenessState::Never, Some(IncompleteReason::Lost));
+    };
+    completeness.iter_mut().filter(|mark| mark.time < before).for_each(never);
+    for runs in instances.runs.values_mut() {
+        let mut rest = Vec::new();
+        for run in runs.iter_mut().filter(|run| run.mark.time < before) {
+            if before < run.until {
+                let mark = Completeness { time: before, ..run.mark.clone() };
+                rest.push(CompletenessRun { mark, ..run.clone() });
+                run.until = before;
+            }
+            never(&mut run.mark);
+        }
+        runs.extend(rest);
+        runs.sort_by_key(|run| run.mark.time);
+    }
 }
 
 fn grow(reservation: &MemoryReservation, run: &CompletenessRun) -> Result<()> {

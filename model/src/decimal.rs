@@ -66,7 +66,7 @@ impl Decimal {
 }
 
 /// Up to here whole numbers are exact in an `f64`.
-const EXACT: i128 = 1 << 53;
+const EXACT: u128 = 1 << 53;
 
 /// Powers of ten that are exact in an `f64`.
 const POWERS: [f64; 10] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
@@ -75,14 +75,14 @@ const POWERS: [f64; 10] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 pub fn nearest_f64(value: i128, decimals: u8) -> f64 {
     // A quotient of two exact numbers is rounded once.
     let (mut value, mut decimals) = (value, decimals.min(SCALE_DIGITS as u8));
-    if value.abs() > EXACT {
+    if value.unsigned_abs() > EXACT {
         while decimals > 0 && value % 10 == 0 {
             (value, decimals) = (value / 10, decimals - 1);
         }
     }
     match POWERS.get(usize::from(decimals)) {
         Some(_) if decimals == 0 => value as f64,
-        Some(power) if value.abs() <= EXACT => value as f64 / power,
+        Some(power) if value.unsigned_abs() <= EXACT => value as f64 / power,
         // Digits are read exactly; few figures have so many.
         _ => format!("{value}e-{decimals}").parse().unwrap_or(f64::NAN),
     }

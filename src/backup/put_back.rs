@@ -13,6 +13,7 @@ use nightjar_model::{Clock, SystemClock};
 use super::{beside, contents};
 
 const MARK: &str = "restore-unfinished";
+const WORD: &str = "what is put aside ends in: ";
 
 /// What SQLite has beside a database that nobody closed. It belongs to that database.
 const OF_A_DATABASE: [&str; 2] = ["-wal", "-shm"];
@@ -50,6 +51,7 @@ pub(crate) fn check_finished(data_dir: &Path) -> Result<()> {
 /// # Errors
 /// Until the first file is put aside nothing has changed; then the mark is there.
 pub(super) fn put_back(targets: &[Target], data_dir: &Path) -> Result<Vec<PathBuf>> {
+    targets.iter().try_for_each(|target| refuse_mount(&target.to))?;
     let copied = targets.iter().try_for_each(|target| {
         remove(&target.copied())?;
         contents::copy(&target.from, &target.copied())
@@ -60,42 +62,100 @@ pub(super) fn put_back(targets: &[Target], data_dir: &Path) -> Result<Vec<PathBu
         }
         return Err(error.context("nothing was changed"));
     }
-    let mark = data_dir.join(MARK);
-    let (mut done, mut aside) = (String::new(), Vec::new());
-    let word = format!("before-{}", SystemClock.now().millis());
+    // Of one that did not finish: what it put aside is what was there, and stays that.
+    let mut mark = Mark::resume(data_dir)?;
+    let mut aside = Vec::new();
     for target in targets {
         for end in [""].iter().chain(&OF_A_DATABASE) {
             let path = PathBuf::from(format!("{}{end}", target.to.display()));
-            if !path.exists() {
-                continue;
+            let to = PathBuf::from(format!("{}{end}", beside(&target.to, &mark.word).display()));
+            if to.exists() {
+                aside.push(to);
+                remove(&path)?;
+            } else if mark.has_put_back(&target.to) {
+                remove(&path)?;
+            } else if path.exists() {
+                mark.note(&format!("{} is put aside as {}, if that is there", path.display(), to.display()))?;
+                fs::rename(&path, &to).with_context(|| format!("cannot put {} aside", path.display()))?;
+                aside.push(to);
             }
-            let to = PathBuf::from(format!("{}{end}", beside(&target.to, &word).display()));
-            done.push_str(&format!("{} is put aside as {}\n", path.display(), to.display()));
-            note(&mark, &done)?;
-            fs::rename(&path, &to).with_context(|| format!("cannot put {} aside", path.display()))?;
-            aside.push(to);
         }
-        done.push_str(&format!("{} is from the backup\n", target.to.display()));
-        note(&mark, &done)?;
+        mark.note(&line_of(&target.to))?;
         fs::rename(target.copied(), &target.to).with_context(|| format!("cannot put {} there", target.to.display()))?;
         if let Some(folder) = target.to.parent() {
-            File::open(folder)
-                .and_then(|folder| folder.sync_all())
-                .with_context(|| format!("cannot sync {}", folder.display()))?;
+            let synced = File::open(folder).and_then(|folder| folder.sync_all());
+            synced.with_context(|| format!("cannot sync {}", folder.display()))?;
         }
     }
-    fs::remove_file(&mark).with_context(|| format!("cannot delete {}", mark.display()))?;
+    mark.done()?;
     Ok(aside)
 }
 
-/// On disk before what it says is done.
-fn note(mark: &Path, done: &str) -> Result<()> {
-    let write = || {
-        fs::write(mark, done)?;
-        File::open(mark)?.sync_all()?;
-        mark.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-    };
-    write().with_context(|| format!("cannot write {}", mark.display()))
+/// What is mounted cannot be renamed.
+fn refuse_mount(path: &Path) -> Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let device = |path: &Path| fs::metadata(path).map(|meta| meta.dev()).ok();
+    if let (Some(of_path), Some(of_parent)) = (device(path), path.parent().and_then(device))
+        && of_path != of_parent
+    {
+        bail!(
+            "{0} is a mount point, and cannot be put aside: mount its disk one level higher, or set `engine.data_dir` to a \
+               directory within {0}; nothing was changed",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+fn line_of(target: &Path) -> String {
+    format!("{} is from the backup", target.display())
+}
+
+/// What was done so far; in the data directory, until all is.
+struct Mark {
+    path: PathBuf,
+    text: String,
+    /// Ends the names of what is put aside.
+    word: String,
+}
+
+impl Mark {
+    fn resume(data_dir: &Path) -> Result<Self> {
+        let path = data_dir.join(MARK);
+        let text = if path.exists() {
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?
+        } else {
+            format!("{WORD}before-{}\n", SystemClock.now().millis())
+        };
+        let word = text.lines().find_map(|line| line.strip_prefix(WORD)).unwrap_or("before").to_owned();
+        Ok(Self { path, text, word })
+    }
+
+    fn has_put_back(&self, target: &Path) -> bool {
+        let line = line_of(target);
+        self.text.lines().any(|known| known == line)
+    }
+
+    /// On disk before it is done.
+    fn note(&mut self, line: &str) -> Result<()> {
+        if self.text.lines().any(|known| known == line) {
+            return Ok(());
+        }
+        self.text.push_str(line);
+        self.text.push('\n');
+        let write = || {
+            let next = self.path.with_extension("new");
+            fs::write(&next, &self.text)?;
+            File::open(&next)?.sync_all()?;
+            fs::rename(&next, &self.path)?;
+            self.path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        };
+        write().with_context(|| format!("cannot write {}", self.path.display()))
+    }
+
+    fn done(self) -> Result<()> {
+        fs::remove_file(&self.path).with_context(|| format!("cannot delete {}", self.path.display()))
+    }
 }
 
 fn remove(path: &Path) -> Result<()> {
@@ -148,11 +208,31 @@ mod tests {
         assert_eq!(fs::read_dir(&data).unwrap().count(), 1);
         assert_eq!(fs::read_to_string(data.join("a")).unwrap(), "old");
         check_finished(&data).unwrap();
-        // As after a kill between two renames.
-        note(&data.join(MARK), "a is put aside as a.before-1\n").unwrap();
+    }
+
+    #[test]
+    fn one_that_was_interrupted_is_taken_up_and_what_was_there_stays_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        fs::create_dir(&data).unwrap();
+        for name in ["a", "b.db", "b.db-wal"] {
+            fs::write(data.join(name), format!("old {name}")).unwrap();
+        }
+        let targets = || [target(dir.path(), "a", "new a"), target(dir.path(), "b.db", "new b")];
+        // Killed after the first is done, and while the second is put aside.
+        let mut mark = Mark::resume(&data).unwrap();
+        mark.note("a is put aside").unwrap();
+        fs::rename(data.join("a"), beside(&data.join("a"), &mark.word)).unwrap();
+        mark.note(&line_of(&data.join("a"))).unwrap();
+        fs::write(data.join("a"), "new a").unwrap();
+        fs::rename(data.join("b.db"), beside(&data.join("b.db"), &mark.word)).unwrap();
         let refused = check_finished(&data).unwrap_err().to_string();
-        assert!(refused.contains("--replace") && refused.contains("a.before-1"), "{refused}");
-        put_back(&[target(dir.path(), "a", "new")], &data).unwrap();
+        assert!(refused.contains("--replace") && refused.contains("is from the backup"), "{refused}");
+        let aside = put_back(&targets(), &data).unwrap();
+        let read = |path: &PathBuf| fs::read_to_string(path).unwrap();
+        assert_eq!(aside.iter().map(read).collect::<Vec<_>>(), ["old a", "old b.db", "old b.db-wal"]);
+        assert_eq!((read(&data.join("a")), read(&data.join("b.db"))), ("new a".into(), "new b".into()));
+        assert!(!data.join("b.db-wal").exists());
         check_finished(&data).unwrap();
     }
 }

@@ -106,7 +106,7 @@ impl<'a> Marks<'a> {
             return (CompletenessState::Never, Some(hole.reason));
         }
         if self.nameless.contains(start) {
-            return (CompletenessState::Never, Some(IncompleteReason::Left));
+            return (CompletenessState::Never, Some(IncompleteReason::Lost));
         }
         let complete = self.complete.contains(start);
         let waits = self.waits.first().is_some_and(|(from, _)| *from <= start);

@@ -144,7 +144,7 @@ impl Track {
     }
 
     /// Whether it is about another monitor than the one with this uid, as far as both say.
-    pub(super) fn is_another(&self, uid: Option<&str>) -> bool {
+    pub(crate) fn is_another(&self, uid: Option<&str>) -> bool {
         matches!((&self.uid, uid), (Some(known), Some(uid)) if **known != *uid)
     }
 
@@ -449,6 +449,9 @@ impl Track {
     /// What was stored of these windows cannot be read any more.
     pub(super) fn lose(&mut self, from: i64, until: i64) {
         let (from, until) = (self.floor(from), self.floor(until.saturating_sub(1)).saturating_add(self.width));
+        if from >= until {
+            return;
+        }
         self.revision += 1;
         Arc::make_mut(&mut self.holes).nameless.insert(from, until);
         self.complete_less(from, until);

@@ -3,7 +3,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 
@@ -80,6 +80,7 @@ pub(super) fn open(
         state: RwLock::new(state),
         manifest: Mutex::new(manifest),
         not_rolled_up: Mutex::default(),
+        index_is_behind: AtomicBool::default(),
         leaving: Mutex::default(),
         turn: Semaphore::new(1),
         expecting: tokio::sync::Mutex::default(),
@@ -120,7 +121,10 @@ fn sound(storage: &Storage, state: &mut State, manifest: &mut Manifest) -> Resul
                 rollups.undo(meta.tier, meta.from, meta.until);
             }
             meta.quarantined = true;
-            state.tracker.lose(meta.from, meta.until);
+            // Roll-ups are made again of their source. It holds nothing of after it was written.
+            if meta.tier.is_raw() {
+                state.tracker.lose(meta.from, meta.until.min(meta.created));
+            }
             tracing::error!(
                 block = %crate::storage::name(meta.id), from = %Timestamp(meta.from), until = %Timestamp(meta.until),
                 "a block is left out of all answers: it holds keys that the series index does not know. Restore the \

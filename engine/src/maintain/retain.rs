@@ -5,6 +5,7 @@
 //! up: their time is over for readers and for late rows at once, so that what is there is always all of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -94,7 +95,8 @@ fn keep(shared: &Shared, blocks: &[BlockMeta], limits: &BTreeMap<Tier, Timestamp
         let earliest = in_memory.entry(tier).or_insert(start);
         *earliest = start.min(*earliest);
     }
-    let failing = shared.not_rolled_up.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let failing = shared.not_rolled_up.lock().unwrap_or_else(PoisonError::into_inner);
+    let failing: BTreeSet<i64> = failing.iter().map(|slot| Level::Days.slot_of(*slot)).collect();
     let mut kept = BTreeMap::new();
     for level in Level::ALL {
         let limit = level.sources().iter().filter_map(|tier| limits.get(tier)).map(|limit| limit.0).min();
@@ -106,9 +108,8 @@ fn keep(shared: &Shared, blocks: &[BlockMeta], limits: &BTreeMap<Tier, Timestamp
         let is_due = |slot: &i64| {
             state.rollups.is_due(level, *slot) || state.rollups.is_due(Level::Days, Level::Days.slot_of(*slot))
         };
-        let is_failing = |slot: &i64| {
-            failing.contains(&(level, *slot)) || failing.contains(&(Level::Days, Level::Days.slot_of(*slot)))
-        };
+        // The others of its day wait for it.
+        let is_failing = |slot: &i64| failing.contains(&Level::Days.slot_of(*slot));
         let is_given_up = |slot: &i64| *slot < limit.saturating_sub(HELD_BACK) && is_failing(slot);
         let (given_up, waiting): (BTreeSet<i64>, BTreeSet<i64>) = waiting.filter(is_due).partition(is_given_up);
         for slot in given_up {
@@ -170,7 +171,7 @@ async fn forget_series(shared: &Arc<Shared>, expired: BTreeSet<u32>) -> Result<(
     for block in blocks.iter() {
         live |= series_of(shared, block).await?;
     }
-    let (unused, gone, known) = {
+    let (unused, gone) = {
         let mut state = shared.state.write().unwrap_or_else(PoisonError::into_inner);
         live.extend(state.active.series());
         if let Some(frozen) = &state.frozen {
@@ -183,31 +184,35 @@ async fn forget_series(shared: &Arc<Shared>, expired: BTreeSet<u32>) -> Result<(
         };
         let gone: BTreeSet<u32> = expired.into_iter().filter(|table| !held(table)).collect();
         let unused = state.index.without(&live);
-        if gone.is_empty() && (unused.is_empty() || unused.len() * 10 < state.index.len() as u64) {
+        let is_behind = shared.index_is_behind.load(Ordering::Relaxed);
+        if !is_behind && gone.is_empty() && (unused.is_empty() || unused.len() * 10 < state.index.len() as u64) {
             return Ok(());
         }
         state.index.watch();
-        (unused, gone, state.index.len())
+        (unused, gone)
     };
     // A few at a time: who takes windows or asks for them waits for the lock.
-    let mut ids = unused.into_iter();
+    let (mut ids, mut forgotten) = (unused.into_iter(), 0);
     loop {
         let some: Vec<u32> = ids.by_ref().take(FORGOTTEN_AT_ONCE).collect();
         if some.is_empty() {
             break;
         }
-        shared.state.write().unwrap_or_else(PoisonError::into_inner).index.forget(&some);
+        forgotten += shared.state.write().unwrap_or_else(PoisonError::into_inner).index.forget(&some);
+        shared
+            .index_is_behind
+            .store(forgotten > 0 || shared.index_is_behind.load(Ordering::Relaxed), Ordering::Relaxed);
         tokio::task::yield_now().await;
     }
-    let (gone, forgotten) = {
+    let gone = {
         let mut state = shared.state.write().unwrap_or_else(PoisonError::into_inner);
         state.index.unwatch();
         // Windows may have come of them meanwhile.
         let gone: BTreeSet<u32> = gone.into_iter().filter(|table| !state.index.has_series(*table)).collect();
         state.index.forget_tables(&gone);
-        (gone, known.saturating_sub(state.index.len()))
+        gone
     };
-    if gone.is_empty() && forgotten == 0 {
+    if gone.is_empty() && !shared.index_is_behind.load(Ordering::Relaxed) {
         return Ok(());
     }
     let of_commit = Arc::clone(shared);
@@ -222,6 +227,7 @@ async fn forget_series(shared: &Arc<Shared>, expired: BTreeSet<u32>) -> Result<(
     if let Some(error) = committed.await? {
         return Err(error.into());
     }
+    shared.index_is_behind.store(false, Ordering::Relaxed);
     tracing::info!(forgotten, "forgot series of which there are no windows any more");
     let path = file::path(&shared.dir, old.generation);
     if let Err(error) = blocking(move || std::fs::remove_file(path)).await? {

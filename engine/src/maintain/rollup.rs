@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
-use nightjar_model::{Error, Result, Timestamp};
+use nightjar_model::{Error, ErrorKind, Result, Timestamp};
 use roaring::RoaringBitmap;
 
 use crate::block::read::{BlockRows, Wanted};
@@ -126,6 +126,7 @@ pub(crate) async fn roll_up(shared: &Arc<Shared>) -> Result<()> {
             old: of(&|block| job.replaces(block)),
             // Of the others the old roll-up holds.
             fresh: ups.is_rolled(job.level, job.slot).then(|| &ups.late(job.level, job.slot) - &unread(shared, *job)),
+            apart: &ups.late_or_apart(job.level, job.slot) & &unread(shared, *job),
         };
         drop((blocks, ups));
         let job = work.job;
@@ -141,7 +142,7 @@ pub(crate) async fn roll_up(shared: &Arc<Shared>) -> Result<()> {
         }
     }
     *shared.not_rolled_up.lock().unwrap_or_else(PoisonError::into_inner) =
-        failed.iter().map(|(job, _)| (job.level, job.slot)).collect();
+        failed.iter().filter(|(_, error)| error.kind != ErrorKind::Unavailable).map(|(job, _)| job.slot).collect();
     shared.sweep().await?;
     failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
 }
@@ -161,6 +162,9 @@ struct Work {
     old: Vec<Arc<Block>>,
     /// The tables to be rolled up, where it is not all of them.
     fresh: Option<BTreeSet<u32>>,
+    /// Those of which late rows came, and of whose source a part is not there any more: readers take what there is of
+    /// it, and their old roll-up once that goes.
+    apart: BTreeSet<u32>,
 }
 
 /// Answers whether it came to be: not if blocks were replaced meanwhile.
@@ -173,7 +177,7 @@ async fn run(work: Work) -> Result<bool> {
     }
     let inputs: Vec<u64> = work.sources.iter().map(|block| block.meta.id).collect();
     let old: Vec<u64> = work.old.iter().map(|block| block.meta.id).collect();
-    let fresh = work.fresh.clone();
+    let (fresh, apart) = (work.fresh.clone(), work.apart.clone());
     let written = shared.maintenance.run("rollup", async move {
         let mut writers = Writers::default();
         match work.write(&mut writers).await {
@@ -197,7 +201,7 @@ async fn run(work: Work) -> Result<bool> {
         late.extend(waits_for(manifest.blocks.iter(), &manifest.rollups, job));
         manifest.blocks.retain(|block| !gone.contains(&block.id));
         manifest.blocks.extend(added);
-        manifest.rollups.finish(job.level, job.slot, late);
+        manifest.rollups.finish(job.level, job.slot, late, apart);
         // What was made of the minutes before is no longer all.
         if job.level == Level::Minutes {
             let tables = fresh.unwrap_or_else(|| {
@@ -406,13 +410,13 @@ mod tests {
         // Days of seconds wait for their minutes.
         let seconds = [block(Tier::Second, 4, 1, 5), block(Tier::Minute, 2, 2, 25), raw[1].clone()];
         check(&seconds, &ups, 25 * 60, &[(minutes, 4)]);
-        ups.finish(minutes, 4 * HOUR, BTreeSet::new());
+        ups.finish(minutes, 4 * HOUR, BTreeSet::new(), BTreeSet::new());
         check(&seconds, &ups, 25 * 60, &[(days, 0)]);
-        ups.finish(days, 0, BTreeSet::new());
+        ups.finish(days, 0, BTreeSet::new(), BTreeSet::new());
         check(&seconds, &ups, 25 * 60, &[]);
         ups.note_row(Tier::Second, 1, 5 * HOUR);
         check(&seconds, &ups, 25 * 60, &[(minutes, 4)]);
-        ups.finish(minutes, 4 * HOUR, BTreeSet::new());
+        ups.finish(minutes, 4 * HOUR, BTreeSet::new(), BTreeSet::new());
         check(&seconds, &ups, 25 * 60, &[(days, 0)]);
         // Of what is deleted nothing is made.
         ups.keep_from(Tier::Raw, DAY);

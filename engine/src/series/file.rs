@@ -179,7 +179,7 @@ impl SeriesIndex {
             self.tables.get(&series.table).ok_or_else(absent)?;
             // The next id must be a number too.
             series.id.checked_add(1).ok_or("an id is the last that there can be")?;
-            self.insert(series.id, Arc::new(Series { table: series.table, labels: labels.into() }));
+            self.load(series.id, Arc::new(Series { table: series.table, labels: labels.into() }));
         }
         Ok(())
     }
@@ -359,6 +359,24 @@ mod tests {
         };
         assert!(check(u32::MAX - 1));
         assert!(!check(u32::MAX));
+    }
+
+    #[test]
+    fn one_that_came_again_before_it_was_stored_that_it_is_forgotten_stands_once() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let mut index = SeriesIndex::new(10);
+        add(&mut index, &[(1, 1), (1, 3)]);
+        let table = index.tables().next().expect("a table").0;
+        let (bytes, stored) = encode_since(Stored::default(), |look| look(&index));
+        let file = append(dir.path(), SeriesFile::default(), &bytes).expect("append");
+        let (before, _) = index.series_id(table, &[("k", "1")]);
+        index.forget(&[before]);
+        let (again, _) = index.series_id(table, &[("k", "1")]);
+        let (bytes, extent) = encode_since(stored, |look| look(&index));
+        let file = append(dir.path(), file, &bytes).expect("append");
+        let mut loaded = load(dir.path(), file, extent, 10).expect("load");
+        assert_eq!(loaded.len(), 2);
+        assert_eq!(loaded.series_id(table, &[("k", "1")]), (again, false));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::expr::InSubquery;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator};
 use datafusion::physical_plan::execute_stream;
 use datafusion::sql::parser::Statement as Parsed;
 use futures::StreamExt;
@@ -45,36 +45,52 @@ const UNSETTABLE: &str = " or disable the datafusion.sql_parser.enable_ident_nor
 /// Consumers that a lack of memory names.
 const NAMED: usize = 3;
 
-/// DataFusion 55 answers these as if there were no NULL among the values.
+/// DataFusion 55 asks `IN` over a subquery as a join that knows no NULL among the values: right where it decides alone
+/// or makes rows come, wrong where its being unknown makes a difference.
 ///
 /// # Errors
-/// For `NOT IN` over a subquery that refers to the statement around it, or of a constant.
-fn refuse_not_in(plan: &LogicalPlan) -> Result<()> {
-    let is_unsure =
-        |asked: &InSubquery| asked.expr.column_refs().is_empty() || !asked.subquery.outer_ref_columns.is_empty();
-    let mut found = false;
-    let mut look = |expr: &Expr| match expr {
-        Expr::InSubquery(asked) if asked.negated => found |= is_unsure(asked),
-        Expr::Not(inner) => {
-            let within = inner.exists(|expr| Ok(matches!(expr, Expr::InSubquery(asked) if is_unsure(asked))));
-            found |= within.unwrap_or(true);
-        }
-        _ => {}
-    };
+/// For those that may be answered wrongly.
+fn refuse_unsure_in(plan: &LogicalPlan) -> Result<()> {
+    let mut unsure = false;
     let visited = plan.apply_with_subqueries(|node| {
+        let is_filter = matches!(node, LogicalPlan::Filter(_));
         node.apply_expressions(|expr| {
-            expr.apply(|expr| {
-                look(expr);
-                Ok(TreeNodeRecursion::Continue)
-            })
+            unsure |= if is_filter { is_unsure(expr, true) } else { has_in_subquery(expr) };
+            Ok(TreeNodeRecursion::Continue)
         })
     });
-    if found || visited.is_err() {
-        let text = "NOT IN with a subquery that refers to the statement around it, or of a constant, is not answered \
-                    rightly where there are NULLs: write NOT EXISTS (SELECT … WHERE …) instead";
+    if unsure || visited.is_err() {
+        let text = "IN or NOT IN over a subquery is answered rightly as a condition of its own, joined to others by AND: not \
+                    below NOT, CASE or IS, NOT IN also not below OR, of a constant, or with a subquery that refers to the \
+                    statement around it. Write NOT EXISTS (SELECT … WHERE …) instead, or join";
         return Err(Error::invalid(text, Vec::new()));
     }
     Ok(())
+}
+
+/// `alone`: only ANDs are around it.
+fn is_unsure(condition: &Expr, alone: bool) -> bool {
+    let negated = |asked: &InSubquery| {
+        !alone || asked.expr.column_refs().is_empty() || !asked.subquery.outer_ref_columns.is_empty()
+    };
+    match condition {
+        Expr::BinaryExpr(both) if both.op == Operator::And => {
+            is_unsure(&both.left, alone) || is_unsure(&both.right, alone)
+        }
+        Expr::BinaryExpr(both) if both.op == Operator::Or => {
+            is_unsure(&both.left, false) || is_unsure(&both.right, false)
+        }
+        Expr::InSubquery(asked) => asked.negated && negated(asked),
+        Expr::Not(inner) => match &**inner {
+            Expr::InSubquery(asked) => asked.negated || negated(asked),
+            other => has_in_subquery(other),
+        },
+        other => has_in_subquery(other),
+    }
+}
+
+fn has_in_subquery(expr: &Expr) -> bool {
+    expr.exists(|expr| Ok(matches!(expr, Expr::InSubquery(_)))).unwrap_or(true)
 }
 
 pub(super) struct Session {
@@ -161,7 +177,7 @@ impl Session {
         let plan = state.statement_to_plan(parsed).await.map_err(|error| self.refusal(&error))?;
         let only_queries = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         only_queries.verify_plan(&plan).map_err(|error| self.refusal(&error))?;
-        refuse_not_in(&plan)?;
+        refuse_unsure_in(&plan)?;
         Ok((plan, asked == words::Asked::Rows))
     }
 

@@ -164,8 +164,7 @@ async fn begin(
         turn = tokio::time::timeout_at(deadline, statements.turn(workspace)) => turn,
     };
     let Ok(Ok(turn)) = turn else {
-        let running = statements.most_of_workspace;
-        let text = format!("{running} other queries were running for all of {limit}; try again later");
+        let text = format!("other queries were running for all of {limit}; try again later");
         return Err(Error::new(ErrorKind::Timeout, text));
     };
     let now = shared.clock.now();

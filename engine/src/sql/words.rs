@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{DFParser, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArguments, Ident, ObjectNamePart, Statement, TableFactor, VisitMut, VisitorMut,
+    Expr, Function, FunctionArguments, GroupByExpr, Ident, ObjectNamePart, Query, Select, Statement, TableFactor,
+    VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -63,12 +64,44 @@ struct Words;
 impl VisitorMut for Words {
     type Break = Error;
 
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        passed_over(&[
+            ("FOR", query.for_clause.is_some() || !query.locks.is_empty()),
+            ("SETTINGS", query.settings.is_some()),
+            ("FORMAT", query.format_clause.is_some()),
+            ("|>", !query.pipe_operators.is_empty()),
+        ])
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        let modifiers = match &select.group_by {
+            GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers) => modifiers,
+        };
+        passed_over(&[
+            ("PREWHERE", select.prewhere.is_some()),
+            ("CONNECT BY", !select.connect_by.is_empty()),
+            ("CLUSTER BY", !select.cluster_by.is_empty()),
+            ("DISTRIBUTE BY", !select.distribute_by.is_empty()),
+            ("SORT BY", !select.sort_by.is_empty()),
+            ("LATERAL VIEW", !select.lateral_views.is_empty()),
+            ("TOP", select.top.is_some()),
+            ("SELECT AS", select.value_table_mode.is_some()),
+            ("WITH behind GROUP BY", !modifiers.is_empty()),
+        ])
+    }
+
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<Error> {
         match table {
-            TableFactor::Table { sample: Some(_), .. } => {
-                let text = "TABLESAMPLE is not known here: add a condition such as random() < 0.1";
-                ControlFlow::Break(Error::invalid(text, Vec::new()))
+            TableFactor::Table { sample, with_hints, with_ordinality, partitions, version, index_hints, .. } => {
+                passed_over(&[
+                    ("TABLESAMPLE", sample.is_some()),
+                    ("WITH behind a table", !with_hints.is_empty() || *with_ordinality),
+                    ("PARTITION", !partitions.is_empty()),
+                    ("FOR behind a table", version.is_some()),
+                    ("an index hint", !index_hints.is_empty()),
+                ])
             }
+            TableFactor::Derived { sample, .. } => passed_over(&[("TABLESAMPLE", sample.is_some())]),
             _ => ControlFlow::Continue(()),
         }
     }
@@ -81,6 +114,14 @@ impl VisitorMut for Words {
             *expr = Expr::Identifier(Ident::with_quote('"', value.to_ascii_lowercase()));
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Refuses what stands there and would not be heeded.
+fn passed_over(words: &[(&str, bool)]) -> ControlFlow<Error> {
+    match words.iter().find(|(_, stands_there)| *stands_there) {
+        Some((word, _)) => ControlFlow::Break(Error::invalid(format!("{word} is not known here"), Vec::new())),
+        None => ControlFlow::Continue(()),
     }
 }
 

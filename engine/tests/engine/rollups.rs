@@ -326,9 +326,15 @@ async fn late_rows_are_in_every_answer_at_once_and_in_the_roll_up_when_it_is_don
 
 #[tokio::test]
 async fn what_cannot_be_rolled_up_is_kept_beyond_its_time_and_not_for_ever() {
+    for monitor in [0, 1] {
+        is_kept_beyond_its_time(monitor).await;
+    }
+}
+
+async fn is_kept_beyond_its_time(monitor: usize) {
     let fixture = fixture().await;
     let day = EPOCH.div_euclid(DAY) * DAY;
-    send(&fixture, 1, 0, &[(day, "x", 1)]).await;
+    send(&fixture, 1, monitor, &[(day, "x", 1)]).await;
     let blocks = std::fs::read_dir(fixture.config.data_dir.join("blocks")).expect("blocks");
     let damaged = blocks.map(|entry| entry.expect("a block").path()).next().expect("a block");
     let length = std::fs::metadata(&damaged).expect("there").len();
@@ -342,10 +348,10 @@ async fn what_cannot_be_rolled_up_is_kept_beyond_its_time_and_not_for_ever() {
     for (sequence, days, is_there) in [(2, 4, true), (3, 8, true), (4, 12, false)] {
         fixture.clock.set(day + days * DAY);
         send(&fixture, sequence, 0, &[(day + days * DAY, "x", 1)]).await;
-        for _ in 0..2 {
+        for _ in 0..3 {
             upkeep().await;
         }
-        assert_eq!(damaged.exists(), is_there, "after {days} days");
+        assert_eq!(damaged.exists(), is_there, "of monitor {monitor}, after {days} days");
     }
 }
 
@@ -365,9 +371,22 @@ async fn a_roll_up_keeps_what_its_source_has_lost() {
     });
     fixture.crash_and_open().await;
     send(&fixture, 2, 0, &[(day + HOUR, "late", 7)]).await;
-    fixture.clock.set(day + 3 * DAY);
-    fixture.task("engine.rollup").await;
-    assert_eq!(table(&fixture, "hour", 0).await, hours);
+    fixture.clock.set(day + DAY + 4 * HOUR);
+    // As long as there is a source, its rows are shown.
+    for _ in 0..2 {
+        fixture.task("engine.rollup").await;
+        assert_eq!(table(&fixture, "hour", 0).await, rolled(&[(day + HOUR, "late", 7)], HOUR));
+        assert_eq!(blocks(&fixture)["hour"], 1);
+    }
+    // Then what the roll-up has.
+    fixture.clock.set(day + 5 * DAY);
+    send(&fixture, 3, 0, &[(day + 5 * DAY, "x", 9)]).await;
+    for _ in 0..2 {
+        upkeep(&fixture).await;
+        fixture.crash_and_open().await;
+    }
+    let found = table(&fixture, "hour", 0).await;
+    assert!(hours.iter().all(|(window, figures)| found.get(window) == Some(figures)), "{found:?}");
 }
 
 #[tokio::test]

@@ -83,8 +83,9 @@ fn window(spec: &MonitorSpec, time: Timestamp, state: &TopState, limit: usize) -
     let (lines, sums) = state.absent();
     let by_lines = matches!(spec.top_rank(), Some(TopRank::Count));
     let absent = if by_lines { lines as f64 } else { sums.end().to_f64() };
-    // The greatest of those that are kept and are no items, as it may be at most.
-    let next = others.first().map(|entry| if by_lines { entry.count as f64 } else { entry.sum.to_f64() });
+    // The greatest of those that are kept and are no items, as it may be at most. They may be ranked by something else.
+    let most = |entry: &&TopEntry| if by_lines { entry.count as f64 } else { entry.sum.to_f64() };
+    let next = others.iter().map(most).reduce(f64::max);
     TopWindow {
         time,
         exact: state.is_exact(),
