@@ -7,16 +7,18 @@
 //! holds any more are forgotten.
 
 pub(crate) mod file;
+mod holders;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use nightjar_model::delta::PartialKind;
 use nightjar_model::names::{MonitorKey, OTHER_KEY};
 use roaring::RoaringBitmap;
 
+use self::holders::Holders;
 use crate::tier::Tier;
 
 /// Column and value, sorted by column.
@@ -44,7 +46,7 @@ pub(crate) struct Table {
     pub(crate) width: i64,
     pub(crate) tier: Tier,
     series: RoaringBitmap,
-    columns: BTreeMap<Arc<str>, HashMap<Arc<str>, RoaringBitmap>>,
+    columns: BTreeMap<Arc<str>, HashMap<Arc<str>, Holders>>,
 }
 
 /// Name and kind.
@@ -68,7 +70,6 @@ pub(crate) struct SeriesIndex {
     /// Ids by the hash of what they stand for.
     ids: HashTable<u32>,
     next: u32,
-    strings: HashSet<Arc<str>>,
     hasher: DefaultHashBuilder,
     max_series: u32,
 }
@@ -88,7 +89,6 @@ impl SeriesIndex {
             series: HashMap::new(),
             ids: HashTable::new(),
             next: 0,
-            strings: HashSet::new(),
             hasher: DefaultHashBuilder::default(),
             max_series,
         }
@@ -199,7 +199,7 @@ impl SeriesIndex {
         if let Some(id) = self.field(name, kind) {
             return id;
         }
-        let (id, name) = (self.fields.len() as u32, self.intern(name));
+        let (id, name) = (self.fields.len() as u32, Arc::<str>::from(name));
         self.fields.push((Arc::clone(&name), kind));
         self.field_ids.insert((name, kind), id);
         id
@@ -232,12 +232,12 @@ impl SeriesIndex {
         let values = table.columns.get(column);
         let mut selected = RoaringBitmap::new();
         for (_, ids) in values.into_iter().flatten().filter(|(value, _)| accepts(Some(value))) {
-            selected |= ids;
+            ids.add_to(&mut selected);
         }
         if accepts(None) {
             let mut without = table.series.clone();
             for ids in values.into_iter().flat_map(HashMap::values) {
-                without -= ids;
+                ids.take_from(&mut without);
             }
             selected |= without;
         }
@@ -246,8 +246,11 @@ impl SeriesIndex {
 
     /// Ids whose value of `column` is this one.
     pub(crate) fn with_value(&self, table: u32, column: &str, value: &str) -> RoaringBitmap {
-        let ids = self.table(table).and_then(|table| table.columns.get(column)?.get(value));
-        ids.cloned().unwrap_or_default()
+        let mut found = RoaringBitmap::new();
+        if let Some(ids) = self.table(table).and_then(|table| table.columns.get(column)?.get(value)) {
+            ids.add_to(&mut found);
+        }
+        found
     }
 
     /// Keeps only these series, and forgets these tables, which have none.
@@ -264,16 +267,11 @@ impl SeriesIndex {
         self.claims.clear();
         let kept: Vec<(u32, Arc<Series>)> = self.series.drain().filter(|(id, _)| live.contains(*id)).collect();
         self.ids.clear();
-        self.strings = self.fields.iter().map(|(name, _)| Arc::clone(name)).collect();
         for table in self.tables.values_mut() {
             table.series.clear();
             table.columns.clear();
         }
         for (id, series) in kept {
-            for (column, value) in &series.labels {
-                self.strings.insert(Arc::clone(column));
-                self.strings.insert(Arc::clone(value));
-            }
             self.insert(id, series);
         }
     }
@@ -294,7 +292,7 @@ impl SeriesIndex {
     }
 
     fn create(&mut self, table: u32, labels: &[(&str, &str)]) -> u32 {
-        let labels = labels.iter().map(|(column, value)| (self.intern(column), self.intern(value))).collect();
+        let labels = labels.iter().map(|(column, value)| self.label(table, column, value)).collect();
         let id = self.next;
         self.insert(id, Arc::new(Series { table, labels }));
         id
@@ -306,7 +304,8 @@ impl SeriesIndex {
             table.series.insert(id);
             for (column, value) in &series.labels {
                 let values = table.columns.entry(Arc::clone(column)).or_default();
-                values.entry(Arc::clone(value)).or_default().insert(id);
+                let ids = values.entry(Arc::clone(value));
+                ids.and_modify(|ids| ids.insert(id)).or_insert(Holders::One(id));
             }
         }
         let hash_of = |hasher: &DefaultHashBuilder, series: &Series| {
@@ -319,13 +318,14 @@ impl SeriesIndex {
         self.next = self.next.max(id + 1);
     }
 
-    fn intern(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.strings.get(text) {
-            return Arc::clone(known);
-        }
-        let text: Arc<str> = Arc::from(text);
-        self.strings.insert(Arc::clone(&text));
-        text
+    /// Column and value, the very ones that the table has already: most come again and again.
+    fn label(&self, table: u32, column: &str, value: &str) -> (Arc<str>, Arc<str>) {
+        let known = self.table(table).and_then(|table| table.columns.get_key_value(column));
+        let kept = known.and_then(|(_, values)| values.get_key_value(value));
+        (
+            known.map_or_else(|| Arc::from(column), |(column, _)| Arc::clone(column)),
+            kept.map_or_else(|| Arc::from(value), |(value, _)| Arc::clone(value)),
+        )
     }
 
     fn hash<'a>(&self, table: u32, labels: impl Iterator<Item = (&'a str, &'a str)>) -> u64 {
