@@ -100,7 +100,7 @@ bench-ingest: release ## Windows a second on one core; what is written for what 
 bench-million: release ## Memory of server and agent with a million series, and whether the server answers meanwhile
 	@bench/million.sh $(RELEASE)
 
-bench-fleet: ## Bookkeeping of completeness: 3,000 agents × 20 monitors, 10,000 × 3, and a tenth of the first
+bench-fleet: ## Bookkeeping of completeness: 3,000 agents × 20 monitors, 10,000 × 3, and a tenth of each
 	@bench/fleet.sh
 
 bench-top: release ## Memory and error of a Top over a million keys in a minute
