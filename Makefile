@@ -18,7 +18,8 @@ CONSOLE_SOURCES = $(shell find $(CONSOLE)/src $(CONSOLE)/public -type f 2>/dev/n
 	$(CONSOLE)/index.html $(CONSOLE)/vite.config.ts $(CONSOLE)/tsconfig.json
 
 .PHONY: help setup console build release demo dev run test fuzz check fmt clean \
-	bench bench-scan bench-latency bench-idle bench-start bench-fleet bench-top bench-sql
+	bench bench-scan bench-latency bench-second bench-idle bench-start bench-ingest bench-million bench-fleet bench-top \
+	bench-sql
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,7 +77,7 @@ fuzz: ## Every decoder of bytes that are not ours, or may be damaged, for FUZZ_S
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
-bench: bench-scan bench-latency bench-idle bench-start bench-fleet bench-top bench-sql ## Every figure of docs/benchmarks.md
+bench: bench-scan bench-latency bench-second bench-idle bench-start bench-ingest bench-million bench-fleet bench-top bench-sql ## Every figure of docs/benchmarks.md
 
 bench-scan: ## The agent's scan against mawk, 4 million lines
 	@bench/scan.sh
@@ -84,13 +85,22 @@ bench-scan: ## The agent's scan against mawk, 4 million lines
 bench-latency: release ## From a minute's end to the notification sent
 	@bench/latency.sh $(RELEASE)
 
+bench-second: release ## From a line of a monitor of seconds to its figure in the API
+	@bench/second.sh $(RELEASE)
+
 bench-idle: release ## Memory and processor of an idle server and agent
 	@bench/idle.sh $(RELEASE)
 
-bench-start: release ## Start of a server that holds ten million windows
+bench-start: release ## Start of a server that holds ten million windows, and of one with 400 MB of log
 	@bench/start.sh $(RELEASE)
 
-bench-fleet: ## Bookkeeping of completeness: 3,000 agents × 20 monitors, 10,000 × 3, and a tenth of the first
+bench-ingest: release ## Windows a second on one core; what is written for what is stored, and by late lines
+	@bench/ingest.sh $(RELEASE)
+
+bench-million: release ## Memory of server and agent with a million series, and whether the server answers meanwhile
+	@bench/million.sh $(RELEASE)
+
+bench-fleet: ## Bookkeeping of completeness: 3,000 agents × 20 monitors, 10,000 × 3, and a tenth of each
 	@bench/fleet.sh
 
 bench-top: release ## Memory and error of a Top over a million keys in a minute

@@ -1,11 +1,13 @@
 # Sourced by the benchmarks: a server and an agent on free ports in a directory of their own, ended with
-# the script. Sets HTTP, API, TOKEN, DIR.
+# the script. Sets HTTP, API, TOKEN, DIR. SERVER_UNDER and AGENT_UNDER may be set to what each is run by, as taskset.
 set -euo pipefail
 
 BIN=${1:?the directory of the release build}
 DIR=$(mktemp -d "${TMPDIR:-/tmp}/nightjar-bench.XXXXXX")
 TOKEN=a-token-for-the-benchmarks-of-nightjar
 PIDS=()
+SERVER_UNDER=()
+AGENT_UNDER=()
 trap 'kill "${PIDS[@]}" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$DIR"' EXIT
 trap 'exit 130' INT TERM
 
@@ -19,7 +21,8 @@ api() { # METHOD PATH [BODY]
 }
 
 start_server() {
-    NIGHTJAR_BOOTSTRAP_TOKEN=$TOKEN NIGHTJAR_ADMIN_PASSWORD='correct horse' "$BIN/nightjar" server \
+    NIGHTJAR_BOOTSTRAP_TOKEN=$TOKEN NIGHTJAR_ADMIN_PASSWORD='correct horse' \
+        "${SERVER_UNDER[@]}" "$BIN/nightjar" server \
         --data-dir "$DIR/server" --http "127.0.0.1:$HTTP" --agents "127.0.0.1:$AGENTS" >>"$DIR/server.log" 2>&1 &
     SERVER=$!
     PIDS+=("$SERVER")
@@ -32,7 +35,7 @@ start_server() {
 start_agent() {
     local token
     token=$(api POST enrolment-tokens '{"note":"bench","uses":1}' | python3 -c 'import json, sys; print(json.load(sys.stdin)["token"])')
-    "$BIN/nightjar-agent" run --server "http://127.0.0.1:$AGENTS" --token "$token" --data-dir "$DIR/agent" >>"$DIR/agent.log" 2>&1 &
+    "${AGENT_UNDER[@]}" "$BIN/nightjar-agent" run --server "http://127.0.0.1:$AGENTS" --token "$token" --data-dir "$DIR/agent" >>"$DIR/agent.log" 2>&1 &
     AGENT=$!
     PIDS+=("$AGENT")
     until api GET agents | grep -q '"healthy"'; do

@@ -10,6 +10,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// Records are millions of small pieces a second, made on one thread and dropped on another; see
+/// `docs/decisions/0033-the-servers-memory-is-mimallocs.md`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Monitoring that counts exactly, and says so.
 #[derive(Parser)]
 #[command(name = "nightjar", version, arg_required_else_help = true)]

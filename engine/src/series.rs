@@ -7,16 +7,18 @@
 //! holds any more are forgotten.
 
 pub(crate) mod file;
+mod holders;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use nightjar_model::delta::PartialKind;
 use nightjar_model::names::{MonitorKey, OTHER_KEY};
 use roaring::RoaringBitmap;
 
+use self::holders::Holders;
 use crate::tier::Tier;
 
 /// Column and value, sorted by column.
@@ -44,7 +46,7 @@ pub(crate) struct Table {
     pub(crate) width: i64,
     pub(crate) tier: Tier,
     series: RoaringBitmap,
-    columns: BTreeMap<Arc<str>, HashMap<Arc<str>, RoaringBitmap>>,
+    columns: BTreeMap<Arc<str>, HashMap<Arc<str>, Holders>>,
 }
 
 /// Name and kind.
@@ -70,7 +72,6 @@ pub(crate) struct SeriesIndex {
     next: u32,
     /// Of which windows came since somebody wants to know.
     seen: Option<RoaringBitmap>,
-    strings: HashSet<Arc<str>>,
     hasher: DefaultHashBuilder,
     max_series: u32,
 }
@@ -91,7 +92,6 @@ impl SeriesIndex {
             ids: HashTable::new(),
             next: 0,
             seen: None,
-            strings: HashSet::new(),
             hasher: DefaultHashBuilder::default(),
             max_series,
         }
@@ -202,7 +202,7 @@ impl SeriesIndex {
         if let Some(id) = self.field(name, kind) {
             return id;
         }
-        let (id, name) = (self.fields.len() as u32, self.intern(name));
+        let (id, name) = (self.fields.len() as u32, Arc::<str>::from(name));
         self.fields.push((Arc::clone(&name), kind));
         self.field_ids.insert((name, kind), id);
         id
@@ -243,12 +243,12 @@ impl SeriesIndex {
         let values = table.columns.get(column);
         let mut selected = RoaringBitmap::new();
         for (_, ids) in values.into_iter().flatten().filter(|(value, _)| accepts(Some(value))) {
-            selected |= ids;
+            ids.add_to(&mut selected);
         }
         if accepts(None) {
             let mut without = table.series.clone();
             for ids in values.into_iter().flat_map(HashMap::values) {
-                without -= ids;
+                ids.take_from(&mut without);
             }
             selected |= without;
         }
@@ -257,8 +257,11 @@ impl SeriesIndex {
 
     /// Ids whose value of `column` is this one.
     pub(crate) fn with_value(&self, table: u32, column: &str, value: &str) -> RoaringBitmap {
-        let ids = self.table(table).and_then(|table| table.columns.get(column)?.get(value));
-        ids.cloned().unwrap_or_default()
+        let mut found = RoaringBitmap::new();
+        if let Some(ids) = self.table(table).and_then(|table| table.columns.get(column)?.get(value)) {
+            ids.add_to(&mut found);
+        }
+        found
     }
 
     pub(crate) fn has_series(&self, table: u32) -> bool {
@@ -300,21 +303,12 @@ impl SeriesIndex {
             table.series.remove(id);
             for (column, value) in &series.labels {
                 let Some(values) = table.columns.get_mut(column) else { continue };
-                if let Some(ids) = values.get_mut(value) {
-                    ids.remove(id);
-                    if ids.is_empty() {
-                        values.remove(value);
-                    }
+                if values.get_mut(value).is_some_and(|ids| ids.remove(id)) {
+                    values.remove(value);
                 }
                 if values.is_empty() {
                     table.columns.remove(column);
                 }
-            }
-        }
-        for text in series.labels.iter().flat_map(|(column, value)| [column, value]) {
-            // In this series, and in the set.
-            if Arc::strong_count(text) == 2 {
-                self.strings.remove(text);
             }
         }
     }
@@ -347,7 +341,7 @@ impl SeriesIndex {
     }
 
     fn create(&mut self, table: u32, labels: &[(&str, &str)]) -> u32 {
-        let labels = labels.iter().map(|(column, value)| (self.intern(column), self.intern(value))).collect();
+        let labels = labels.iter().map(|(column, value)| self.label(table, column, value)).collect();
         let id = self.next;
         self.insert(id, Arc::new(Series { table, labels }));
         id
@@ -367,7 +361,8 @@ impl SeriesIndex {
             table.series.insert(id);
             for (column, value) in &series.labels {
                 let values = table.columns.entry(Arc::clone(column)).or_default();
-                values.entry(Arc::clone(value)).or_default().insert(id);
+                let ids = values.entry(Arc::clone(value));
+                ids.and_modify(|ids| ids.insert(id)).or_insert(Holders::One(id));
             }
         }
         let hash_of = |hasher: &DefaultHashBuilder, series: &Series| {
@@ -380,13 +375,14 @@ impl SeriesIndex {
         self.next = self.next.max(id + 1);
     }
 
-    fn intern(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.strings.get(text) {
-            return Arc::clone(known);
-        }
-        let text: Arc<str> = Arc::from(text);
-        self.strings.insert(Arc::clone(&text));
-        text
+    /// Column and value, the very ones that the table has already: most come again and again.
+    fn label(&self, table: u32, column: &str, value: &str) -> (Arc<str>, Arc<str>) {
+        let known = self.table(table).and_then(|table| table.columns.get_key_value(column));
+        let kept = known.and_then(|(_, values)| values.get_key_value(value));
+        (
+            known.map_or_else(|| Arc::from(column), |(column, _)| Arc::clone(column)),
+            kept.map_or_else(|| Arc::from(value), |(value, _)| Arc::clone(value)),
+        )
     }
 
     fn hash<'a>(&self, table: u32, labels: impl Iterator<Item = (&'a str, &'a str)>) -> u64 {
@@ -465,7 +461,7 @@ mod tests {
         assert_eq!(index.without(&[one].into_iter().collect()), [two].into_iter().collect());
         assert_eq!(index.forget(&[two]), 1);
         assert!(index.get(two).is_none());
-        assert_eq!(index.strings.len(), 2, "the column, and the value that is left");
+        assert_eq!(index.with_value(table, "k", "2"), RoaringBitmap::new());
         assert_eq!(index.series_id(table, &[("k", "1")]), (one, false));
         let (three, folded) = index.series_id(table, &[("k", "2")]);
         assert!(!folded && three > two);

@@ -10,6 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 
 use crate::directory;
 use crate::error::{EngineError, Result};
@@ -17,6 +18,9 @@ use record::Record;
 
 /// A segment that is longer is followed by another.
 const SEGMENT_BYTES: u64 = 32 << 20;
+
+/// Records that are decoded ahead of the one that is applied.
+const AHEAD: usize = 2;
 
 /// A place between two frames, at the beginning of a segment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -143,11 +147,22 @@ pub(crate) struct Recovered {
     pub(crate) records: u64,
 }
 
-/// Reads the log from `from` on, cuts off a torn tail, and drops segments before `from`.
+/// Reads the log from `from` on, cuts off a torn tail, and drops segments before `from`. Records are applied while
+/// those that follow are decoded: a start waits for both.
 ///
 /// # Errors
 /// [`EngineError::CorruptLog`] for damage anywhere but at the end.
-pub(crate) fn recover(dir: &Path, from: WalPosition, mut apply: impl FnMut(Record)) -> Result<Recovered> {
+pub(crate) fn recover(dir: &Path, from: WalPosition, apply: impl FnMut(Record)) -> Result<Recovered> {
+    std::thread::scope(|scope| {
+        let (decoded, records) = mpsc::sync_channel(AHEAD);
+        // Nobody is there to take them only when applying one has panicked.
+        let reader = scope.spawn(move || read(dir, from, |record| drop(decoded.send(record))));
+        records.into_iter().for_each(apply);
+        reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn read(dir: &Path, from: WalPosition, mut apply: impl FnMut(Record)) -> Result<Recovered> {
     directory::make(dir)?;
     let mut found = Vec::new();
     for (number, path) in segments(dir)? {

@@ -12,8 +12,9 @@ use super::monitors::Running;
 use crate::journal::JournalError;
 use crate::tail::PositionChanges;
 
-/// A record's payload holds at most about this much, uncompressed.
-const PAYLOAD_BYTES: usize = 4 << 20;
+/// A record's payload holds at most about this much, uncompressed. The server takes several times as much to decode
+/// one, and a core of its for as long.
+const PAYLOAD_BYTES: usize = 1 << 20;
 const LEVEL: i32 = 3;
 /// In place of a watermark, with a gap that is told alone.
 const NOT_KNOWN: Timestamp = Timestamp(0);

@@ -2,7 +2,8 @@
 //!
 //! A key is looked up by its borrowed bytes; in the steady state nothing is allocated. A window
 //! remembers its keys when it is drained, so that the limit on keys holds for the window, not for
-//! the time between two drains; only the latest few do, which bounds what an idle monitor keeps.
+//! the time between two drains; only the latest few do, which bounds what an idle monitor keeps. Keys that
+//! are remembered alone have no room for figures: of a hundred thousand that would be megabytes.
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use nightjar_model::delta::Number;
@@ -36,26 +37,32 @@ pub(crate) struct Windows {
 struct Window {
     start_ms: i64,
     index: HashTable<u32>,
+    /// Every key that came, in the order in which they did.
     rows: Vec<Row>,
     keys: Vec<u8>,
-    /// Those of row n are at n × numbers.
+    /// By place: the lines of a key that came since the last drain.
+    lines: Vec<u64>,
+    /// Those of place n are at n × numbers.
     partials: Vec<Number>,
 }
 
 #[derive(Debug)]
 struct Row {
-    hash: u64,
-    key_start: u32,
+    /// Half of it, to tell most other keys without a look at them.
+    hash: u32,
+    /// Where its key ends, and that of the next row begins.
     key_end: u32,
-    /// Since the last drain; 0: nothing to send.
-    lines: u64,
+    /// Of what it gathered; [`NOWHERE`] where there is nothing to send.
+    place: u32,
 }
+
+const NOWHERE: u32 = u32::MAX;
 
 /// A row, for as long as no other is asked for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct At {
     window: usize,
-    row: usize,
+    place: usize,
     /// The key was over the limit; this is the row of the others.
     pub(crate) over_limit: bool,
 }
@@ -108,14 +115,12 @@ impl Windows {
 
     #[inline]
     pub(crate) fn add(&mut self, at: At, number: usize, value: Decimal) {
-        self.open[at.window].partials[at.row * self.numbers + number].add(value);
+        self.open[at.window].partials[at.place * self.numbers + number].add(value);
     }
 
     #[inline]
     fn hash(&self, key: &[u8]) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(key);
-        hasher.finish()
+        hash(&self.hasher, key)
     }
 
     /// The window with this start, opened if it is not there.
@@ -141,9 +146,13 @@ impl Windows {
             None => self.new_row(window, hash, key),
         };
         let open = &mut self.open[window];
-        self.pending += usize::from(open.rows[row].lines == 0);
-        open.rows[row].lines += lines;
-        At { window, row, over_limit }
+        if open.rows[row].place == NOWHERE {
+            self.pending += 1;
+            open.make_place(row, self.numbers);
+        }
+        let place = open.rows[row].place as usize;
+        open.lines[place] += lines;
+        At { window, place, over_limit }
     }
 
     #[cold]
@@ -153,9 +162,9 @@ impl Windows {
         let other = open.find(other_hash, &self.other);
         let keys = open.rows.len() - usize::from(other.is_some());
         if keys < self.max_keys || key == self.other.as_slice() {
-            (open.push(hash, key, self.numbers), false)
+            (open.push(&self.hasher, hash, key), false)
         } else {
-            (other.unwrap_or_else(|| open.push(other_hash, &self.other, self.numbers)), true)
+            (other.unwrap_or_else(|| open.push(&self.hasher, other_hash, &self.other)), true)
         }
     }
 
@@ -163,15 +172,18 @@ impl Windows {
     /// by start, and forgets its figures.
     pub(crate) fn drain(&mut self, mut each: impl FnMut(Timestamp, &[u8], u64, &[Number])) {
         for window in &mut self.open {
-            for (at, row) in window.rows.iter_mut().enumerate().filter(|(_, row)| row.lines > 0) {
-                let partials = &mut window.partials[at * self.numbers..(at + 1) * self.numbers];
-                let key = &window.keys[row.key_start as usize..row.key_end as usize];
-                each(Timestamp(window.start_ms), key, row.lines, partials);
-                row.lines = 0;
-                partials.fill(Number::EMPTY);
+            for row in window.gathered() {
+                let place = window.rows[row].place as usize;
+                let partials = &window.partials[place * self.numbers..(place + 1) * self.numbers];
+                each(Timestamp(window.start_ms), window.key(row), window.lines[place], partials);
             }
+            window.forget_figures();
         }
         self.open.drain(..self.open.len().saturating_sub(REMEMBERED));
+        // More lines of the latest will come; of the others few.
+        if let Some((_latest, others)) = self.open.split_last_mut() {
+            others.iter_mut().for_each(Window::shrink);
+        }
         self.current = 0;
         self.pending = 0;
     }
@@ -182,12 +194,13 @@ impl Windows {
         let mut over_limit = 0;
         for window in &from.open {
             let into = self.window(window.start_ms);
-            for (at, row) in window.rows.iter().enumerate().filter(|(_, row)| row.lines > 0) {
-                let key = &window.keys[row.key_start as usize..row.key_end as usize];
-                let to = self.row(into, row.hash, key, row.lines);
-                over_limit += if to.over_limit { row.lines } else { 0 };
-                let partials = &mut self.open[into].partials[to.row * self.numbers..(to.row + 1) * self.numbers];
-                let added = &window.partials[at * self.numbers..(at + 1) * self.numbers];
+            for row in window.gathered() {
+                let place = window.rows[row].place as usize;
+                let (key, lines) = (window.key(row), window.lines[place]);
+                let to = self.row(into, self.hash(key), key, lines);
+                over_limit += if to.over_limit { lines } else { 0 };
+                let partials = &mut self.open[into].partials[to.place * self.numbers..(to.place + 1) * self.numbers];
+                let added = &window.partials[place * self.numbers..(place + 1) * self.numbers];
                 partials.iter_mut().zip(added).for_each(|(partial, more)| partial.merge(more));
             }
         }
@@ -213,31 +226,68 @@ impl Windows {
     }
 }
 
+#[inline]
+fn hash(hasher: &DefaultHashBuilder, key: &[u8]) -> u64 {
+    let mut hasher = hasher.build_hasher();
+    hasher.write(key);
+    hasher.finish()
+}
+
 impl Window {
     fn clear(&mut self) {
         self.index.clear();
         self.rows.clear();
         self.keys.clear();
+        self.lines.clear();
         self.partials.clear();
+    }
+
+    /// Rows with something to send.
+    fn gathered(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.rows.len()).filter(|row| self.rows[*row].place != NOWHERE)
+    }
+
+    #[inline]
+    fn key(&self, row: usize) -> &[u8] {
+        let start = row.checked_sub(1).map_or(0, |before| self.rows[before].key_end);
+        &self.keys[start as usize..self.rows[row].key_end as usize]
     }
 
     #[inline]
     fn find(&self, hash: u64, key: &[u8]) -> Option<usize> {
-        let same = |row: &u32| {
-            let row = &self.rows[*row as usize];
-            row.hash == hash && &self.keys[row.key_start as usize..row.key_end as usize] == key
-        };
+        let same = |row: &u32| self.rows[*row as usize].hash == hash as u32 && self.key(*row as usize) == key;
         self.index.find(hash, same).map(|row| *row as usize)
     }
 
-    fn push(&mut self, hash: u64, key: &[u8], numbers: usize) -> usize {
+    fn push(&mut self, hasher: &DefaultHashBuilder, hash: u64, key: &[u8]) -> usize {
         let row = self.rows.len();
-        let key_start = self.keys.len() as u32;
         self.keys.extend_from_slice(key);
-        self.rows.push(Row { hash, key_start, key_end: self.keys.len() as u32, lines: 0 });
-        self.partials.resize(self.rows.len() * numbers, Number::EMPTY);
-        self.index.insert_unique(hash, row as u32, |row| self.rows[*row as usize].hash);
+        self.rows.push(Row { hash: hash as u32, key_end: self.keys.len() as u32, place: NOWHERE });
+        let mut index = std::mem::take(&mut self.index);
+        index.insert_unique(hash, row as u32, |row| self::hash(hasher, self.key(*row as usize)));
+        self.index = index;
         row
+    }
+
+    fn make_place(&mut self, row: usize, numbers: usize) {
+        self.rows[row].place = self.lines.len() as u32;
+        self.lines.push(0);
+        self.partials.resize(self.lines.len() * numbers, Number::EMPTY);
+    }
+
+    fn forget_figures(&mut self) {
+        if !self.lines.is_empty() {
+            self.rows.iter_mut().for_each(|row| row.place = NOWHERE);
+            self.lines.clear();
+            self.partials.clear();
+        }
+    }
+
+    /// Gives back what it takes beyond its keys.
+    fn shrink(&mut self) {
+        (self.lines, self.partials) = (Vec::new(), Vec::new());
+        self.rows.shrink_to_fit();
+        self.keys.shrink_to_fit();
     }
 }
 

@@ -14,7 +14,7 @@ use super::Open;
 use crate::admit::{self, Sender};
 use crate::refusal::Refusal;
 
-/// Payloads over this are decoded beside the threads that serve, not on them.
+/// What takes more than this uncompressed is decoded beside the threads that serve, not on them.
 const LARGE_BYTES: usize = 256 << 10;
 
 impl Open {
@@ -78,7 +78,8 @@ impl Open {
     }
 
     async fn decode(&self, record: wire::Record) -> Result<Batch, Refusal> {
-        let (live, incarnation, large) = (Arc::clone(&self.live), self.incarnation, record.payload.len() > LARGE_BYTES);
+        let (live, incarnation, large) =
+            (Arc::clone(&self.live), self.incarnation, admit::payload_bound(&record.payload) > LARGE_BYTES);
         let decode = move || {
             let sender = Sender { agent: &live.id, workspace: &live.workspace, incarnation };
             admit::decode(&sender, &record)

@@ -170,13 +170,12 @@ impl SeriesIndex {
             self.field_id(&field.name, kind);
         }
         for series in chunk.series {
+            self.tables.get(&series.table).ok_or_else(absent)?;
             let mut labels = Vec::with_capacity(series.labels.len() / 2);
             for pair in series.labels.chunks_exact(2) {
-                let column = self.intern(chunk.strings.get(pair[0] as usize).ok_or_else(absent)?);
-                let value = self.intern(chunk.strings.get(pair[1] as usize).ok_or_else(absent)?);
-                labels.push((column, value));
+                let text = |place: u32| chunk.strings.get(place as usize).ok_or_else(absent);
+                labels.push(self.label(series.table, text(pair[0])?, text(pair[1])?));
             }
-            self.tables.get(&series.table).ok_or_else(absent)?;
             // The next id must be a number too.
             series.id.checked_add(1).ok_or("an id is the last that there can be")?;
             self.load(series.id, Arc::new(Series { table: series.table, labels: labels.into() }));
