@@ -2903,8 +2903,8 @@ export interface components {
             };
             /**
              * Format: double
-             * @description The most that a key may have which is not kept, of the statistic that items are ranked by: items above it
-             *     belong to the Top for sure.
+             * @description The most that a key may have which is not among the items, of the statistic that they are ranked by: items that
+             *     surely have more belong to the Top for sure.
              */
             absentAtMost: number;
             /** @description Keys that are kept: all there were where the window is exact. */

@@ -151,7 +151,7 @@ mod tests {
                   "items": [{ "keys": { "url": "/a" }, "values": { "count": 5.0, "cost_avg": 2.0 } }] },
                 { "time": "1970-01-01T00:01:00Z", "exact": false,
                   "errors": { "count": 2.0, "cost_avg": 22.0 / 9.0 - 18.0 / 11.0 },
-                  "absentAtMost": 8.0, "keysKept": 2,
+                  "absentAtMost": 6.0, "keysKept": 2,
                   "items": [{ "keys": { "url": "/d" }, "values": { "count": 11.0, "cost_avg": 22.0 / 9.0 },
                               "errors": { "count": 2.0, "cost_avg": 22.0 / 9.0 - 18.0 / 11.0 } }] },
             ],
