@@ -187,10 +187,10 @@ fn judge(state: &State, connected: bool, config_wanted: &str, now: Timestamp) ->
     if let Some((from, until)) = &state.rolled_back
         && now.since(*until) < TOLD_FOR
     {
-        let from = from.map_or_else(|| "where it was known before".to_owned(), |from| from.to_string());
+        let from = from.map_or_else(|| "where it had told how far it was".to_owned(), |from| from.to_string());
         reasons.push(format!(
             "it and the server remember different pasts, as after a backup or an image was put back: its minutes \
-             from {from} to {until} will never be complete"
+             from {from} to {until} will never be complete (this is told for an hour)"
         ));
     }
     let health = if !reasons.is_empty() { AgentHealth::Abnormal } else { AgentHealth::Healthy };

@@ -35,7 +35,8 @@ struct Watched<'a> {
 struct LeftOut {
     missing: BTreeSet<AgentId>,
     reason: String,
-    /// Nobody could have told: it is of a time before the monitor began, and agents have come since.
+    /// Nobody could have told: it is of a time before the monitor began, and agents have come since, and are there. Where
+    /// the last one signed off nobody looks any more, and that is told.
     is_before_the_beginning: bool,
 }
 
@@ -175,7 +176,9 @@ impl Evaluate {
         let left_out = matches!(verdict.standing, Standing::Late | Standing::Missed).then(|| LeftOut {
             missing: missing_agents(&answer),
             reason: evaluation::incomplete(&check),
-            is_before_the_beginning: watched.progress.furthest.is_some() && evaluation::nobody_was_expected(&check),
+            is_before_the_beginning: watched.progress.expected > 0
+                && watched.progress.furthest.is_some()
+                && evaluation::nobody_was_expected(&check),
         });
         self.take_verdict(subject, memory, (at, now), verdict, left_out).await
     }

@@ -24,6 +24,8 @@ pub(crate) struct Coverage {
     pub(crate) is_final: bool,
     /// Windows before the last one that can never be complete and count as they are.
     pub(super) holes: BTreeSet<Timestamp>,
+    /// The last window in which lines count twice: more data confirms nothing of what it says.
+    pub(super) doubled: Option<Timestamp>,
     /// Of the last window: an agent that may know of it is away, or there was none.
     pub(super) agent_away: bool,
 }
@@ -80,13 +82,19 @@ fn coverage<'a>(check: &Check<'_>, mark: impl Fn(Timestamp) -> Option<&'a Comple
     let width = check.monitor.width();
     let windows = (check.rule.reach().0.as_millis() / width.as_millis().max(1)).max(1) as usize;
     let (mut complete_from, mut whole, mut is_final, mut holes) = (check.at, true, true, BTreeSet::new());
-    let mut start = check.at;
+    let (mut start, mut doubled) = (check.at, None);
     for window in 0..windows {
         start = start.saturating_sub(width);
         let state = mark(start).map(|mark| mark.state);
         is_final &= state.is_some_and(CompletenessState::is_final);
-        let counts_as_it_is =
-            window > 0 && state == Some(CompletenessState::Never) && holes.len() < windows / WINDOWS_PER_HOLE;
+        let is_doubled = mark(start).is_some_and(|mark| mark.reason == Some(IncompleteReason::CountedTwice));
+        if is_doubled && doubled.is_none() {
+            doubled = Some(start);
+        }
+        let counts_as_it_is = window > 0
+            && state == Some(CompletenessState::Never)
+            && !is_doubled
+            && holes.len() < windows / WINDOWS_PER_HOLE;
         if whole && counts_as_it_is {
             holes.insert(start);
         }
@@ -101,5 +109,5 @@ fn coverage<'a>(check: &Check<'_>, mark: impl Fn(Timestamp) -> Option<&'a Comple
         CompletenessState::Partial | CompletenessState::InProgress => true,
         CompletenessState::Never => !matches!(last.reason, Some(IncompleteReason::Lost | IncompleteReason::RolledBack)),
     });
-    Coverage { complete_from, is_complete: whole, is_final, holes, agent_away }
+    Coverage { complete_from, is_complete: whole, is_final, holes, doubled, agent_away }
 }

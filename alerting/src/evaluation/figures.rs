@@ -153,7 +153,9 @@ fn truth(condition: &Condition, stat: &Stat, from: Timestamp, value: Option<f64>
         };
     }
     match holds {
-        Some(true) if confirmed_by_less(stat, condition) => Truth::Yes,
+        Some(true) if confirmed_by_less(stat, condition) && known.coverage.doubled.is_none_or(|last| last < from) => {
+            Truth::Yes
+        }
         _ => Truth::Unknown,
     }
 }

@@ -146,13 +146,14 @@ fn intake_by_monitor(answer: &WindowAnswer) -> BTreeMap<&str, Intake> {
 }
 
 fn reading(name: &str, enabled: bool, intake: Intake, fleet: &[AgentView]) -> Reading {
-    let connected = fleet.iter().filter(|view| view.health != AgentHealth::Lost);
+    let connected = fleet.iter().filter(|view| !matches!(view.health, AgentHealth::Lost | AgentHealth::Left));
     let reports: Vec<&MonitorReport> =
         connected.flat_map(|view| &view.monitors).filter(|report| report.monitor == name).collect();
     let files = reports.iter().map(|report| u64::from(report.files)).sum();
     let state = match intake {
         _ if !enabled => ReadingState::Off,
-        Intake { lines: 0, .. } if reports.is_empty() => ReadingState::NoAgent,
+        // What was read until then says nothing of now.
+        _ if reports.is_empty() => ReadingState::NoAgent,
         Intake { lines: 0, .. } if files == 0 => ReadingState::NoFile,
         Intake { lines: 0, .. } => ReadingState::Quiet,
         Intake { understood: 0, .. } => ReadingState::NotUnderstood,

@@ -183,7 +183,7 @@ async fn a_monitors_status_names_who_is_behind_and_what_is_amiss() {
           "files": 2,
           "reading": {
             "monitor": "trade",
-            "state": "not_understood",
+            "state": "no_agent",
             "lines": 40,
             "understood": 0.0,
             "counted": 0,

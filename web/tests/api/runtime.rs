@@ -53,18 +53,7 @@ async fn a_workspace_at_a_glance() {
               ]
             }
           ],
-          "blind": [
-            {
-              "monitor": "trade",
-              "state": "not_understood",
-              "lines": 40,
-              "understood": 0.0,
-              "counted": 0,
-              "files": 0,
-              "reason": null,
-              "example": null
-            }
-          ]
+          "blind": []
         }"#]]
     .assert_eq(&serde_json::to_string_pretty(&overview).expect("JSON"));
 }

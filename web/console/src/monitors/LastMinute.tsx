@@ -33,8 +33,14 @@ export function LastMinute({ monitor: { metadata, spec }, hosts }: Props) {
       {stats.map(({ name }) => <span key={name} style={{ whiteSpace: 'nowrap' }}><span className="muted">{name}</span> <strong>{figure(latest.values[name], i18n.language)}</strong></span>)}
       {blind ? (
         <Tooltip title={`${t('blind.title')} · ${t(`blind.${blind.reason}`)}`}><Tag color="red" data-testid="blind">{t(`reading.${blind.reason}`)}</Tag></Tooltip>
-      ) : <CompletenessTag mark={latest.behind ?? latest.mark} hosts={hosts} />}
+      ) : <CompletenessTag mark={latest.mark} hosts={hosts} />}
       <span className="muted">{shortTime(latest.time, now, i18n.language)}</span>
+      {latest.behind && (
+        <>
+          <CompletenessTag mark={latest.behind} hosts={hosts} />
+          <span className="muted">{shortTime(latest.behind.time, now, i18n.language)}</span>
+        </>
+      )}
     </span>
   );
 }
