@@ -27,6 +27,8 @@ pub(crate) struct MemoryWindows {
 struct Kept {
     windows: BTreeMap<(Timestamp, String), (u64, Number)>,
     complete_through: Option<Timestamp>,
+    /// How far it was known when the last agent went.
+    last_told: Option<Timestamp>,
     /// By goods: up to when its own agent has read.
     hosts: BTreeMap<String, Option<Timestamp>>,
     /// Windows that can never be complete.
@@ -91,6 +93,7 @@ impl MemoryWindows {
     /// No agent comes, until minutes are complete again.
     pub(crate) fn desert(&self) {
         let mut kept = self.change();
+        kept.last_told = kept.complete_through;
         (kept.complete_through, kept.deserted) = (None, true);
     }
 
@@ -212,7 +215,7 @@ impl WindowReader for MemoryWindows {
     async fn progress(&self, _: &MonitorKey) -> Result<Progress> {
         let kept = self.lock();
         let through = kept.through(|_| true);
-        let furthest = kept.hosts.values().copied().max().unwrap_or(through);
+        let furthest = kept.hosts.values().copied().max().unwrap_or(through).max(kept.last_told);
         Ok(Progress {
             complete_through: through,
             settled_through: through,
