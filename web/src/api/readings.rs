@@ -1,11 +1,11 @@
 //! What monitors read: whether their lines are understood, and whether there is anything to read at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use nightjar_model::agents::{AgentHealth, AgentView, MonitorReport};
+use nightjar_model::agents::{AgentHealth, MonitorReport};
 use nightjar_model::builtin::{Blindness, INTAKE_MONITOR, Intake};
 use nightjar_model::delta::FaultReason;
 use nightjar_model::kinds::alert_rule::KeyMatch;
@@ -45,6 +45,8 @@ pub(crate) enum ReadingState {
     HardlyUnderstood,
     /// Lines are read, and none is understood.
     NotUnderstood,
+    /// Lines count, and no figure can be taken of any: none of their values is a number.
+    NotNumbers,
     /// There are files, and nothing was written to them.
     Quiet,
     /// No file is where the monitor's paths say.
@@ -130,10 +132,16 @@ pub(crate) async fn read(shared: &Shared, ws: &str, monitors: &[(&str, bool)]) -
     let answer = shared.services.windows.windows(query).await?;
     let intake = intake_by_monitor(&answer);
     let fleet = shared.services.fleet.agents(ws).await?;
-    Ok(monitors
-        .iter()
-        .map(|(name, enabled)| reading(name, *enabled, intake.get(*name).copied().unwrap_or_default(), &fleet))
-        .collect())
+    let mut reports: HashMap<&str, Vec<&MonitorReport>> = HashMap::new();
+    let connected = fleet.iter().filter(|view| !matches!(view.health, AgentHealth::Lost | AgentHealth::Left));
+    for report in connected.flat_map(|view| &view.monitors) {
+        reports.entry(report.monitor.as_str()).or_default().push(report);
+    }
+    let of = |(name, enabled): &(&str, bool)| {
+        let reports = reports.get(*name).map(Vec::as_slice).unwrap_or_default();
+        reading(name, *enabled, intake.get(*name).copied().unwrap_or_default(), reports)
+    };
+    Ok(monitors.iter().map(of).collect())
 }
 
 fn intake_by_monitor(answer: &WindowAnswer) -> BTreeMap<&str, Intake> {
@@ -145,11 +153,13 @@ fn intake_by_monitor(answer: &WindowAnswer) -> BTreeMap<&str, Intake> {
     found
 }
 
-fn reading(name: &str, enabled: bool, intake: Intake, fleet: &[AgentView]) -> Reading {
-    let connected = fleet.iter().filter(|view| !matches!(view.health, AgentHealth::Lost | AgentHealth::Left));
-    let reports: Vec<&MonitorReport> =
-        connected.flat_map(|view| &view.monitors).filter(|report| report.monitor == name).collect();
+/// `reports` are those of the agents that are there.
+fn reading(name: &str, enabled: bool, intake: Intake, reports: &[&MonitorReport]) -> Reading {
     let files = reports.iter().map(|report| u64::from(report.files)).sum();
+    let count =
+        |reason: FaultReason| -> u64 { reports.iter().filter_map(|report| report.faults.get(reason.name())).sum() };
+    let lines: u64 = reports.iter().map(|report| report.lines).sum();
+    let no_numbers = lines > 0 && count(FaultReason::NotANumber) >= lines;
     let state = match intake {
         _ if !enabled => ReadingState::Off,
         // What was read until then says nothing of now.
@@ -158,12 +168,12 @@ fn reading(name: &str, enabled: bool, intake: Intake, fleet: &[AgentView]) -> Re
         Intake { lines: 0, .. } => ReadingState::Quiet,
         Intake { understood: 0, .. } => ReadingState::NotUnderstood,
         Intake { lines, understood, .. } if understood < lines.div_ceil(2) => ReadingState::HardlyUnderstood,
+        _ if no_numbers => ReadingState::NotNumbers,
         _ => ReadingState::Reading,
     };
-    let count =
-        |reason: FaultReason| -> u64 { reports.iter().filter_map(|report| report.faults.get(reason.name())).sum() };
     let worst = NOT_UNDERSTOOD.into_iter().map(|reason| (count(reason), reason)).max_by_key(|(count, _)| *count);
     let reason = worst.filter(|(count, _)| *count > 0 && intake.understood < intake.lines).map(|(_, r)| r.name());
+    let reason = reason.or_else(|| no_numbers.then(|| FaultReason::NotANumber.name()));
     let example = reason.and_then(|reason| reports.iter().find_map(|report| report.examples.get(reason)));
     Reading {
         monitor: name.to_owned(),
@@ -210,4 +220,27 @@ pub(super) async fn blind(
 /// Those that read nothing of use.
 pub(super) fn is_blind(reading: &Reading) -> bool {
     matches!(reading.state, ReadingState::NotUnderstood | ReadingState::HardlyUnderstood | ReadingState::NoFile)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_counts_without_a_number_is_not_well() {
+        let report = |bad: u64| MonitorReport {
+            monitor: "m".into(),
+            files: 1,
+            lines: 5,
+            faults: [("not_a_number".to_owned(), bad)].into(),
+            ..MonitorReport::default()
+        };
+        let intake = Intake { lines: 5, understood: 5, counted: 5 };
+        let state = |enabled, reports: &[&MonitorReport]| reading("m", enabled, intake, reports).state;
+        assert_eq!(state(true, &[&report(5)]), ReadingState::NotNumbers);
+        assert_eq!(state(true, &[&report(4)]), ReadingState::Reading);
+        // Whatever was read until a moment ago: nobody reads now.
+        assert_eq!(state(true, &[]), ReadingState::NoAgent);
+        assert_eq!(state(false, &[&report(5)]), ReadingState::Off);
+    }
 }

@@ -2659,7 +2659,7 @@ export interface components {
          * @description What a monitor makes of its logs.
          * @enum {string}
          */
-        ReadingState: "reading" | "hardly_understood" | "not_understood" | "quiet" | "no_file" | "no_agent" | "off";
+        ReadingState: "reading" | "hardly_understood" | "not_understood" | "not_numbers" | "quiet" | "no_file" | "no_agent" | "off";
         /** @description When a firing alert is over. */
         Recovery: {
             /**

@@ -7,7 +7,7 @@ import { figure, percent } from '@/parts/format';
 import { useNow } from '@/parts/TimeText';
 import { conditionOf, isBlind, needsALook, type Condition } from './condition';
 
-const COLOURS: Record<Condition, string> = { reading: 'green', quiet: 'default', starting: 'processing', off: 'default', no_agent: 'orange', hardly_understood: 'orange', no_file: 'red', not_understood: 'red' };
+const COLOURS: Record<Condition, string> = { reading: 'green', quiet: 'default', starting: 'processing', off: 'default', no_agent: 'orange', hardly_understood: 'orange', not_numbers: 'orange', no_file: 'red', not_understood: 'red' };
 
 export function useCondition(monitor: Resource<MonitorSpec>, reading: Reading | undefined | null): Condition | undefined {
   return conditionOf(monitor, reading?.state, useNow());

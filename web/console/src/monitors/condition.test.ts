@@ -16,6 +16,6 @@ test('it is what the server says, but of a monitor that has only begun or is off
 
 test('who reads little or nothing is to be looked at; a quiet one, and one that is off, is not', () => {
   expect((['reading', 'quiet', 'off', 'starting', undefined] as const).map(needsALook)).toEqual([false, false, false, false, false]);
-  expect((['no_file', 'not_understood', 'hardly_understood', 'no_agent'] as const).map(needsALook)).toEqual([true, true, true, true]);
+  expect((['no_file', 'not_understood', 'hardly_understood', 'not_numbers', 'no_agent'] as const).map(needsALook)).toEqual([true, true, true, true, true]);
   expect((['no_file', 'not_understood', 'hardly_understood', 'no_agent'] as const).map(isBlind)).toEqual([true, true, false, false]);
 });

@@ -18,4 +18,4 @@ export function conditionOf({ metadata, spec }: Resource<MonitorSpec>, state: Re
 export const isBlind = (condition: Condition | undefined): boolean => condition === 'no_file' || condition === 'not_understood';
 
 /** Whether somebody should look at it. */
-export const needsALook = (condition: Condition | undefined): boolean => isBlind(condition) || condition === 'no_agent' || condition === 'hardly_understood';
+export const needsALook = (condition: Condition | undefined): boolean => isBlind(condition) || condition === 'no_agent' || condition === 'hardly_understood' || condition === 'not_numbers';
