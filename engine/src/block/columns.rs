@@ -10,14 +10,13 @@ use arrow::array::{Array, AsArray, BinaryArray, BooleanArray, Int64Array, Record
 use arrow::buffer::{BooleanBuffer, ScalarBuffer};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int64Type, TimestampMillisecondType, UInt8Type, UInt32Type, UInt64Type};
-use futures::StreamExt;
 use nightjar_model::delta::{Number, Partial, PartialKind};
 use nightjar_model::{Decimal, Error, Result};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 use parquet::file::metadata::ParquetMetaData;
 
-use super::read::{Wanted, batch_rows, bounds, group_fits, page_selection};
+use super::read::{Wanted, batch_rows, bounds, group_fits, next_batch, page_selection};
 use super::{BlockMeta, COUNT, DECIMALS, FIELD, FORMAT, METRIC, PLACES, SERIES, STATE, TIME, figures_at};
 use crate::storage::{BlockFile, Footer, Storage, block_error};
 
@@ -160,11 +159,10 @@ impl ColumnReader {
                 self.reading = Some((group, stream));
                 continue;
             };
-            let Some(batch) = stream.next().await else {
+            let Some(batch) = next_batch(self.block.id, stream).await? else {
                 self.reading = None;
                 continue;
             };
-            let batch = batch.map_err(|error| block_error(self.block.id, error))?;
             let columns = group.accepted(batch, &self.wanted).and_then(|batch| {
                 let fields =
                     self.cycle.as_ref().map(|cycle| RowFields::Cycle(Arc::clone(cycle), self.came % cycle.len()));

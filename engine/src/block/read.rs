@@ -1,11 +1,12 @@
 //! Reading blocks: row groups and pages that cannot hold what is wanted are not read.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Decimal128Type, Int64Type, TimestampMillisecondType, UInt8Type, UInt32Type, UInt64Type};
 use base64::Engine as _;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use nightjar_model::delta::{Number, Partial, PartialKind};
 use nightjar_model::{Decimal, Error, Result};
 use parquet::arrow::ProjectionMask;
@@ -75,6 +76,17 @@ pub(crate) struct BlockRows {
     reading: Option<(Wanted, ParquetRecordBatchStream<BlockFile>)>,
 }
 
+/// The next batch of a block. Where bytes are damaged the library may panic; that is this block's error, and says so.
+pub(crate) async fn next_batch(
+    block: u64,
+    stream: &mut ParquetRecordBatchStream<BlockFile>,
+) -> Result<Option<RecordBatch>> {
+    match AssertUnwindSafe(stream.next()).catch_unwind().await {
+        Ok(batch) => batch.transpose().map_err(|error| block_error(block, error)),
+        Err(_panic) => Err(Error::internal(format!("block {block} cannot be read: it is damaged"))),
+    }
+}
+
 impl BlockRows {
     pub(crate) async fn open(storage: &Storage, block: &BlockMeta, wanted: Wanted) -> Result<Self> {
         let footer = storage.footer(block).await?;
@@ -92,11 +104,10 @@ impl BlockRows {
                 self.reading = Some((wanted, stream));
                 continue;
             };
-            let Some(batch) = stream.next().await else {
+            let Some(batch) = next_batch(self.meta.id, stream).await? else {
                 self.reading = None;
                 continue;
             };
-            let batch = batch.map_err(|error| block_error(self.meta.id, error))?;
             decode(&batch, self.meta.format, &self.footer.kinds, wanted, rows)
                 .map_err(|what| Error::internal(format!("block {}: {what}", self.meta.id)))?;
         }
