@@ -1,8 +1,8 @@
 //! Two agents on one host that read the same file for the same monitor count its lines twice. The one that was
 //! enrolled first goes on; the other is taken off that monitor while the first is there.
 //!
-//! In one mount namespace they see the same files, so nothing is missing. Otherwise, as in two containers, each may
-//! read something that the other does not, now or later: one is taken off, lest any line count twice, but it is
+//! In one mount namespace they see the same files, so nothing is missing. Otherwise, as in two containers or two
+//! services of systemd with directories of their own, each may read something that the other does not, now or later: one is taken off, lest any line count twice, but it is
 //! waited for as before. The monitor is not complete until somebody parts their files. Which it is, is judged anew when
 //! the monitor is changed.
 //!
@@ -155,9 +155,9 @@ impl Collector {
                 let Some(theirs) = theirs.filter(|_| !is_off(live) && !is_off(&other)) else { continue };
                 let (winners, losers) = if Arc::ptr_eq(winner, live) { (files, theirs) } else { (theirs, files) };
                 let see_the_same = live.mount_namespace != 0 && live.mount_namespace == other.mount_namespace;
-                let (winner, loser, differ) = match (losers.are_within(winners), winners.are_within(losers)) {
+                let all_read = see_the_same || losers.are_within(winners);
+                let (winner, loser, differ) = match (all_read, winners.are_within(losers)) {
                     (true, _) => (winner, loser, false),
-                    _ if see_the_same => (winner, loser, false),
                     (false, true) => (loser, winner, false),
                     (false, false) => (winner, loser, true),
                 };

@@ -170,9 +170,10 @@ fn judge(state: &State, connected: bool, config_wanted: &str, now: Timestamp) ->
                  them; this one does not. Stop one of them"
             ),
             true => format!(
-                "agent {by} on {host} reads some of the same files of monitor `{monitor}` on the same machine, from \
-                 another container. This one counts none, lest lines count twice, and as it may see others, too, the \
-                 monitor is not complete. Let no file be read by both, or give each a monitor of its own"
+                "agent {by} on {host} reads some of the same files of monitor `{monitor}` on the same machine, as \
+                 another container or service does. This one counts none, lest lines count twice; as it may see \
+                 files that the other does not, the monitor is not complete. Stop one of them, let no file be read by \
+                 both, or give each a monitor of its own"
             ),
         });
     }

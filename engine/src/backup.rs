@@ -43,16 +43,19 @@ fn copy_dir(from: &Path, into: &Path) -> Result<(), EngineError> {
     for attempt in 0..ATTEMPTS {
         // What deletes files is at work: it is let get on.
         std::thread::sleep(PAUSE * attempt);
-        let before = read_manifest(from)?;
-        let first = before.as_ref().map_or(0, |(_, manifest)| manifest.wal.segment);
-        copy_all(from, into, first)?;
-        let had_log = from.join(LOG).exists();
-        if !is_whole(into, before.as_ref(), read_manifest(from)?.as_ref(), had_log)? {
+        let (text, named) = read_manifest(from)?;
+        copy_all(from, into, named.wal.segment)?;
+        // An engine that was open once has a log.
+        let has_log = !wal::segments(&from.join(LOG))?.is_empty();
+        let (_, after) = read_manifest(from)?;
+        // What is in the log since an index forgot was written with what it knows now.
+        let is_of_one_index = named.series_file.generation == after.series_file.generation;
+        if !(is_of_one_index && is_whole(into, &named, has_log)?) {
             continue;
         }
         let path = into.join(manifest::NAME);
-        match before {
-            Some((text, _)) => write(&path, text.as_bytes())?,
+        match text {
+            Some(text) => write(&path, text.as_bytes())?,
             // Nothing was ever flushed: everything is in the log.
             None => drop(fs::remove_file(&path)),
         }
@@ -64,40 +67,30 @@ fn copy_dir(from: &Path, into: &Path) -> Result<(), EngineError> {
     Err(Error::unavailable(format!("{} changes faster than it can be copied", from.display())).into())
 }
 
-/// Whether all that a manifest names was copied, given the manifest afterwards.
-fn is_whole(
-    into: &Path,
-    named: Option<&(String, Manifest)>,
-    after: Option<&(String, Manifest)>,
-    had_log: bool,
-) -> Result<bool, EngineError> {
-    let default = Manifest::default();
-    let of = |manifest: Option<&(String, Manifest)>| manifest.map_or(&default, |(_, manifest)| manifest).clone();
-    let (named, after) = (of(named), of(after));
-    // What is in the log since an index forgot was written with what it knows now.
-    if named.series_file.generation != after.series_file.generation {
-        return Ok(false);
-    }
+/// Whether all that a manifest names was copied, and the log from there on, if there is one.
+fn is_whole(into: &Path, named: &Manifest, has_log: bool) -> Result<bool, EngineError> {
     let log = wal::segments(&into.join(LOG))?;
-    let log = log.iter().map(|(segment, _)| *segment).collect::<Vec<_>>().into_iter();
-    // An engine that was open once has a segment.
-    let is_log_whole = log.len() > 0 || !had_log;
-    let is_log_whole = is_log_whole && log.zip(named.wal.segment..).all(|(segment, expected)| segment == expected);
+    let follows_on = log.iter().zip(named.wal.segment..).all(|((segment, _), expected)| *segment == expected);
     let is_there = |(path, bytes): &(PathBuf, Option<u64>)| {
         fs::metadata(path).is_ok_and(|meta| bytes.is_none_or(|bytes| meta.len() == bytes))
     };
-    Ok(is_log_whole && named.files(into).iter().all(is_there))
+    Ok(follows_on && log.is_empty() != has_log && named.files(into).iter().all(is_there))
 }
 
-fn read_manifest(dir: &Path) -> Result<Option<(String, Manifest)>, EngineError> {
+/// As it stands there, and what it says; an empty one where there is none.
+fn read_manifest(dir: &Path) -> Result<(Option<String>, Manifest), EngineError> {
     let path = dir.join(manifest::NAME);
     match fs::read_to_string(&path) {
-        Ok(text) => Manifest::parse(&path, &text).map(|manifest| Some((text, manifest))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Ok(text) => {
+            let manifest = Manifest::parse(&path, &text)?;
+            Ok((Some(text), manifest))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((None, Manifest::default())),
         Err(source) => Err(EngineError::Io { what: "read", path, source }),
     }
 }
 
+/// `first` is the segment of the log that is needed first: after a crash those before may be there still.
 fn copy_all(from: &Path, into: &Path, first: u64) -> Result<(), EngineError> {
     // Blocks never change: one of the same length is the same.
     let blocks = list(&from.join(BLOCKS))?;
@@ -110,7 +103,6 @@ fn copy_all(from: &Path, into: &Path, first: u64) -> Result<(), EngineError> {
         }
     }
     // The newest segment of the log first: when an older one is copied, it is not written to any more.
-    // Those before the first that the manifest needs may be there still after a crash.
     let log = wal::segments(&from.join(LOG))?.into_iter().filter(|(segment, _)| *segment >= first);
     let log: Vec<PathBuf> = log.map(|(_, path)| path).collect();
     remove_others(&into.join(LOG), &log)?;

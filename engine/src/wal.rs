@@ -248,10 +248,14 @@ fn segment_path(dir: &Path, segment: u64) -> PathBuf {
     dir.join(format!("{segment:016}.wal"))
 }
 
-/// In order.
+/// In order; none where there is no log yet.
 pub(crate) fn segments(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(EngineError::io("list", dir))?,
+    };
     let mut found = Vec::new();
-    for entry in fs::read_dir(dir).map_err(EngineError::io("list", dir))? {
+    for entry in entries {
         let path = entry.map_err(EngineError::io("list", dir))?.path();
         let number = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".wal")?.parse().ok());
         found.extend(number.map(|number: u64| (number, path)));

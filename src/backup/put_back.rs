@@ -62,13 +62,28 @@ pub(super) fn put_back(targets: &[Target], data_dir: &Path) -> Result<Vec<PathBu
         }
         return Err(error.context("nothing was changed"));
     }
-    // Of one that did not finish: what it put aside is what was there, and stays that.
     let mut mark = Mark::resume(data_dir)?;
+    let exchanged = exchange(targets, &mut mark);
+    if exchanged.is_err() && !mark.changed {
+        for target in targets {
+            drop(remove(&target.copied()));
+        }
+        mark.done()?;
+        return exchanged.context("nothing was changed");
+    }
+    let aside = exchanged?;
+    mark.done()?;
+    Ok(aside)
+}
+
+/// Puts aside what is there, and what was copied in its place.
+fn exchange(targets: &[Target], mark: &mut Mark) -> Result<Vec<PathBuf>> {
     let mut aside = Vec::new();
     for target in targets {
         for end in [""].iter().chain(&OF_A_DATABASE) {
             let path = PathBuf::from(format!("{}{end}", target.to.display()));
             let to = PathBuf::from(format!("{}{end}", beside(&target.to, &mark.word).display()));
+            // Of one that did not finish: what it put aside is what was there, and stays that.
             if to.exists() {
                 aside.push(to);
                 remove(&path)?;
@@ -77,17 +92,18 @@ pub(super) fn put_back(targets: &[Target], data_dir: &Path) -> Result<Vec<PathBu
             } else if path.exists() {
                 mark.note(&format!("{} is put aside as {}, if that is there", path.display(), to.display()))?;
                 fs::rename(&path, &to).with_context(|| format!("cannot put {} aside", path.display()))?;
+                mark.changed = true;
                 aside.push(to);
             }
         }
         mark.note(&line_of(&target.to))?;
         fs::rename(target.copied(), &target.to).with_context(|| format!("cannot put {} there", target.to.display()))?;
+        mark.changed = true;
         if let Some(folder) = target.to.parent() {
             let synced = File::open(folder).and_then(|folder| folder.sync_all());
             synced.with_context(|| format!("cannot sync {}", folder.display()))?;
         }
     }
-    mark.done()?;
     Ok(aside)
 }
 
@@ -99,8 +115,8 @@ fn refuse_mount(path: &Path) -> Result<()> {
         && of_path != of_parent
     {
         bail!(
-            "{0} is a mount point, and cannot be put aside: mount its disk one level higher, or set `engine.data_dir` to a \
-               directory within {0}; nothing was changed",
+            "{0} is a mount point, and cannot be put aside: mount its disk one level higher, or set `engine.data_dir` to \
+             a directory within {0}; nothing was changed",
             path.display()
         );
     }
@@ -117,18 +133,21 @@ struct Mark {
     text: String,
     /// Ends the names of what is put aside.
     word: String,
+    /// Whether anything was, by this restore or by one before that did not finish.
+    changed: bool,
 }
 
 impl Mark {
     fn resume(data_dir: &Path) -> Result<Self> {
         let path = data_dir.join(MARK);
-        let text = if path.exists() {
+        let changed = path.exists();
+        let text = if changed {
             fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?
         } else {
             format!("{WORD}before-{}\n", SystemClock.now().millis())
         };
         let word = text.lines().find_map(|line| line.strip_prefix(WORD)).unwrap_or("before").to_owned();
-        Ok(Self { path, text, word })
+        Ok(Self { path, text, word, changed })
     }
 
     fn has_put_back(&self, target: &Path) -> bool {
@@ -154,7 +173,7 @@ impl Mark {
     }
 
     fn done(self) -> Result<()> {
-        fs::remove_file(&self.path).with_context(|| format!("cannot delete {}", self.path.display()))
+        remove(&self.path)
     }
 }
 
@@ -208,6 +227,20 @@ mod tests {
         assert_eq!(fs::read_dir(&data).unwrap().count(), 1);
         assert_eq!(fs::read_to_string(data.join("a")).unwrap(), "old");
         check_finished(&data).unwrap();
+    }
+
+    #[test]
+    fn where_nothing_was_put_aside_nothing_is_unfinished() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        fs::create_dir(&data).unwrap();
+        // With what is put aside gets it is too long for a name, with what it is copied to not yet.
+        let name = "a".repeat(240);
+        fs::write(data.join(&name), "old").unwrap();
+        let failed = put_back(&[target(dir.path(), &name, "new")], &data).unwrap_err();
+        assert!(failed.to_string().contains("nothing was changed"), "{failed:#}");
+        check_finished(&data).unwrap();
+        assert_eq!(fs::read_dir(&data).unwrap().count(), 1);
     }
 
     #[test]

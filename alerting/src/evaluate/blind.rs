@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nightjar_model::agents::AgentView;
+use nightjar_model::agents::{AgentHealth, AgentView};
 use nightjar_model::alert::AlertKeys;
 use nightjar_model::kinds::alert_rule::AlertRuleSpec;
 use nightjar_model::names::{AgentId, MonitorKey};
@@ -185,7 +185,7 @@ fn told(
         let name = hosts.get(*id).map_or(id.0.as_str(), String::as_str);
         let view = agents.iter().find(|agent| agent.id == **id);
         let what = match view {
-            Some(view) if view.health == nightjar_model::agents::AgentHealth::Left => "it signed off".to_owned(),
+            Some(view) if view.health == AgentHealth::Left => "it signed off".to_owned(),
             Some(view) => complaint(view).unwrap_or_else(|| "it has not read so far".to_owned()),
             None => "it is no longer there".to_owned(),
         };

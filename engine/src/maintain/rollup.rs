@@ -119,14 +119,15 @@ pub(crate) async fn roll_up(shared: &Arc<Shared>) -> Result<()> {
         let of = |what: &dyn Fn(&BlockMeta) -> bool| -> Vec<Arc<Block>> {
             blocks.iter().filter(|block| what(&block.meta)).cloned().collect()
         };
+        let unread = unread(shared, *job);
         let work = Work {
             shared: Arc::clone(shared),
             job: *job,
             sources: of(&|block| job.reads(block)),
             old: of(&|block| job.replaces(block)),
             // Of the others the old roll-up holds.
-            fresh: ups.is_rolled(job.level, job.slot).then(|| &ups.late(job.level, job.slot) - &unread(shared, *job)),
-            apart: &ups.late_or_apart(job.level, job.slot) & &unread(shared, *job),
+            fresh: ups.is_rolled(job.level, job.slot).then(|| &ups.late(job.level, job.slot) - &unread),
+            apart: &ups.late_or_apart(job.level, job.slot) & &unread,
         };
         drop((blocks, ups));
         let job = work.job;
@@ -147,10 +148,11 @@ pub(crate) async fn roll_up(shared: &Arc<Shared>) -> Result<()> {
     failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
 }
 
-/// Tables of which a part of the source is left out of answers: their old roll-up has it still, a new one would not.
+/// Tables of which a part of the source, or of what that is made of, is left out of answers: their old roll-up has it
+/// still, a new one would not.
 fn unread(shared: &Shared, job: Job) -> BTreeSet<u32> {
     let manifest = shared.manifest.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_source = |block: &&BlockMeta| job.level.sources().contains(&block.tier) && job.covers(block);
+    let is_source = |block: &&BlockMeta| job.level.feeds().contains(&block.tier) && job.covers(block);
     let unread = manifest.blocks.iter().filter(|block| block.quarantined).filter(is_source);
     unread.flat_map(|block| block.tables.iter().copied()).collect()
 }

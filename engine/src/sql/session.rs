@@ -70,7 +70,8 @@ fn refuse_unsure_in(plan: &LogicalPlan) -> Result<()> {
 
 /// `alone`: only ANDs are around it.
 fn is_unsure(condition: &Expr, alone: bool) -> bool {
-    let negated = |asked: &InSubquery| {
+    // Whether being unknown, as beside a NULL, makes a difference, or is not seen.
+    let unsure_negated = |asked: &InSubquery| {
         !alone || asked.expr.column_refs().is_empty() || !asked.subquery.outer_ref_columns.is_empty()
     };
     match condition {
@@ -80,9 +81,9 @@ fn is_unsure(condition: &Expr, alone: bool) -> bool {
         Expr::BinaryExpr(both) if both.op == Operator::Or => {
             is_unsure(&both.left, false) || is_unsure(&both.right, false)
         }
-        Expr::InSubquery(asked) => asked.negated && negated(asked),
+        Expr::InSubquery(asked) => asked.negated && unsure_negated(asked),
         Expr::Not(inner) => match &**inner {
-            Expr::InSubquery(asked) => asked.negated || negated(asked),
+            Expr::InSubquery(asked) => asked.negated || unsure_negated(asked),
             other => has_in_subquery(other),
         },
         other => has_in_subquery(other),

@@ -1,7 +1,6 @@
 //! Compaction, retention, and monitors that change.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use crate::fixture::{EPOCH, Fixture, MINUTE, batch, lines};
 
@@ -127,7 +126,6 @@ async fn a_copy_of_an_engine_at_work_opens_and_holds_what_was_taken_before() {
             let minute = (sequence as i64 * 37) % (3 * 24 * 60);
             fixture.take(batch("a", sequence, vec![lines(&[(minute, "x", 1)])])).await.expect("taken");
             taken.store(sequence, Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
     let keep_up = async || {
